@@ -1,0 +1,37 @@
+# `make servers` unpacks private MySQL and MariaDB servers under target/servers (scripts/servers).
+# Everything that needs one makes sure of it first.
+
+CARGO ?= cargo
+# Which server the demo runs: mysql, mariadb or mariadb11.
+SERVER ?= mysql
+# A server that already runs, for the demo: URL=mysql://user:password@host:port/database
+URL ?=
+# More arguments, for the example or for the tests.
+ARGS ?=
+
+.PHONY: help servers demo test bench
+
+help:
+	@echo "make servers              unpack private servers under target/servers"
+	@echo "make demo [SERVER=mysql|mariadb|mariadb11] [ARGS=...]   alter a table under load"
+	@echo "make demo URL=mysql://... [ARGS=...]                    the same, on a server of yours"
+	@echo "make test [ARGS=...]      all tests, on all three servers"
+	@echo "make bench                how fast the rows are copied"
+
+servers:
+	@scripts/servers
+
+ifeq ($(strip $(URL)),)
+demo:
+	@scripts/servers $(SERVER)
+	$(CARGO) run --release --example csm_alter -- --server $(SERVER) $(ARGS)
+else
+demo:
+	$(CARGO) run --release --example csm_alter -- --url '$(URL)' $(ARGS)
+endif
+
+test: servers
+	$(CARGO) test --workspace $(ARGS)
+
+bench: servers
+	$(CARGO) bench --bench copy $(ARGS)

@@ -1,0 +1,170 @@
+//! What the rest of the run sees of the stream: the last marker, the position, and what happened
+//! around the swap.
+
+use std::collections::VecDeque;
+use std::time::{Duration, Instant};
+
+use parking_lot::{Condvar, Mutex};
+
+use super::position::BinlogPosition;
+use crate::cancel::Cancel;
+use crate::error::Result;
+use crate::sql::Key;
+
+/// Shared between the stream's thread, which writes it, and everybody who waits for it.
+#[derive(Debug)]
+pub(crate) struct Feed {
+    state: Mutex<State>,
+    changed: Condvar,
+}
+
+#[derive(Debug)]
+struct State {
+    position: BinlogPosition,
+    /// The highest marker that has come through.
+    marker: u64,
+    /// Markers that were written and have not come through yet, with the time of writing.
+    awaited: VecDeque<(u64, Instant)>,
+    /// The marker written under the cut-over's lock, behind which nothing should follow.
+    last_call: Option<u64>,
+    /// Keys of the table that changed behind the last call and before the swap. None should.
+    strays: Vec<Key>,
+    /// Keys of the new table that changed since the swap, noted only if there are strays.
+    since_swap: Vec<Key>,
+    swapped: bool,
+    keys: u64,
+}
+
+/// How often a wait looks whether the run was asked to stop. What it waits for wakes it at once.
+const CANCEL_CHECK: Duration = Duration::from_millis(50);
+
+impl Feed {
+    pub(crate) fn new(start: BinlogPosition) -> Self {
+        Feed {
+            state: Mutex::new(State {
+                position: start,
+                marker: 0,
+                awaited: VecDeque::new(),
+                last_call: None,
+                strays: Vec::new(),
+                since_swap: Vec::new(),
+                swapped: false,
+                keys: 0,
+            }),
+            changed: Condvar::new(),
+        }
+    }
+
+    /// To be called just before a marker is written.
+    pub(crate) fn expect_marker(&self, number: u64) {
+        self.state.lock().awaited.push_back((number, Instant::now()));
+    }
+
+    /// Declares a marker, which is about to be written under the cut-over's lock, to be the last
+    /// thing that should be seen before the swap.
+    pub(crate) fn last_call(&self, number: u64) {
+        let mut state = self.state.lock();
+        state.last_call = Some(number);
+        state.strays.clear();
+    }
+
+    /// Takes that back: the attempt failed, and writes go on.
+    pub(crate) fn no_last_call(&self) {
+        let mut state = self.state.lock();
+        state.last_call = None;
+        state.strays.clear();
+    }
+
+    /// Waits until a marker has come through; `false` if it has not within `patience`.
+    pub(crate) fn wait_for_marker(
+        &self,
+        number: u64,
+        patience: Duration,
+        cancel: &Cancel,
+    ) -> Result<bool> {
+        self.wait_until(patience, cancel, |state| state.marker >= number)
+    }
+
+    /// Waits until the swap itself has come through; `false` if it has not within `patience`.
+    pub(crate) fn wait_for_swap(&self, patience: Duration, cancel: &Cancel) -> Result<bool> {
+        self.wait_until(patience, cancel, |state| state.swapped)
+    }
+
+    fn wait_until(
+        &self,
+        patience: Duration,
+        cancel: &Cancel,
+        reached: impl Fn(&State) -> bool,
+    ) -> Result<bool> {
+        let end = Instant::now() + patience;
+        let mut state = self.state.lock();
+        while !reached(&state) {
+            if Instant::now() >= end {
+                return Ok(false);
+            }
+            parking_lot::MutexGuard::unlocked(&mut state, || cancel.check())?;
+            if reached(&state) {
+                break;
+            }
+            self.changed.wait_until(&mut state, end.min(Instant::now() + CANCEL_CHECK));
+        }
+        Ok(true)
+    }
+
+    /// The keys that changed between the last call and the swap, and those that changed in the new
+    /// table since, as far as the stream has come.
+    pub(crate) fn strays(&self) -> (Vec<Key>, Vec<Key>) {
+        let state = self.state.lock();
+        (state.strays.clone(), state.since_swap.clone())
+    }
+
+    /// The end of the last transaction that the stream has handed on.
+    pub(crate) fn position(&self) -> BinlogPosition {
+        self.state.lock().position.clone()
+    }
+
+    /// How long ago the oldest marker that has not come through yet was written: zero when the
+    /// stream is up to date.
+    pub(crate) fn lag(&self) -> Duration {
+        self.state.lock().awaited.front().map_or(Duration::ZERO, |(_, written)| written.elapsed())
+    }
+
+    /// How many changed keys have come through.
+    pub(crate) fn keys(&self) -> u64 {
+        self.state.lock().keys
+    }
+
+    pub(super) fn note_marker(&self, number: u64) {
+        let mut state = self.state.lock();
+        state.marker = state.marker.max(number);
+        while state.awaited.front().is_some_and(|(awaited, _)| *awaited <= number) {
+            state.awaited.pop_front();
+        }
+        self.changed.notify_all();
+    }
+
+    /// Notes a changed key; `false` if it no longer concerns the copy, the swap being over.
+    pub(super) fn note_key(&self, key: &Key) -> bool {
+        let mut state = self.state.lock();
+        state.keys += 1;
+        if state.swapped {
+            if !state.strays.is_empty() {
+                state.since_swap.push(key.clone());
+            }
+            return false;
+        }
+        if state.last_call.is_some_and(|number| state.marker >= number) {
+            state.strays.push(key.clone());
+        }
+        true
+    }
+
+    pub(super) fn note_swap(&self) {
+        self.state.lock().swapped = true;
+        self.changed.notify_all();
+    }
+
+    pub(super) fn note_commit(&self, position: &BinlogPosition) {
+        self.state.lock().position.clone_from(position);
+    }
+}

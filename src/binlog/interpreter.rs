@@ -1,0 +1,491 @@
+//! What the events mean. A pure state machine: bytes in, keys and commits out.
+//!
+//! Its rule is that nothing is passed over unless it is known to be harmless. An event of an
+//! unknown type, a statement in the place of row events, a definition that changed: each of them
+//! could hide a changed key, and a changed key that is missed is a lost write.
+
+use std::collections::HashMap;
+
+use mysql::binlog::events::{Event, TransactionPayloadEvent};
+
+use super::bytes::{Bytes, Malformed};
+use super::layout::{Layout, TableMap, WatchedTable};
+use super::position::BinlogPosition;
+use super::rows::{self, RowsKind, Unreadable};
+use crate::error::{Error, ErrorKind, Result};
+use crate::sql::mentions::{Control, DdlKind, Effect, Statement, classify};
+use crate::sql::tokens::Dialect;
+use crate::sql::{Key, TableName};
+
+/// What the stream watches for.
+#[derive(Clone, Debug)]
+pub(crate) struct Watch {
+    pub(crate) source: TableName,
+    pub(crate) ghost: TableName,
+    pub(crate) old: TableName,
+    pub(crate) state: TableName,
+    /// The table as it is, and as it will be after the swap.
+    pub(crate) before_swap: WatchedTable,
+    pub(crate) after_swap: WatchedTable,
+    /// The state table; its "key" is the number of the marker.
+    pub(crate) marker: WatchedTable,
+    /// Whether the server ignores the case of table names (`lower_case_table_names` is not 0).
+    pub(crate) ignores_case: bool,
+}
+
+/// Where the interpreter reports.
+pub(crate) trait Sink {
+    /// A key of the table changed.
+    fn key(&mut self, key: Key);
+    /// A marker was written.
+    fn marker(&mut self, number: u64);
+    /// The table and its ghost were swapped by a connection of ours.
+    fn swapped(&mut self);
+    /// A transaction ended here: the stream may be resumed behind it.
+    fn committed(&mut self, position: &BinlogPosition);
+    /// Whether the connection is one of this run.
+    fn is_own(&self, connection_id: u32) -> bool;
+}
+
+/// What a table id stands for.
+#[derive(Debug)]
+enum Role {
+    Other,
+    Source(Layout),
+    Marker(Layout),
+}
+
+/// The state between events.
+#[derive(Debug)]
+pub(crate) struct Interpreter {
+    watch: Watch,
+    position: BinlogPosition,
+    roles: HashMap<u64, Role>,
+    swapped: bool,
+    /// Whether an event is inside a transaction, that is, whether a statement will be followed by
+    /// the transaction's commit.
+    in_transaction: bool,
+    /// The XA transaction that is being read, and its keys.
+    xa: Option<(String, Vec<Key>)>,
+    /// XA transactions that are prepared: their rows are logged already, and change the table only
+    /// when (and if) they are committed.
+    prepared: HashMap<String, Vec<Key>>,
+    /// Whether the copy may have begun: an XA transaction that was prepared before the stream
+    /// began, and whose keys are therefore unknown, may not be committed then.
+    copying: bool,
+}
+
+/// `LOG_EVENT_IGNORABLE_F`
+const IGNORABLE: u16 = 0x80;
+
+impl Interpreter {
+    pub(crate) fn new(watch: Watch, start: BinlogPosition) -> Self {
+        Interpreter {
+            watch,
+            position: start,
+            roles: HashMap::new(),
+            swapped: false,
+            in_transaction: false,
+            xa: None,
+            prepared: HashMap::new(),
+            copying: false,
+        }
+    }
+
+    /// Forgets what belongs to a connection that broke; the stream begins anew at the last commit.
+    pub(crate) fn reconnected(&mut self, at: BinlogPosition) {
+        self.roles.clear();
+        self.in_transaction = false;
+        self.xa = None;
+        self.position = at;
+    }
+
+    /// Takes in one event of the stream.
+    pub(crate) fn event(&mut self, event: &Event, sink: &mut dyn Sink) -> Result<()> {
+        let header = event.header();
+        if header.log_pos() != 0 {
+            self.position.advance(header.log_pos());
+        }
+        // TRANSACTION_PAYLOAD_EVENT
+        if header.event_type_raw() == 40 {
+            return self.payload(event, sink);
+        }
+        self.bytes(header.event_type_raw(), header.flags_raw(), event.data(), sink)
+    }
+
+    /// A compressed transaction (MySQL, `binlog_transaction_compression`): events within an event.
+    fn payload(&mut self, event: &Event, sink: &mut dyn Sink) -> Result<()> {
+        let broken = |error: std::io::Error| malformed("a compressed transaction", error);
+        let payload: TransactionPayloadEvent<'_> = event.read_event().map_err(broken)?;
+        let mut footer = event.fde().footer();
+        footer.set_checksum_enabled(false);
+        let fde = event.fde().clone().with_footer(footer);
+        let mut reader = payload.decompressed().map_err(broken)?;
+        while std::io::BufRead::fill_buf(&mut reader).map_err(broken)?.first().is_some() {
+            let inner = Event::read(&fde, &mut reader).map_err(broken)?;
+            let header = inner.header();
+            self.bytes(header.event_type_raw(), header.flags_raw(), inner.data(), sink)?;
+        }
+        self.commit(sink);
+        Ok(())
+    }
+
+    /// Takes in the body of one event.
+    pub(crate) fn bytes(
+        &mut self,
+        event_type: u8,
+        flags: u16,
+        data: &[u8],
+        sink: &mut dyn Sink,
+    ) -> Result<()> {
+        if let Some(kind) = RowsKind::of_type(event_type) {
+            return self.rows(kind, data, sink);
+        }
+        match event_type {
+            // QUERY, and MariaDB's QUERY_COMPRESSED
+            2 | 165 => self.query(data, event_type == 165, sink),
+            // EXECUTE_LOAD_QUERY: LOAD DATA as a statement, whose text stands behind 13 more bytes
+            18 => self.query_at(data, 13, false, sink),
+            19 => self.table_map(data),
+            // XID
+            16 => {
+                self.commit(sink);
+                Ok(())
+            }
+            38 => self.xa_prepared(data, sink),
+            4 => self.rotate(data, flags, sink),
+            // FORMAT_DESCRIPTION: a new file; after a restart table ids begin anew.
+            15 => {
+                self.roles.clear();
+                Ok(())
+            }
+            // MariaDB's GTID: a transaction begins, unless it is a statement of its own.
+            162 => {
+                self.in_transaction = data.get(12).is_some_and(|flags| flags & 1 == 0);
+                Ok(())
+            }
+            // STOP; INTVAR, RAND, USER_VAR and BEGIN_LOAD_QUERY, each in front of the statement that
+            // matters; HEARTBEAT; IGNORABLE; ROWS_QUERY; GTID, ANONYMOUS_GTID, PREVIOUS_GTIDS;
+            // TRANSACTION_CONTEXT, VIEW_CHANGE; HEARTBEAT_V2; GTID_TAGGED; MariaDB's ANNOTATE_ROWS,
+            // BINLOG_CHECKPOINT, GTID_LIST and START_ENCRYPTION (the stream comes decrypted)
+            3 | 5 | 13 | 14 | 17 | 27..=29 | 33..=37 | 41 | 42 | 160 | 161 | 163 | 164 => Ok(()),
+            26 => Err(binlog(
+                "the server logged an INCIDENT: changes are missing from the binlog".to_owned(),
+            )),
+            _ if flags & IGNORABLE != 0 => Ok(()),
+            _ => Err(binlog(format!(
+                "an event of type {event_type} at {}, which this version does not know",
+                self.position
+            ))),
+        }
+    }
+
+    fn commit(&mut self, sink: &mut dyn Sink) {
+        self.in_transaction = false;
+        sink.committed(&self.position);
+    }
+
+    fn rotate(&mut self, data: &[u8], flags: u16, sink: &mut dyn Sink) -> Result<()> {
+        // LOG_EVENT_ARTIFICIAL_F: made up by the server when it opens a file. MariaDB's first one on
+        // a connection has its checksum behind the name; it is for the file that we asked for.
+        const ARTIFICIAL: u16 = 0x20;
+        const CRC: usize = 4;
+        let mut bytes = Bytes(data);
+        let offset = bytes.number(8).map_err(|error| malformed("a ROTATE event", error))?;
+        let name = bytes.0;
+        let ours = self.position.file.as_bytes();
+        if flags & ARTIFICIAL != 0 && name.len() == ours.len() + CRC && name.starts_with(ours) {
+            return Ok(());
+        }
+        let name = String::from_utf8_lossy(name).into_owned();
+        if name != self.position.file {
+            // Files change between transactions only.
+            self.position = BinlogPosition::new(name, offset);
+            sink.committed(&self.position);
+        }
+        Ok(())
+    }
+
+    fn table_map(&mut self, data: &[u8]) -> Result<()> {
+        let map = TableMap::parse(data).map_err(|error| malformed("a TABLE_MAP event", error))?;
+        let watch = &self.watch;
+        let role = if watch.is(&watch.source, &map) {
+            let expected = if self.swapped { &watch.after_swap } else { &watch.before_swap };
+            Role::Source(map.layout(expected).map_err(|why| changed(&watch.source, &why))?)
+        } else if watch.is(&watch.state, &map) {
+            Role::Marker(map.layout(&watch.marker).map_err(|why| changed(&watch.state, &why))?)
+        } else {
+            Role::Other
+        };
+        self.roles.insert(map.table_id, role);
+        Ok(())
+    }
+
+    fn rows(&mut self, kind: RowsKind, data: &[u8], sink: &mut dyn Sink) -> Result<()> {
+        let unreadable = |error: Unreadable| malformed("a row event", error);
+        let id = rows::table_id(data).map_err(|error| unreadable(error.into()))?;
+        match self.roles.get(&id) {
+            Some(Role::Other) => Ok(()),
+            // An event without rows, which only ends a statement.
+            None if id == 0xff_ffff => Ok(()),
+            None => Err(binlog(format!(
+                "a row event at {} for a table that no TABLE_MAP event announced",
+                self.position
+            ))),
+            Some(Role::Marker(layout)) => {
+                let report = |key: Key| {
+                    if let Key::Int(number) = key {
+                        sink.marker(number);
+                    }
+                };
+                rows::written(kind, data, layout, &self.watch.marker, report).map_err(unreadable)
+            }
+            Some(Role::Source(layout)) => {
+                let table = if self.swapped { &self.watch.after_swap } else { &self.watch.before_swap };
+                let keys = match &mut self.xa {
+                    Some((_, keys)) => {
+                        rows::keys(kind, data, layout, table, |key| keys.push(key))
+                    }
+                    None => rows::keys(kind, data, layout, table, |key| sink.key(key)),
+                };
+                keys.map_err(unreadable)
+            }
+        }
+    }
+
+    /// The end of an XA transaction's rows: a byte says whether it is committed with it.
+    fn xa_prepared(&mut self, data: &[u8], sink: &mut dyn Sink) -> Result<()> {
+        let one_phase = data.first().is_some_and(|byte| *byte != 0);
+        if let Some((xid, keys)) = self.xa.take() {
+            if one_phase {
+                keys.into_iter().for_each(|key| sink.key(key));
+            } else {
+                self.prepared.insert(xid, keys);
+            }
+        }
+        self.commit(sink);
+        Ok(())
+    }
+
+    fn query(&mut self, data: &[u8], compressed: bool, sink: &mut dyn Sink) -> Result<()> {
+        self.query_at(data, 0, compressed, sink)
+    }
+
+    fn query_at(
+        &mut self,
+        data: &[u8],
+        extra: usize,
+        compressed: bool,
+        sink: &mut dyn Sink,
+    ) -> Result<()> {
+        let query = Query::parse(data, extra, compressed)
+            .map_err(|error| malformed("a QUERY event", error))?;
+        let statement = match query.text.as_str() {
+            "BEGIN" => {
+                self.in_transaction = true;
+                return Ok(());
+            }
+            "COMMIT" => {
+                self.commit(sink);
+                return Ok(());
+            }
+            text => classify(text, &query.schema, query.dialect),
+        };
+        match &statement.effect {
+            Effect::TransactionControl(control) => self.control(control, sink)?,
+            Effect::None | Effect::Other => {}
+            Effect::Dml | Effect::Ddl(_) => self.police(&statement, &query, sink)?,
+        }
+        if !self.in_transaction && self.xa.is_none() {
+            self.commit(sink);
+        }
+        Ok(())
+    }
+
+    fn control(&mut self, control: &Control, sink: &mut dyn Sink) -> Result<()> {
+        match control {
+            Control::Begin => self.in_transaction = true,
+            Control::Commit | Control::Rollback => self.in_transaction = false,
+            Control::XaStart(xid) => {
+                self.in_transaction = true;
+                self.xa = Some((xid.clone(), Vec::new()));
+            }
+            Control::XaCommit { xid, .. } => {
+                self.in_transaction = false;
+                match self.prepared.remove(xid) {
+                    Some(keys) => keys.into_iter().for_each(|key| sink.key(key)),
+                    None if self.copying => {
+                        return Err(binlog(format!(
+                            "XA COMMIT {xid} at {}: it was prepared before this run began, so what \
+                             it changes is not known; start the run again",
+                            self.position
+                        )));
+                    }
+                    None => {}
+                }
+            }
+            Control::XaRollback(xid) => {
+                self.in_transaction = false;
+                self.prepared.remove(xid);
+            }
+            Control::Savepoint(_)
+            | Control::RollbackTo(_)
+            | Control::Release(_)
+            | Control::XaEnd(_)
+            | Control::XaPrepare(_) => {}
+        }
+        Ok(())
+    }
+
+    /// Tells the stream that the copy begins.
+    pub(crate) fn copy_begins(&mut self) {
+        self.copying = true;
+    }
+
+    /// Stops the run if a statement touches a table of the run.
+    fn police(&mut self, statement: &Statement, query: &Query, sink: &mut dyn Sink) -> Result<()> {
+        let names = |table: &TableName| {
+            statement.names(table.schema.as_str(), table.table.as_str())
+        };
+        let watch = &self.watch;
+        let own = sink.is_own(query.connection_id);
+        let ours = [&watch.ghost, &watch.state];
+        let touched = std::iter::once(&watch.source)
+            .chain(ours.into_iter().filter(|_| !own && !self.swapped))
+            .find(|table| names(table));
+        let stop = |what: &str, table: &TableName| {
+            Err(Error::new(
+                ErrorKind::TableChanged,
+                format!("{what} on {table} at {}: {}", self.position, excerpt(&query.text)),
+            ))
+        };
+        match &statement.effect {
+            Effect::Dml => match touched {
+                Some(table) => stop("a change logged as a statement instead of rows", table),
+                None => Ok(()),
+            },
+            Effect::Ddl(DdlKind::DropDatabase(schema)) if watch.source.schema.as_str() == schema => {
+                stop("DROP DATABASE", &watch.source)
+            }
+            Effect::Ddl(DdlKind::RenameTable(_)) if own && names(&watch.source) => {
+                self.swapped = true;
+                sink.swapped();
+                Ok(())
+            }
+            // After the swap the table is the application's own business again.
+            _ if self.swapped => Ok(()),
+            Effect::Ddl(DdlKind::CreateTable) => match touched {
+                // `CREATE TABLE x LIKE t` reads the definition only.
+                Some(table)
+                    if query.text.to_ascii_uppercase().contains("REFERENCES")
+                        || statement.creates(table) =>
+                {
+                    stop("a new definition or foreign key", table)
+                }
+                _ => Ok(()),
+            },
+            Effect::Ddl(
+                DdlKind::AlterTable
+                | DdlKind::DropTable
+                | DdlKind::TruncateTable
+                | DdlKind::RenameTable(_)
+                | DdlKind::CreateIndex
+                | DdlKind::DropIndex
+                | DdlKind::CreateTrigger
+                | DdlKind::Unknown,
+            ) => match touched {
+                Some(table) => stop("a change of definition", table),
+                None => Ok(()),
+            },
+            _ => Ok(()),
+        }
+    }
+}
+
+impl Statement {
+    /// Whether a CREATE TABLE creates this very table.
+    fn creates(&self, table: &TableName) -> bool {
+        self.tables.first().is_some_and(|(_, name)| name.eq_ignore_ascii_case(table.table.as_str()))
+    }
+}
+
+impl Watch {
+    fn is(&self, table: &TableName, map: &TableMap<'_>) -> bool {
+        let same = |name: &str, bytes: &[u8]| {
+            name.as_bytes() == bytes
+                || self.ignores_case
+                    && std::str::from_utf8(bytes)
+                        .is_ok_and(|bytes| name.to_lowercase() == bytes.to_lowercase())
+        };
+        same(table.table.as_str(), map.table) && same(table.schema.as_str(), map.schema)
+    }
+}
+
+/// A QUERY event.
+#[derive(Debug)]
+struct Query {
+    connection_id: u32,
+    schema: String,
+    text: String,
+    dialect: Dialect,
+}
+
+impl Query {
+    /// `extra` bytes of the post-header stand between the usual ones and the body.
+    fn parse(data: &[u8], extra: usize, compressed: bool) -> Result<Self, Malformed> {
+        let mut bytes = Bytes(data);
+        let connection_id = u32::try_from(bytes.number(4)?).unwrap_or(0);
+        bytes.skip(4)?;
+        let schema_length = bytes.length(1)?;
+        bytes.skip(2)?;
+        let status_length = bytes.length(2)?;
+        bytes.skip(extra)?;
+        let dialect = dialect(Bytes(bytes.take(status_length)?));
+        let schema = String::from_utf8_lossy(bytes.take(schema_length)?).into_owned();
+        bytes.skip(1)?;
+        let text = if compressed { rows::inflate(bytes)? } else { bytes.0.to_vec() };
+        let text = String::from_utf8_lossy(&text).into_owned();
+        Ok(Query { connection_id, schema, text, dialect })
+    }
+}
+
+/// The SQL mode under which the statement ran: the second status variable, behind the flags.
+fn dialect(mut status: Bytes<'_>) -> Dialect {
+    const ANSI_QUOTES: u64 = 1 << 2;
+    const NO_BACKSLASH_ESCAPES: u64 = 1 << 20;
+    let mut mode = 0;
+    while let Ok(code) = status.u8() {
+        match code {
+            0 if status.skip(4).is_ok() => {}
+            1 => {
+                mode = status.number(8).unwrap_or(0);
+                break;
+            }
+            _ => break,
+        }
+    }
+    Dialect {
+        ansi_quotes: mode & ANSI_QUOTES != 0,
+        no_backslash_escapes: mode & NO_BACKSLASH_ESCAPES != 0,
+    }
+}
+
+fn binlog(message: String) -> Error {
+    Error::new(ErrorKind::Binlog, message)
+}
+
+fn malformed(what: &str, error: impl std::error::Error + Send + Sync + 'static) -> Error {
+    binlog(format!("{what} cannot be read: {error}")).with_source(error)
+}
+
+fn changed(table: &TableName, why: &str) -> Error {
+    Error::new(ErrorKind::TableChanged, format!("the definition of {table} has changed: {why}"))
+}
+
+fn excerpt(text: &str) -> String {
+    let mut excerpt: String = text.chars().take(120).collect();
+    if excerpt.len() < text.len() {
+        excerpt.push_str(" ..");
+    }
+    excerpt
+}

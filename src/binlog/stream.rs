@@ -1,0 +1,244 @@
+//! The thread that reads the stream, and makes it anew when it breaks.
+
+use std::ops::ControlFlow;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
+use std::time::Duration;
+
+use mysql::binlog::BinlogChecksumAlg;
+use mysql::binlog::events::Event;
+use mysql::prelude::Queryable;
+use mysql::{BinlogRequest, BinlogStream};
+
+use super::feed::Feed;
+use super::interpreter::{Interpreter, Sink, Watch};
+use super::position::BinlogPosition;
+use crate::cancel::Cancel;
+use crate::db::{Connector, Retries, Session, to_error};
+use crate::error::{Error, ErrorKind, Result};
+use crate::sql::Key;
+
+/// The server sends a heartbeat when it has been silent for this long.
+const HEARTBEAT: Duration = Duration::from_secs(1);
+
+/// Silence after which a connection is taken for dead.
+const SILENCE: Duration = Duration::from_secs(10);
+
+/// What a stream needs.
+#[derive(Debug)]
+pub(crate) struct StreamConfig {
+    pub(crate) connector: Connector,
+    /// The id under which the stream registers as a replica.
+    pub(crate) server_id: u32,
+    /// What the server is known by (`@@server_uuid`): after a failover positions mean nothing.
+    pub(crate) identity_query: &'static str,
+    pub(crate) identity: String,
+    pub(crate) start: BinlogPosition,
+    pub(crate) watch: Watch,
+    pub(crate) retries: Retries,
+}
+
+/// The stream, as the rest of the run holds it.
+#[derive(Debug)]
+pub(crate) struct Stream {
+    feed: Arc<Feed>,
+    connection: AtomicU32,
+    stop: AtomicBool,
+    copying: AtomicBool,
+}
+
+impl Stream {
+    pub(crate) fn new(feed: Arc<Feed>) -> Self {
+        Stream {
+            feed,
+            connection: AtomicU32::new(0),
+            stop: AtomicBool::new(false),
+            copying: AtomicBool::new(false),
+        }
+    }
+
+    /// Tells the stream that the fence is behind us.
+    pub(crate) fn copy_begins(&self) {
+        self.copying.store(true, Ordering::SeqCst);
+    }
+
+    /// Ends the stream at once, with the help of another connection if there is one. Without, it
+    /// ends at the next heartbeat.
+    pub(crate) fn stop(&self, with: Option<&mut Session>) {
+        self.stop.store(true, Ordering::SeqCst);
+        let connection = self.connection.swap(0, Ordering::SeqCst);
+        if let (Some(session), true) = (with, connection != 0) {
+            if let Err(error) = session.kill(connection) {
+                log::debug!("the stream's connection could not be ended: {}", error.message());
+            }
+        }
+    }
+
+    /// Reads until stopped. `changed` is called with each changed key and may block: then the
+    /// server has to wait. It returns `false` if the run was asked to stop.
+    pub(crate) fn read(
+        &self,
+        config: &StreamConfig,
+        cancel: &Cancel,
+        changed: &(dyn Fn(Key) -> bool + Sync),
+    ) -> Result<()> {
+        let mut interpreter = Interpreter::new(config.watch.clone(), config.start.clone());
+        let mut attempt = 0;
+        loop {
+            let before = self.feed.position();
+            let ended = self.connect(config, &before).and_then(|events| {
+                interpreter.reconnected(before.clone());
+                self.follow(events, &mut interpreter, config, changed)
+            });
+            self.connection.store(0, Ordering::SeqCst);
+            if self.stop.load(Ordering::SeqCst) || cancel.is_set() {
+                return Ok(());
+            }
+            let error = match ended {
+                Ok(ControlFlow::Break(())) => return Ok(()),
+                Ok(ControlFlow::Continue(why)) => {
+                    Error::new(ErrorKind::Connection, format!("the binlog stream broke: {why}"))
+                }
+                Err(error) if error.kind() == ErrorKind::Connection => error,
+                Err(error) => return Err(error),
+            };
+            attempt = if self.feed.position() == before { attempt + 1 } else { 1 };
+            if attempt >= config.retries.attempts {
+                return Err(error);
+            }
+            log::debug!("{}; reading on from {}", error.message(), self.feed.position());
+            cancel.sleep(config.retries.pause(attempt))?;
+        }
+    }
+
+    fn connect(&self, config: &StreamConfig, at: &BinlogPosition) -> Result<BinlogStream> {
+        let mut conn = config.connector.connect_for_stream(SILENCE)?;
+        let identity: Option<String> =
+            conn.query_first(config.identity_query).map_err(to_error)?;
+        if identity.as_deref() != Some(config.identity.as_str()) {
+            return Err(Error::new(
+                ErrorKind::Binlog,
+                "the address leads to another server now, where our binlog position means nothing",
+            ));
+        }
+        let offset = u32::try_from(at.offset()).map_err(|_| {
+            Error::new(
+                ErrorKind::Binlog,
+                format!("the stream broke at {at}, and a position beyond 4 GiB cannot be asked for"),
+            )
+        })?;
+        // Both names of each variable: servers ignore the one that they do not know. The capability
+        // makes MariaDB send its own events instead of dummies.
+        let period = HEARTBEAT.as_nanos();
+        for statement in [
+            format!("SET @source_heartbeat_period = {period}, @master_heartbeat_period = {period}"),
+            "SET @mariadb_slave_capability = 4".to_owned(),
+            "SET SESSION net_write_timeout = 3600".to_owned(),
+        ] {
+            conn.query_drop(statement).map_err(to_error)?;
+        }
+        self.connection.store(conn.connection_id(), Ordering::SeqCst);
+        let request = BinlogRequest::new(config.server_id)
+            .with_filename(at.file().as_bytes().to_vec())
+            .with_pos(u64::from(offset));
+        conn.get_binlog_stream(request).map_err(to_error)
+    }
+
+    /// Reads one connection to its end. `Continue` says why it ended.
+    fn follow(
+        &self,
+        events: BinlogStream,
+        interpreter: &mut Interpreter,
+        config: &StreamConfig,
+        changed: &(dyn Fn(Key) -> bool + Sync),
+    ) -> Result<ControlFlow<(), String>> {
+        let mut sink = FeedSink { feed: &self.feed, connector: &config.connector, changed, go_on: true };
+        for event in events {
+            if self.stop.load(Ordering::SeqCst) {
+                return Ok(ControlFlow::Break(()));
+            }
+            let event = match event {
+                Ok(event) => event,
+                Err(error) => return stream_error(error),
+            };
+            if self.copying.load(Ordering::SeqCst) {
+                interpreter.copy_begins();
+            }
+            check_crc(&event)?;
+            interpreter.event(&event, &mut sink)?;
+            if !sink.go_on {
+                return Ok(ControlFlow::Break(()));
+            }
+        }
+        // A server that shuts down ends its streams politely.
+        Ok(ControlFlow::Continue("the server ended it".to_owned()))
+    }
+}
+
+fn stream_error(error: mysql::Error) -> Result<ControlFlow<(), String>> {
+    let error = to_error(error);
+    match error.server_code() {
+        // Someone registered with our server id (1236 on MySQL says so in words only).
+        Some(4052) => Ok(ControlFlow::Continue("another replica took our server id".to_owned())),
+        Some(1236) if error.message().contains("server_id") => {
+            Ok(ControlFlow::Continue("another replica took our server id".to_owned()))
+        }
+        Some(1236) => Err(error
+            .with_kind(ErrorKind::Binlog)
+            .context("the binlog position is not to be had (any more)")),
+        _ if error.kind() == ErrorKind::Connection => {
+            Ok(ControlFlow::Continue(error.message().to_owned()))
+        }
+        _ => Err(error.context("reading the binlog")),
+    }
+}
+
+/// The crate hands on the checksum, and does not look at it.
+fn check_crc(event: &Event) -> Result<()> {
+    let Some(expected) = event.checksum() else { return Ok(()) };
+    let crc32 = event.footer().get_checksum_alg().ok().flatten()
+        == Some(BinlogChecksumAlg::BINLOG_CHECKSUM_ALG_CRC32);
+    let found = event.calc_checksum(BinlogChecksumAlg::BINLOG_CHECKSUM_ALG_CRC32);
+    if crc32 && found != u32::from_le_bytes(expected) {
+        return Err(Error::new(
+            ErrorKind::Binlog,
+            format!(
+                "an event of type {} ending at {} does not have the checksum that it says",
+                event.header().event_type_raw(),
+                event.header().log_pos()
+            ),
+        ));
+    }
+    Ok(())
+}
+
+struct FeedSink<'a> {
+    feed: &'a Feed,
+    connector: &'a Connector,
+    changed: &'a (dyn Fn(Key) -> bool + Sync),
+    go_on: bool,
+}
+
+impl Sink for FeedSink<'_> {
+    fn key(&mut self, key: Key) {
+        if self.feed.note_key(&key) {
+            self.go_on &= (self.changed)(key);
+        }
+    }
+
+    fn marker(&mut self, number: u64) {
+        self.feed.note_marker(number);
+    }
+
+    fn swapped(&mut self) {
+        self.feed.note_swap();
+    }
+
+    fn committed(&mut self, position: &BinlogPosition) {
+        self.feed.note_commit(position);
+    }
+
+    fn is_own(&self, connection_id: u32) -> bool {
+        self.connector.is_own(connection_id)
+    }
+}

@@ -1,0 +1,91 @@
+//! The state table `_t_ghc`: markers, which come back through the stream, and the record of what a
+//! run has created.
+//!
+//! ```sql
+//! CREATE TABLE _t_ghc (
+//!   id BIGINT UNSIGNED NOT NULL PRIMARY KEY,  -- 1 the marker, 2 the record of the run
+//!   seq BIGINT UNSIGNED NOT NULL,             -- the number of the marker
+//!   written_at DATETIME(6) NOT NULL,
+//!   body MEDIUMTEXT                           -- for people, and for whoever tidies up
+//! ) ENGINE=InnoDB COMMENT='online-alter state v1'
+//! ```
+
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use crate::binlog::{Feed, KeyPart, WatchedTable};
+use crate::db::{Session, missing};
+use crate::error::Result;
+use crate::sql::{KeyType, TAG, TableName, literal};
+
+/// The comment by which a state table of ours is known. gh-ost's has another one.
+pub(crate) const COMMENT: &str = "online-alter state v1";
+
+const MARKER_ROW: u8 = 1;
+const RECORD_ROW: u8 = 2;
+
+/// The state table of a run.
+#[derive(Debug)]
+pub(crate) struct StateTable {
+    name: TableName,
+    next_marker: AtomicU64,
+}
+
+impl StateTable {
+    pub(crate) fn new(name: TableName) -> Self {
+        StateTable { name, next_marker: AtomicU64::new(1) }
+    }
+
+    /// `CREATE TABLE _t_ghc (..)`
+    pub(crate) fn create_sql(&self) -> String {
+        format!(
+            "CREATE TABLE {} (id BIGINT UNSIGNED NOT NULL PRIMARY KEY, seq BIGINT UNSIGNED NOT NULL, \
+             written_at DATETIME(6) NOT NULL, body MEDIUMTEXT CHARACTER SET utf8mb4 NULL) \
+             ENGINE=InnoDB COMMENT='{COMMENT}'",
+            self.name
+        )
+    }
+
+    /// Its layout in the binlog; its "key" is the number of the marker.
+    pub(crate) fn watched() -> WatchedTable {
+        let seq = KeyPart { column: 1, ty: KeyType::Int { unsigned: true } };
+        WatchedTable { columns: 4, key: vec![seq] }
+    }
+
+    /// Records which tables the run creates, before it creates them.
+    pub(crate) fn record(&self, session: &mut Session, body: &str) -> Result<()> {
+        let sql = format!(
+            "INSERT {TAG} INTO {} (id, seq, written_at, body) VALUES ({RECORD_ROW}, 0, \
+             UTC_TIMESTAMP(6), {})",
+            self.name,
+            literal::text(body)
+        );
+        session.exec(&sql).map(drop)
+    }
+
+    /// The record of the run that made the state table, if it is one of ours.
+    pub(crate) fn read_record(session: &mut Session, name: &TableName) -> Result<Option<String>> {
+        session.scalar(&format!("SELECT body FROM {name} WHERE id = {RECORD_ROW}"))
+    }
+
+    /// Writes the next marker, and returns its number once that is committed. `announce` is called
+    /// with the number before it is written.
+    pub(crate) fn write_marker(
+        &self,
+        session: &mut Session,
+        feed: &Feed,
+        announce: impl FnOnce(u64),
+    ) -> Result<u64> {
+        let number = self.next_marker.fetch_add(1, Ordering::SeqCst);
+        announce(number);
+        feed.expect_marker(number);
+        let done = session.exec(&format!(
+            "INSERT {TAG} INTO {} (id, seq, written_at) VALUES ({MARKER_ROW}, {number}, \
+             UTC_TIMESTAMP(6)) ON DUPLICATE KEY UPDATE seq = {number}, written_at = UTC_TIMESTAMP(6)",
+            self.name
+        ))?;
+        if done.affected == 0 {
+            return Err(missing("that the marker was written"));
+        }
+        Ok(number)
+    }
+}

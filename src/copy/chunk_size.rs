@@ -1,0 +1,99 @@
+//! How many rows a chunk should have.
+
+use std::time::Duration;
+
+use parking_lot::Mutex;
+
+/// The size of the ranges that the copy takes at a time.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum ChunkSize {
+    /// As many rows as take about this long to copy: the size follows what the server can do.
+    Time(Duration),
+    /// Always this many rows.
+    Rows(u64),
+}
+
+impl Default for ChunkSize {
+    /// Half a second.
+    fn default() -> Self {
+        ChunkSize::Time(Duration::from_millis(500))
+    }
+}
+
+const FIRST: u64 = 1_000;
+const LEAST: u64 = 10;
+const MOST: u64 = 100_000;
+
+/// A chunk is one transaction, whose binlog events have to fit into memory.
+const MOST_BYTES: u64 = 16 << 20;
+
+/// Adapts the size to how long chunks take.
+#[derive(Debug)]
+pub(crate) struct Sizer {
+    goal: ChunkSize,
+    most: u64,
+    rows: Mutex<u64>,
+}
+
+impl Sizer {
+    pub(crate) fn new(goal: ChunkSize, average_row_bytes: u64) -> Self {
+        let most = (MOST_BYTES / average_row_bytes.max(1)).clamp(LEAST, MOST);
+        let first = match goal {
+            ChunkSize::Rows(rows) => rows.max(1),
+            ChunkSize::Time(_) => FIRST.min(most),
+        };
+        Sizer { goal, most, rows: Mutex::new(first) }
+    }
+
+    pub(crate) fn rows(&self) -> u64 {
+        *self.rows.lock()
+    }
+
+    /// A chunk of `rows` took `time`.
+    pub(crate) fn learn(&self, rows: u64, time: Duration) {
+        let ChunkSize::Time(goal) = self.goal else { return };
+        if rows == 0 {
+            return;
+        }
+        let mut size = self.rows.lock();
+        // At most twice or half as much at a time: a single odd chunk should not decide.
+        let ratio = goal.as_secs_f64() / time.as_secs_f64().max(1e-6);
+        #[expect(
+            clippy::cast_possible_truncation,
+            clippy::cast_sign_loss,
+            clippy::cast_precision_loss,
+            reason = "a size, which is clamped right after"
+        )]
+        let wanted = (rows as f64 * ratio) as u64;
+        *size = wanted.clamp(*size / 2, *size * 2).clamp(LEAST, self.most.max(LEAST));
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn follows_the_time() {
+        let sizer = Sizer::new(ChunkSize::default(), 100);
+        for _ in 0..20 {
+            // 10 000 rows a second
+            let rows = sizer.rows();
+            sizer.learn(rows, Duration::from_micros(100 * rows));
+        }
+        assert_eq!(sizer.rows(), 5_000);
+        sizer.learn(5_000, Duration::from_secs(100));
+        assert_eq!(sizer.rows(), 2_500);
+    }
+
+    #[test]
+    fn stays_within_bytes_and_fixed_sizes() {
+        let fat = Sizer::new(ChunkSize::default(), 1 << 20);
+        fat.learn(16, Duration::from_micros(1));
+        assert_eq!(fat.rows(), 16);
+        let fixed = Sizer::new(ChunkSize::Rows(7), 1);
+        fixed.learn(7, Duration::from_micros(1));
+        assert_eq!(fixed.rows(), 7);
+    }
+}

@@ -1,0 +1,100 @@
+//! Copies chunks.
+
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use super::chunk::Chunk;
+use super::chunker;
+use crate::cancel::Cancel;
+use crate::db::{Retries, Session};
+use crate::error::{Error, ErrorKind, Result};
+use crate::fault::Fault;
+use crate::refresh::{Flights, Pending};
+use crate::sql::key::Bound;
+use crate::sql::statements::TablePair;
+use crate::throttle::Gate;
+
+/// What became of a chunk.
+#[derive(Debug)]
+pub(crate) struct Copied {
+    pub(crate) chunk: Chunk,
+    /// Rows read from the table.
+    pub(crate) rows: u64,
+    pub(crate) time: Duration,
+}
+
+/// Copies one chunk after the other.
+#[derive(Debug)]
+pub(crate) struct CopyWorker<'a> {
+    pub(crate) pair: Arc<TablePair>,
+    pub(crate) flights: &'a Flights,
+    pub(crate) pending: &'a Pending,
+    pub(crate) gate: &'a Gate,
+    pub(crate) retries: Retries,
+    pub(crate) cancel: &'a Cancel,
+}
+
+impl CopyWorker<'_> {
+    /// Copies a chunk, in a session with `autocommit = 1`.
+    pub(crate) fn copy(&self, chunk: Chunk, session: &mut Session) -> Result<Copied> {
+        let started = Instant::now();
+        let rows = self.copy_range(
+            (chunk.after.as_ref(), chunk.through.as_ref()),
+            chunk.rows,
+            session,
+        )?;
+        Ok(Copied { chunk, rows, time: started.elapsed() })
+    }
+
+    fn copy_range(
+        &self,
+        (after, through): (Option<&Bound>, Option<&Bound>),
+        rows: u64,
+        session: &mut Session,
+    ) -> Result<u64> {
+        self.gate.pass(self.cancel)?;
+        let sql = self.pair.copy_range(after, through);
+        let flight = self.flights.begin();
+        let copied = session.retrying(self.retries, self.cancel, |session| session.exec(&sql));
+        // A statement of a connection that broke may still be under way if its end was not seen.
+        let ended = !matches!(&copied, Err(error) if error.fault() == Some(Fault::Gone));
+        if ended {
+            self.pending.release(self.flights.end(flight));
+        }
+        match copied {
+            Ok(done) => Ok(done.records.unwrap_or(done.affected)),
+            Err(error) if error.fault() == Some(Fault::TooBig) && rows > 1 => {
+                self.copy_halves((after, through), rows / 2, session)
+            }
+            Err(error) if error.fault() == Some(Fault::TooBig) => Err(Error::new(
+                ErrorKind::Server,
+                "a single row is too big for the server's limits \
+                 (max_binlog_cache_size, max_allowed_packet)",
+            )
+            .with_source(error)),
+            Err(error) => Err(error.context(format_args!("copying the rows {}", range(after, through)))),
+        }
+    }
+
+    fn copy_halves(
+        &self,
+        (after, through): (Option<&Bound>, Option<&Bound>),
+        rows: u64,
+        session: &mut Session,
+    ) -> Result<u64> {
+        let bounds = (after, through);
+        let middle =
+            chunker::boundary(&self.pair, bounds, rows, self.retries, session, self.cancel)?;
+        let Some(middle) = middle else {
+            // Fewer rows than that are left: rows have been deleted meanwhile.
+            return self.copy_range(bounds, rows / 2, session);
+        };
+        let first = self.copy_range((after, Some(&middle)), rows, session)?;
+        Ok(first + self.copy_range((Some(&middle), through), rows, session)?)
+    }
+}
+
+fn range(after: Option<&Bound>, through: Option<&Bound>) -> String {
+    let show = |bound: Option<&Bound>, none: &str| bound.map_or(none.to_owned(), Bound::to_string);
+    format!("behind {} through {}", show(after, "the beginning"), show(through, "the end"))
+}

@@ -1,0 +1,146 @@
+//! How to reach the server: the caller's options with the defaults that a run needs.
+
+use std::collections::HashSet;
+use std::fmt;
+use std::sync::Arc;
+use std::time::Duration;
+
+use mysql::{Conn, Opts, OptsBuilder};
+use parking_lot::Mutex;
+
+use crate::error::{Error, ErrorKind, Result};
+use crate::fault::Fault;
+
+/// The two families of servers, which differ in words, strategies and privileges.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Flavor {
+    /// MySQL and Percona Server.
+    MySql,
+    /// MariaDB.
+    MariaDb,
+}
+
+impl fmt::Display for Flavor {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Flavor::MySql => "MySQL",
+            Flavor::MariaDb => "MariaDB",
+        })
+    }
+}
+
+/// Makes connections, and remembers their ids, by which the binlog tells our own statements from
+/// other people's. Clones share that memory.
+#[derive(Clone)]
+pub(crate) struct Connector {
+    opts: Opts,
+    own_ids: Arc<Mutex<HashSet<u32>>>,
+}
+
+impl fmt::Debug for Connector {
+    // `Opts` prints its password.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_tuple("Connector").field(&self.address()).finish()
+    }
+}
+
+impl Connector {
+    pub(crate) fn new(opts: Opts) -> Result<Self> {
+        if opts.get_ssl_opts().is_some() && !cfg!(feature = "rustls") {
+            return Err(Error::new(
+                ErrorKind::Config,
+                "the options ask for TLS, and this build of online-alter has none: turn on the \
+                 feature `rustls`",
+            ));
+        }
+        let mut builder = OptsBuilder::from_opts(opts.clone())
+            // The crate would leave a loopback address for the socket that the server names, which
+            // is the wrong one behind a proxy or a port forward.
+            .prefer_socket(opts.get_socket().is_some())
+            .stmt_cache_size(0)
+            .connect_attrs(Some(std::collections::HashMap::from([(
+                "program_name".to_owned(),
+                "online-alter".to_owned(),
+            )])));
+        if opts.get_tcp_connect_timeout().is_none() {
+            builder = builder.tcp_connect_timeout(Some(Duration::from_secs(10)));
+        }
+        // A peer that vanished without a word is noticed within half a minute; statements
+        // themselves may take as long as they need.
+        if opts.get_tcp_keepalive_time_ms().is_none() {
+            builder = builder.tcp_keepalive_time_ms(Some(10_000));
+            #[cfg(target_os = "linux")]
+            {
+                builder = builder
+                    .tcp_keepalive_probe_interval_secs(Some(5))
+                    .tcp_keepalive_probe_count(Some(3))
+                    .tcp_user_timeout_ms(Some(30_000));
+            }
+        }
+        Ok(Connector { opts: builder.into(), own_ids: Arc::default() })
+    }
+
+    pub(crate) fn address(&self) -> String {
+        match self.opts.get_socket() {
+            Some(socket) => socket.to_owned(),
+            None => format!("{}:{}", self.opts.get_ip_or_hostname(), self.opts.get_tcp_port()),
+        }
+    }
+
+    pub(crate) fn default_schema(&self) -> Option<&str> {
+        self.opts.get_db_name()
+    }
+
+    /// A new connection as the crate sets it up. [`Session`](super::Session) is what others want.
+    pub(super) fn connect(&self) -> Result<Conn> {
+        let conn = Conn::new(self.opts.clone()).map_err(|error| self.refused(error))?;
+        self.own_ids.lock().insert(conn.connection_id());
+        Ok(conn)
+    }
+
+    /// A new connection for a binlog stream: it takes events of up to a gibibyte, and gives up
+    /// when `silence` passes without so much as a heartbeat.
+    pub(crate) fn connect_for_stream(&self, silence: Duration) -> Result<Conn> {
+        let opts = OptsBuilder::from_opts(self.opts.clone())
+            .max_allowed_packet(Some(1 << 30))
+            .read_timeout(Some(silence));
+        Conn::new(opts).map_err(|error| self.refused(error))
+    }
+
+    pub(crate) fn is_own(&self, connection_id: u32) -> bool {
+        self.own_ids.lock().contains(&connection_id)
+    }
+
+    fn refused(&self, error: mysql::Error) -> Error {
+        let error = to_error(error);
+        let kind = match error.fault() {
+            Some(Fault::Access) => ErrorKind::AccessDenied,
+            _ => ErrorKind::Connection,
+        };
+        error.with_kind(kind).context(format_args!("cannot connect to {}", self.address()))
+    }
+}
+
+/// The crate's error as ours. Its message never holds the password.
+pub(crate) fn to_error(error: mysql::Error) -> Error {
+    let (fault, code) = match &error {
+        mysql::Error::MySqlError(error) => (Fault::of_code(error.code), Some(error.code)),
+        mysql::Error::IoError(_)
+        | mysql::Error::CodecError(_)
+        | mysql::Error::DriverError(_) => (Fault::Gone, None),
+        _ => (Fault::Other, None),
+    };
+    let kind = match fault {
+        Fault::Gone => ErrorKind::Connection,
+        Fault::Access => ErrorKind::Privileges,
+        Fault::Duplicate => ErrorKind::DuplicateRows,
+        Fault::Data => ErrorKind::RowRefused,
+        Fault::NoSuchTable => ErrorKind::NoSuchTable,
+        _ => ErrorKind::Server,
+    };
+    let message = match &error {
+        mysql::Error::MySqlError(error) => error.message.clone(),
+        other => other.to_string(),
+    };
+    Error::new(kind, message).with_fault(fault, code).with_source(error)
+}

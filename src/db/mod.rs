@@ -1,0 +1,8 @@
+//! The only place that talks SQL to a connection.
+
+mod connector;
+mod session;
+
+pub(crate) use connector::{Connector, Flavor};
+pub(crate) use connector::to_error;
+pub(crate) use session::{Done, Purpose, Retries, Session, missing};

@@ -1,0 +1,277 @@
+//! One connection, set up for a purpose, that can be made anew.
+
+use std::time::Duration;
+
+use mysql::Conn;
+use mysql::prelude::Queryable;
+
+use super::connector::{Connector, Flavor, to_error};
+use crate::cancel::Cancel;
+use crate::error::{Error, ErrorKind, Result};
+use crate::fault::Fault;
+use crate::sql::TAG;
+
+/// What a connection is for decides how its session is set up.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Purpose {
+    /// Reading about the server and the table.
+    Inspect,
+    /// Moving rows: READ COMMITTED, UTC, strict, and never a renumbered zero.
+    Rows,
+    /// The user's ALTER, in the server's own SQL mode and time zone, as if the user ran it.
+    Definition,
+}
+
+/// How often, and how patiently, something is tried again.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Retries {
+    /// Tries in all.
+    pub(crate) attempts: u32,
+    /// The longest pause between two.
+    pub(crate) longest_pause: Duration,
+}
+
+impl Retries {
+    pub(crate) fn pause(&self, attempt: u32) -> Duration {
+        Duration::from_millis(10 << attempt.min(10)).min(self.longest_pause)
+    }
+}
+
+/// What the server said of a statement without rows.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Done {
+    pub(crate) affected: u64,
+    /// The rows that an INSERT or REPLACE .. SELECT read ("Records: 3 ..").
+    pub(crate) records: Option<u64>,
+}
+
+/// The values of a row, by the names of their columns.
+pub(crate) type NamedRow = Vec<(String, Option<String>)>;
+
+/// A connection to the server.
+pub(crate) struct Session {
+    conn: Conn,
+    connector: Connector,
+    setup: Vec<String>,
+}
+
+impl std::fmt::Debug for Session {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Session").field("id", &self.id()).finish_non_exhaustive()
+    }
+}
+
+impl Session {
+    pub(crate) fn open(connector: &Connector, flavor: Flavor, purpose: Purpose) -> Result<Self> {
+        Self::open_with(connector, setup(flavor, purpose))
+    }
+
+    /// The first connection, when it is not known yet what kind of server this is.
+    pub(crate) fn open_plain(connector: &Connector) -> Result<Self> {
+        Self::open_with(connector, Vec::new())
+    }
+
+    fn open_with(connector: &Connector, setup: Vec<String>) -> Result<Self> {
+        let conn = connector.connect()?;
+        let mut session = Session { conn, connector: connector.clone(), setup };
+        session.run_setup()?;
+        Ok(session)
+    }
+
+    fn run_setup(&mut self) -> Result<()> {
+        for statement in self.setup.clone() {
+            self.exec(&statement).map_err(|e| e.context("setting up a session"))?;
+        }
+        Ok(())
+    }
+
+    /// The connection id, as in the process list.
+    pub(crate) fn id(&self) -> u32 {
+        self.conn.connection_id()
+    }
+
+    /// Runs one statement that yields no rows, or whose rows do not matter.
+    pub(crate) fn exec(&mut self, sql: &str) -> Result<Done> {
+        log::trace!("connection {}: {sql}", self.id());
+        let mut result = self.conn.query_iter(sql).map_err(to_error)?;
+        let done = Done { affected: result.affected_rows(), records: records(&result.info_str()) };
+        // Errors may still come while the rows do: the crate's own shortcuts drop them.
+        while let Some(rows) = result.iter() {
+            for row in rows {
+                row.map_err(to_error)?;
+            }
+        }
+        Ok(done)
+    }
+
+    /// Runs a query and returns its rows as text.
+    pub(crate) fn rows(&mut self, sql: &str) -> Result<Vec<Vec<Option<String>>>> {
+        log::trace!("connection {}: {sql}", self.id());
+        let mut answer = Vec::new();
+        let result = self.conn.query_iter(sql).map_err(to_error)?;
+        for row in result {
+            let values = row.map_err(to_error)?.unwrap();
+            answer.push(values.into_iter().map(to_text).collect());
+        }
+        Ok(answer)
+    }
+
+    /// The first column of the first row.
+    pub(crate) fn scalar(&mut self, sql: &str) -> Result<Option<String>> {
+        Ok(self.rows(sql)?.into_iter().next().and_then(|row| row.into_iter().next()).flatten())
+    }
+
+    /// Like [`rows`](Self::rows), with the names of the columns.
+    pub(crate) fn named_rows(&mut self, sql: &str) -> Result<Vec<NamedRow>> {
+        log::trace!("connection {}: {sql}", self.id());
+        let mut answer = Vec::new();
+        for row in self.conn.query_iter(sql).map_err(to_error)? {
+            let row = row.map_err(to_error)?;
+            let names: Vec<String> =
+                row.columns_ref().iter().map(|c| c.name_str().into_owned()).collect();
+            answer.push(names.into_iter().zip(row.unwrap().into_iter().map(to_text)).collect());
+        }
+        Ok(answer)
+    }
+
+    /// Has the server parse a statement without running it.
+    pub(crate) fn check_syntax(&mut self, sql: &str) -> Result<()> {
+        let statement = self.conn.prep(sql).map_err(to_error)?;
+        self.conn.close(statement).map_err(to_error)
+    }
+
+    /// Runs `work`, again and again while its errors are passing ones. `work` must be harmless to
+    /// repeat. A transaction that it left open is rolled back first; a connection that is gone is
+    /// made anew, and the old one is made sure to be dead.
+    pub(crate) fn retrying<T>(
+        &mut self,
+        retries: Retries,
+        cancel: &Cancel,
+        mut work: impl FnMut(&mut Session) -> Result<T>,
+    ) -> Result<T> {
+        let mut attempt = 0;
+        loop {
+            let error = match work(self) {
+                Ok(value) => return Ok(value),
+                Err(error) => error,
+            };
+            attempt += 1;
+            let fault = error.fault().unwrap_or(Fault::Other);
+            if fault != Fault::Gone {
+                // A failed statement does not always end its transaction.
+                let _ = self.exec("ROLLBACK");
+            }
+            if !fault.is_passing() || attempt >= retries.attempts {
+                return Err(error);
+            }
+            log::debug!("attempt {attempt} failed, trying again: {}", error.message());
+            cancel.sleep(retries.pause(attempt))?;
+            if fault == Fault::Gone {
+                // If this fails too, the next try of the work will say so.
+                if let Err(error) = self.reopen(cancel) {
+                    log::debug!("cannot reconnect yet: {}", error.message());
+                }
+            }
+        }
+    }
+
+    /// Replaces the connection, and sees to it that a statement which the old one may still be
+    /// executing has ended: a late chunk could bring back deleted rows.
+    pub(crate) fn reopen(&mut self, cancel: &Cancel) -> Result<()> {
+        let old = self.id();
+        self.conn = self.connector.connect()?;
+        self.run_setup()?;
+        self.end_statement_of(old, cancel)
+    }
+
+    /// Waits until the connection executes no statement of ours any more, killing it.
+    pub(crate) fn end_statement_of(&mut self, id: u32, cancel: &Cancel) -> Result<()> {
+        loop {
+            // Only with our tag: after a restart of the server the id may be somebody else's.
+            let running = self.rows("SHOW FULL PROCESSLIST")?.into_iter().any(|row| {
+                let field = |i: usize| row.get(i).cloned().flatten().unwrap_or_default();
+                field(0) == id.to_string() && field(7).contains(TAG)
+            });
+            if !running {
+                return Ok(());
+            }
+            self.kill(id)?;
+            cancel.sleep(Duration::from_millis(20))?;
+        }
+    }
+
+    /// Ends another connection; one that is gone already is no error.
+    pub(crate) fn kill(&mut self, id: u32) -> Result<()> {
+        // ER_NO_SUCH_THREAD
+        match self.exec(&format!("KILL {id}")) {
+            Err(error) if error.server_code() == Some(1094) => Ok(()),
+            other => other.map(drop),
+        }
+    }
+
+    /// Ends the statement of another connection; one that is gone already is no error.
+    pub(crate) fn kill_query(&mut self, id: u32) -> Result<()> {
+        match self.exec(&format!("KILL QUERY {id}")) {
+            Err(error) if error.server_code() == Some(1094) => Ok(()),
+            other => other.map(drop),
+        }
+    }
+}
+
+/// The statements that set up a session. Every variable that a DBA may have set to something
+/// else, and that would change what our statements do, is set here.
+fn setup(flavor: Flavor, purpose: Purpose) -> Vec<String> {
+    let mut statements = vec![
+        "SET SESSION TRANSACTION ISOLATION LEVEL READ COMMITTED, READ WRITE".to_owned(),
+        "SET SESSION autocommit = 1, completion_type = 0, sql_safe_updates = 0, \
+         sql_select_limit = 18446744073709551615, foreign_key_checks = 1, unique_checks = 1, \
+         wait_timeout = 86400, net_read_timeout = 600, net_write_timeout = 600"
+            .to_owned(),
+    ];
+    statements.push(
+        match flavor {
+            Flavor::MySql => {
+                "SET SESSION max_execution_time = 0, information_schema_stats_expiry = 0"
+            }
+            // A long IN list must not become a subquery that is read without our row locks.
+            Flavor::MariaDb => {
+                "SET SESSION max_statement_time = 0, in_predicate_conversion_threshold = 0"
+            }
+        }
+        .to_owned(),
+    );
+    statements.push(match purpose {
+        Purpose::Inspect => "SET SESSION sql_mode = '', lock_wait_timeout = 5".to_owned(),
+        Purpose::Rows => format!(
+            "SET SESSION time_zone = '+00:00', sql_mode = '{ROWS_SQL_MODE}', \
+             lock_wait_timeout = 5, innodb_lock_wait_timeout = 1"
+        ),
+        Purpose::Definition => "SET SESSION time_zone = @@GLOBAL.time_zone, \
+             sql_mode = @@GLOBAL.sql_mode, lock_wait_timeout = 5"
+            .to_owned(),
+    });
+    statements
+}
+
+/// Strict, so that a value that does not fit is an error; zero stays zero in an AUTO_INCREMENT
+/// column; and dates that the table holds already may be copied, whatever they are.
+const ROWS_SQL_MODE: &str =
+    "STRICT_ALL_TABLES,NO_AUTO_VALUE_ON_ZERO,ALLOW_INVALID_DATES,NO_ENGINE_SUBSTITUTION";
+
+fn to_text(value: mysql::Value) -> Option<String> {
+    match value {
+        mysql::Value::NULL => None,
+        mysql::Value::Bytes(bytes) => Some(String::from_utf8_lossy(&bytes).into_owned()),
+        other => Some(other.as_sql(true)),
+    }
+}
+
+/// "Records: 3  Duplicates: 1  Warnings: 0"
+fn records(info: &str) -> Option<u64> {
+    info.strip_prefix("Records: ")?.split_whitespace().next()?.parse().ok()
+}
+
+/// For values that the server must give, or else something is very wrong.
+pub(crate) fn missing(what: &str) -> Error {
+    Error::new(ErrorKind::Server, format!("the server did not say {what}"))
+}

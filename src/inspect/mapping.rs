@@ -1,0 +1,67 @@
+//! Which column of the table becomes which column of the ghost.
+
+use super::table::Table;
+use crate::error::{Error, ErrorKind, Result};
+use crate::sql::Ident;
+use crate::sql::alter::{AlterClause, Fate};
+
+/// What becomes of the columns.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Mapping {
+    /// Columns whose values are copied, by their names before and after.
+    pub(crate) columns: Vec<(Ident, Ident)>,
+    /// Columns that are gone.
+    pub(crate) dropped: Vec<Ident>,
+    /// Columns that are new.
+    pub(crate) added: Vec<Ident>,
+}
+
+/// Compares the table with its altered ghost. Every column must be accounted for by the ALTER's
+/// text: a column that is missing without having been dropped or renamed means that the text was
+/// misunderstood, and its data would be lost.
+pub(crate) fn map(table: &Table, ghost: &Table, clause: &AlterClause) -> Result<Mapping> {
+    let mut mapping = Mapping::default();
+    let mut taken: Vec<&Ident> = Vec::new();
+    for column in &table.columns {
+        let name = column.name.as_str();
+        let new = match clause.mapping(name) {
+            Fate::Dropped => {
+                mapping.dropped.push(column.name.clone());
+                continue;
+            }
+            Fate::Kept => name.to_owned(),
+            Fate::Renamed(new) => new.to_string(),
+        };
+        let Some(target) = ghost.column(&new) else {
+            return Err(Error::new(
+                ErrorKind::Alter,
+                format!(
+                    "after the ALTER there is no column `{new}` that could hold the values of \
+                     `{name}`, and the ALTER was not understood to drop it"
+                ),
+            ));
+        };
+        taken.push(&target.name);
+        if !target.generated {
+            mapping.columns.push((column.name.clone(), target.name.clone()));
+        }
+    }
+    for column in ghost.columns.iter().filter(|column| !taken.contains(&&column.name)) {
+        let filled = column.nullable
+            || column.has_default
+            || column.generated
+            || column.auto_increment;
+        if !filled {
+            return Err(Error::new(
+                ErrorKind::Alter,
+                format!(
+                    "the new column {} is NOT NULL and has no DEFAULT, so it is not said what the \
+                     rows that are there should hold: give it a DEFAULT",
+                    column.name
+                ),
+            ));
+        }
+        mapping.added.push(column.name.clone());
+    }
+    Ok(mapping)
+}

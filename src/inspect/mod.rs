@@ -1,0 +1,12 @@
+//! Reading the server and the table, and refusing what cannot be done, before anything is written.
+
+pub(crate) mod column;
+pub(crate) mod grants;
+pub(crate) mod key;
+pub(crate) mod mapping;
+pub(crate) mod neighbours;
+pub(crate) mod server;
+pub(crate) mod table;
+
+pub(crate) use server::ServerInfo;
+pub(crate) use table::Table;

@@ -1,0 +1,273 @@
+//! The server: what it is, and whether its settings allow a run.
+
+use std::collections::HashMap;
+
+use crate::binlog::BinlogPosition;
+use crate::db::{Flavor, Session, missing};
+use crate::error::{Error, ErrorKind, Result};
+use crate::sql::statements::LockSyntax;
+use crate::sql::tokens::Dialect;
+
+/// What a run needs to know of the server.
+#[derive(Clone, Debug)]
+pub(crate) struct ServerInfo {
+    pub(crate) flavor: Flavor,
+    pub(crate) version: Version,
+    /// As the server says it.
+    pub(crate) version_text: String,
+    /// What tells this server from any other behind the same address.
+    pub(crate) identity: String,
+    pub(crate) server_id: u32,
+    pub(crate) dialect: Dialect,
+    /// Table names are compared without regard to case.
+    pub(crate) ignores_case: bool,
+    /// `binlog_format`, upper case.
+    pub(crate) binlog_format: String,
+    variables: HashMap<String, String>,
+}
+
+/// Major, minor, patch.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) struct Version(pub(crate) u16, pub(crate) u16, pub(crate) u16);
+
+impl Version {
+    fn parse(text: &str) -> Option<Self> {
+        let mut numbers = text.split(|c: char| !c.is_ascii_digit()).map(str::parse);
+        let mut next = || numbers.next().and_then(Result::ok);
+        Some(Version(next()?, next()?, next().unwrap_or(0)))
+    }
+}
+
+impl std::fmt::Display for Version {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "{}.{}.{}", self.0, self.1, self.2)
+    }
+}
+
+/// RENAME TABLE under LOCK TABLES, `FOR SHARE NOWAIT`, expressions in index metadata.
+/// <https://dev.mysql.com/doc/relnotes/mysql/8.0/en/news-8-0-13.html>
+const OLDEST_MYSQL: Version = Version(8, 0, 13);
+
+/// RENAME of several tables became atomic.
+/// <https://mariadb.com/kb/en/atomic-ddl/>
+const OLDEST_MARIADB: Version = Version(10, 6, 0);
+
+impl ServerInfo {
+    /// Reads the server, and refuses it by name if it is not supported.
+    pub(crate) fn read(session: &mut Session) -> Result<Self> {
+        let version_text = session.scalar("SELECT VERSION()")?.ok_or_else(|| missing("its version"))?;
+        let flavor = flavor_of(&version_text)?;
+        let version = supported(flavor, &version_text)?;
+        let variables = read_variables(session)?;
+        let get = |name: &str| variables.get(name).map(String::as_str).unwrap_or_default();
+        let identity = session.scalar(identity_query(flavor))?.ok_or_else(|| missing("who it is"))?;
+        let info = ServerInfo {
+            flavor,
+            version,
+            version_text,
+            identity,
+            server_id: get("server_id").parse().unwrap_or(0),
+            dialect: Dialect::from_sql_mode(get("sql_mode")),
+            ignores_case: get("lower_case_table_names") != "0",
+            binlog_format: get("binlog_format").to_ascii_uppercase(),
+            variables,
+        };
+        info.check_cluster()?;
+        Ok(info)
+    }
+
+    fn is(&self, variable: &str, values: &[&str]) -> bool {
+        self.variables
+            .get(variable)
+            .is_some_and(|value| values.iter().any(|v| v.eq_ignore_ascii_case(value)))
+    }
+
+    pub(crate) fn identity_query(&self) -> &'static str {
+        identity_query(self.flavor)
+    }
+
+    pub(crate) fn lock_syntax(&self) -> LockSyntax {
+        match self.flavor {
+            Flavor::MySql => LockSyntax::ForShare,
+            Flavor::MariaDb => LockSyntax::LockInShareMode,
+        }
+    }
+
+    fn check_cluster(&self) -> Result<()> {
+        let refuse = |why: String| Err(Error::new(ErrorKind::UnsupportedServer, why));
+        if self.is("wsrep_on", &["ON", "1"]) {
+            return refuse("Galera clusters (wsrep_on=ON) are not supported".to_owned());
+        }
+        let in_a_group = self
+            .variables
+            .get("group_replication_group_name")
+            .is_some_and(|name| !name.is_empty());
+        if in_a_group && self.is("group_replication_single_primary_mode", &["OFF", "0"]) {
+            return refuse("group replication with several primaries is not supported".to_owned());
+        }
+        Ok(())
+    }
+
+    /// Whether the settings allow a run: a binlog in row format, in commit order, on a server that
+    /// takes writes.
+    pub(crate) fn check_settings(&self, may_switch_format: bool) -> Result<()> {
+        let refuse = |why: String| Err(Error::new(ErrorKind::BinlogSettings, why));
+        if !self.is("log_bin", &["ON", "1"]) {
+            return refuse(
+                "the binary log is off (log_bin=OFF), and the changes of a table are read from it"
+                    .to_owned(),
+            );
+        }
+        if self.binlog_format != "ROW" && !may_switch_format {
+            return refuse(format!(
+                "binlog_format is {}, and rows can be followed only with ROW: set it, or allow the \
+                 run to switch it (switch_to_row_format)",
+                self.binlog_format
+            ));
+        }
+        if self.is("binlog_order_commits", &["OFF", "0"]) {
+            return refuse(
+                "binlog_order_commits is OFF: a change may then be visible before, or after, \
+                 changes that stand behind it in the binlog"
+                    .to_owned(),
+            );
+        }
+        if self.is("read_only", &["ON", "1"]) || self.is("super_read_only", &["ON", "1"]) {
+            return Err(Error::new(
+                ErrorKind::UnsupportedServer,
+                "the server is read-only (a replica?): connect to the primary",
+            ));
+        }
+        Ok(())
+    }
+
+    /// Where the binlog stands now. Refuses a server whose filters keep the schema out of it.
+    pub(crate) fn binlog_position(
+        &self,
+        session: &mut Session,
+        schema: &str,
+    ) -> Result<BinlogPosition> {
+        // The words changed with MySQL 8.2.
+        let new_words = self.flavor == Flavor::MySql && self.version >= Version(8, 2, 0);
+        let sql = if new_words { "SHOW BINARY LOG STATUS" } else { "SHOW MASTER STATUS" };
+        let row = session.named_rows(sql)?.pop().ok_or_else(|| missing("where its binlog stands"))?;
+        let get = |name: &str| {
+            row.iter()
+                .find(|(column, _)| column.eq_ignore_ascii_case(name))
+                .and_then(|(_, value)| value.clone())
+                .unwrap_or_default()
+        };
+        let listed = |list: &str| list.split(',').any(|name| name.trim() == schema);
+        let (logged, ignored) = (get("Binlog_Do_DB"), get("Binlog_Ignore_DB"));
+        if (!logged.is_empty() && !listed(&logged)) || listed(&ignored) {
+            return Err(Error::new(
+                ErrorKind::BinlogSettings,
+                format!(
+                    "the server keeps changes of the schema `{schema}` out of its binlog \
+                     (binlog_do_db, binlog_ignore_db)"
+                ),
+            ));
+        }
+        let offset = get("Position").parse().map_err(|_| missing("where its binlog stands"))?;
+        Ok(BinlogPosition::new(get("File"), offset))
+    }
+
+    /// The server ids of the replicas that are attached, as far as they say.
+    pub(crate) fn replica_ids(&self, session: &mut Session) -> Result<Vec<u32>> {
+        let new_words = self.flavor == Flavor::MySql && self.version >= Version(8, 0, 22);
+        let sql = if new_words { "SHOW REPLICAS" } else { "SHOW SLAVE HOSTS" };
+        let ids = session.rows(sql)?.into_iter();
+        Ok(ids.filter_map(|row| row.into_iter().next()??.parse().ok()).collect())
+    }
+}
+
+fn flavor_of(version: &str) -> Result<Flavor> {
+    let lower = version.to_lowercase();
+    for other in ["tidb", "oceanbase", "vitess", "singlestore", "doris", "starrocks"] {
+        if lower.contains(other) {
+            return Err(Error::new(
+                ErrorKind::UnsupportedServer,
+                format!("{version} is not supported: only MySQL and MariaDB are"),
+            ));
+        }
+    }
+    Ok(if lower.contains("mariadb") { Flavor::MariaDb } else { Flavor::MySql })
+}
+
+fn supported(flavor: Flavor, text: &str) -> Result<Version> {
+    // Old clients are told "5.5.5-" in front of MariaDB's version.
+    let version = Version::parse(text.strip_prefix("5.5.5-").unwrap_or(text));
+    let oldest = match flavor {
+        Flavor::MySql => OLDEST_MYSQL,
+        Flavor::MariaDb => OLDEST_MARIADB,
+    };
+    match version {
+        Some(version) if version >= oldest => Ok(version),
+        _ => Err(Error::new(
+            ErrorKind::UnsupportedServer,
+            format!("{flavor} {text} is not supported: online-alter needs {flavor} {oldest} or later"),
+        )),
+    }
+}
+
+fn identity_query(flavor: Flavor) -> &'static str {
+    match flavor {
+        Flavor::MySql => "SELECT @@GLOBAL.server_uuid",
+        Flavor::MariaDb => {
+            "SELECT CONCAT(@@GLOBAL.server_id, ' ', @@GLOBAL.hostname, ' ', @@GLOBAL.datadir)"
+        }
+    }
+}
+
+fn read_variables(session: &mut Session) -> Result<HashMap<String, String>> {
+    let names = [
+        "binlog_format",
+        "binlog_order_commits",
+        "group_replication_group_name",
+        "group_replication_single_primary_mode",
+        "log_bin",
+        "lower_case_table_names",
+        "read_only",
+        "server_id",
+        "sql_mode",
+        "super_read_only",
+        "wsrep_on",
+    ];
+    let sql =
+        format!("SHOW GLOBAL VARIABLES WHERE Variable_name IN ('{}')", names.join("', '"));
+    let pairs = session.rows(&sql)?.into_iter().filter_map(|row| {
+        let mut row = row.into_iter();
+        Some((row.next()??.to_ascii_lowercase(), row.next()?.unwrap_or_default()))
+    });
+    Ok(pairs.collect())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn read(text: &str) -> Result<(Flavor, Version)> {
+        let flavor = flavor_of(text)?;
+        Ok((flavor, supported(flavor, text)?))
+    }
+
+    #[test]
+    fn knows_versions() {
+        assert_eq!(read("9.7.0").unwrap(), (Flavor::MySql, Version(9, 7, 0)));
+        assert_eq!(read("8.0.36-28.1-log").unwrap(), (Flavor::MySql, Version(8, 0, 36)));
+        assert_eq!(
+            read("10.11.19-MariaDB-0+deb12u1-log").unwrap(),
+            (Flavor::MariaDb, Version(10, 11, 19))
+        );
+        assert_eq!(read("5.5.5-10.6.4-MariaDB").unwrap(), (Flavor::MariaDb, Version(10, 6, 4)));
+    }
+
+    #[test]
+    fn refuses_old_and_foreign_ones_by_name() {
+        for text in ["5.7.44-log", "8.0.12", "10.5.23-MariaDB", "8.0.11-TiDB-v7.5.0", "gibberish"] {
+            let error = read(text).unwrap_err();
+            assert_eq!(error.kind(), ErrorKind::UnsupportedServer);
+            assert!(error.message().contains(text), "{error}");
+        }
+    }
+}

@@ -1,0 +1,15 @@
+//! Making the ghost equal to the table at given keys.
+//!
+//! [`pending`] holds the keys that have changed and are not yet refreshed, [`flights`] knows which
+//! chunks of the copy are under way, [`refresher`] carries a batch of keys out, and [`worker`] is
+//! the loop of a thread that does so all the time.
+
+pub(crate) mod batch_size;
+pub(crate) mod flights;
+pub(crate) mod pending;
+pub(crate) mod refresher;
+pub(crate) mod worker;
+
+pub(crate) use flights::Flights;
+pub(crate) use pending::Pending;
+pub(crate) use refresher::Refresher;

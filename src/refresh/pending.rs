@@ -1,0 +1,372 @@
+//! The keys that have changed and are not yet refreshed: a set per worker, not a queue. A row that
+//! changes a thousand times is refreshed once.
+
+use std::collections::BTreeSet;
+use std::hash::{BuildHasher, BuildHasherDefault, DefaultHasher};
+use std::ops::Bound::{Excluded, Unbounded};
+use std::time::{Duration, Instant};
+
+use parking_lot::{Condvar, Mutex, MutexGuard};
+
+use crate::cancel::Cancel;
+use crate::error::Result;
+use crate::sql::Key;
+
+/// How often a wait looks whether the run was asked to stop. What it waits for wakes it at once.
+const CANCEL_CHECK: Duration = Duration::from_millis(50);
+
+/// The pending keys, bounded: who adds one to a full set waits.
+#[derive(Debug)]
+pub(crate) struct Pending {
+    state: Mutex<State>,
+    changed: Condvar,
+    limit: usize,
+    /// Whether byte-different keys are different rows. If not, one worker gets them all: two that
+    /// refresh the same row under different keys could undo each other's work.
+    exact: bool,
+}
+
+#[derive(Debug)]
+struct State {
+    parts: Vec<Part>,
+    /// Keys whose row was locked, or in conflict, to be tried again after a while.
+    later: Vec<(Instant, Key)>,
+    /// Keys to be refreshed again once all chunks below the number have ended.
+    held: Vec<(u64, Vec<Key>)>,
+    /// Keys that workers have taken and not yet finished.
+    taken: usize,
+    /// Workers may not take keys.
+    paused: bool,
+    /// Workers need not wait for more keys to come together.
+    hurry: bool,
+}
+
+#[derive(Debug)]
+struct Part {
+    keys: BTreeSet<Key>,
+    /// Where the last batch ended: the next one goes on from there, so that no key starves.
+    cursor: Option<Key>,
+    last_take: Instant,
+}
+
+/// How a worker collects a batch.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Collect {
+    /// At most this many keys.
+    pub(crate) at_most: usize,
+    /// Unless they are that many, this much time lies between two batches, in which changes of the
+    /// same rows come together.
+    pub(crate) linger: Duration,
+}
+
+impl Pending {
+    pub(crate) fn new(parts: usize, limit: usize, exact: bool) -> Self {
+        let part = || Part { keys: BTreeSet::new(), cursor: None, last_take: Instant::now() };
+        Pending {
+            state: Mutex::new(State {
+                parts: (0..parts.max(1)).map(|_| part()).collect(),
+                later: Vec::new(),
+                held: Vec::new(),
+                taken: 0,
+                paused: false,
+                hurry: false,
+            }),
+            changed: Condvar::new(),
+            limit,
+            exact,
+        }
+    }
+
+    /// Adds a key, waiting while the set is full. `false` if the run was asked to stop.
+    pub(crate) fn add(&self, key: Key, cancel: &Cancel) -> bool {
+        let mut state = self.state.lock();
+        // A paused set takes everything: who pauses it waits for the stream.
+        while state.len() >= self.limit && !state.paused {
+            if self.wait(&mut state, CANCEL_CHECK, cancel).is_err() {
+                return false;
+            }
+        }
+        let added = self.insert(&mut state, key);
+        drop(state);
+        if added {
+            self.changed.notify_all();
+        }
+        true
+    }
+
+    fn insert(&self, state: &mut State, key: Key) -> bool {
+        let count = state.parts.len();
+        let part = if self.exact && count > 1 {
+            let hash = BuildHasherDefault::<DefaultHasher>::default().hash_one(&key);
+            usize::try_from(hash % u64::try_from(count).unwrap_or(1)).unwrap_or(0)
+        } else {
+            0
+        };
+        state.parts.get_mut(part).is_some_and(|part| part.keys.insert(key))
+    }
+
+    /// Takes the next batch of a worker, waiting for it. The worker must call
+    /// [`done`](Self::done) with its size afterwards.
+    pub(crate) fn take(&self, part: usize, collect: Collect, cancel: &Cancel) -> Result<Vec<Key>> {
+        let mut state = self.state.lock();
+        loop {
+            cancel_check(&mut state, cancel)?;
+            self.bring_back_due(&mut state);
+            let State { parts, taken, paused, hurry, .. } = &mut *state;
+            let mut patience = CANCEL_CHECK;
+            if let Some(part) = parts.get_mut(part).filter(|part| !*paused && !part.keys.is_empty()) {
+                let rested = part.last_take.elapsed();
+                if *hurry || part.keys.len() >= collect.at_most || rested >= collect.linger {
+                    let batch = part.next_batch(collect.at_most);
+                    *taken += batch.len();
+                    drop(state);
+                    self.changed.notify_all();
+                    return Ok(batch);
+                }
+                patience = patience.min(collect.linger.saturating_sub(rested));
+            }
+            self.changed.wait_for(&mut state, patience);
+        }
+    }
+
+    /// A batch of this many keys is finished, whatever became of them.
+    pub(crate) fn done(&self, count: usize) {
+        let mut state = self.state.lock();
+        state.taken = state.taken.saturating_sub(count);
+        drop(state);
+        self.changed.notify_all();
+    }
+
+    /// Puts keys back to be refreshed again, without waiting.
+    pub(crate) fn put_back(&self, keys: impl IntoIterator<Item = Key>) {
+        let mut state = self.state.lock();
+        for key in keys {
+            self.insert(&mut state, key);
+        }
+        drop(state);
+        self.changed.notify_all();
+    }
+
+    /// Puts keys back to be refreshed again after a while.
+    pub(crate) fn put_later(&self, keys: impl IntoIterator<Item = Key>, after: Duration) {
+        let due = Instant::now() + after;
+        self.state.lock().later.extend(keys.into_iter().map(|key| (due, key)));
+    }
+
+    /// Keeps keys to be refreshed again once all chunks below the number have ended.
+    pub(crate) fn hold(&self, below: u64, keys: Vec<Key>) {
+        self.state.lock().held.push((below, keys));
+    }
+
+    /// All chunks below the number have ended.
+    pub(crate) fn release(&self, ended_below: u64) {
+        let mut state = self.state.lock();
+        let held = std::mem::take(&mut state.held);
+        for (below, keys) in held {
+            if below <= ended_below {
+                for key in keys {
+                    self.insert(&mut state, key);
+                }
+            } else {
+                state.held.push((below, keys));
+            }
+        }
+        drop(state);
+        self.changed.notify_all();
+    }
+
+    fn bring_back_due(&self, state: &mut State) {
+        if state.later.is_empty() {
+            return;
+        }
+        let now = Instant::now();
+        let later = std::mem::take(&mut state.later);
+        for (due, key) in later {
+            if due <= now || state.hurry {
+                self.insert(state, key);
+            } else {
+                state.later.push((due, key));
+            }
+        }
+    }
+
+    /// Keys that wait or are being worked on.
+    pub(crate) fn outstanding(&self) -> usize {
+        self.state.lock().outstanding()
+    }
+
+    /// Makes the workers take whatever there is, at once, or (`false`) again as usual.
+    pub(crate) fn hurry(&self, hurry: bool) {
+        self.state.lock().hurry = hurry;
+        self.changed.notify_all();
+    }
+
+    /// Waits until at most `count` keys are outstanding; `false` if `patience` was not enough.
+    pub(crate) fn wait_for_at_most(
+        &self,
+        count: usize,
+        patience: Duration,
+        cancel: &Cancel,
+    ) -> Result<bool> {
+        let end = Instant::now() + patience;
+        let mut state = self.state.lock();
+        while state.outstanding() > count {
+            let left = end.saturating_duration_since(Instant::now());
+            if left.is_zero() {
+                return Ok(false);
+            }
+            self.wait(&mut state, left.min(CANCEL_CHECK), cancel)?;
+        }
+        Ok(true)
+    }
+
+    /// Keeps the workers from taking keys, and waits until they have finished those they have.
+    pub(crate) fn pause(&self, cancel: &Cancel) -> Result<()> {
+        let mut state = self.state.lock();
+        state.paused = true;
+        self.changed.notify_all();
+        while state.taken > 0 {
+            self.wait(&mut state, CANCEL_CHECK, cancel)?;
+        }
+        Ok(())
+    }
+
+    /// Lets the workers take keys again.
+    pub(crate) fn resume(&self) {
+        self.state.lock().paused = false;
+        self.changed.notify_all();
+    }
+
+    /// All keys, taken out for whoever has paused the workers. To be followed by
+    /// [`done`](Self::done).
+    pub(crate) fn take_all(&self) -> Vec<Key> {
+        let mut state = self.state.lock();
+        let mut keys = BTreeSet::new();
+        for part in &mut state.parts {
+            keys.append(&mut part.keys);
+        }
+        keys.extend(std::mem::take(&mut state.later).into_iter().map(|(_, key)| key));
+        keys.extend(std::mem::take(&mut state.held).into_iter().flat_map(|(_, keys)| keys));
+        state.taken += keys.len();
+        keys.into_iter().collect()
+    }
+
+    fn wait(
+        &self,
+        state: &mut MutexGuard<'_, State>,
+        patience: Duration,
+        cancel: &Cancel,
+    ) -> Result<()> {
+        cancel_check(state, cancel)?;
+        self.changed.wait_for(state, patience);
+        Ok(())
+    }
+}
+
+/// Looks at the latch without holding our lock.
+fn cancel_check(state: &mut MutexGuard<'_, State>, cancel: &Cancel) -> Result<()> {
+    MutexGuard::unlocked(state, || cancel.check())
+}
+
+impl State {
+    fn len(&self) -> usize {
+        let held: usize = self.held.iter().map(|(_, keys)| keys.len()).sum();
+        self.parts.iter().map(|part| part.keys.len()).sum::<usize>() + self.later.len() + held
+    }
+
+    fn outstanding(&self) -> usize {
+        self.len() + self.taken
+    }
+}
+
+impl Part {
+    /// The keys behind the cursor, from the beginning again when there are none.
+    fn next_batch(&mut self, at_most: usize) -> Vec<Key> {
+        let behind = self.cursor.as_ref().map_or(Unbounded, Excluded);
+        let mut batch: Vec<Key> =
+            self.keys.range((behind, Unbounded)).take(at_most).cloned().collect();
+        if batch.is_empty() {
+            batch = self.keys.iter().take(at_most).cloned().collect();
+        }
+        for key in &batch {
+            self.keys.remove(key);
+        }
+        self.cursor = batch.last().cloned();
+        self.last_take = Instant::now();
+        batch
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const NOW: Collect = Collect { at_most: 2, linger: Duration::ZERO };
+
+    fn pending(keys: &[u64]) -> Pending {
+        let pending = Pending::new(1, 1000, true);
+        pending.put_back(keys.iter().copied().map(Key::Int));
+        pending
+    }
+
+    fn take(pending: &Pending) -> Vec<u64> {
+        let keys = pending.take(0, NOW, &Cancel::default()).unwrap();
+        keys.iter().map(|key| if let Key::Int(id) = key { *id } else { 0 }).collect()
+    }
+
+    #[test]
+    fn no_key_starves_behind_hot_ones() {
+        let pending = pending(&[1, 2, 3, 4]);
+        assert_eq!(take(&pending), [1, 2]);
+        pending.put_back([Key::Int(1), Key::Int(2)]);
+        assert_eq!(take(&pending), [3, 4]);
+        assert_eq!(take(&pending), [1, 2]);
+    }
+
+    #[test]
+    fn outstanding_counts_every_place_a_key_can_be() {
+        let pending = pending(&[1, 2, 3]);
+        take(&pending);
+        pending.put_later([Key::Int(9)], Duration::from_secs(100));
+        pending.hold(5, vec![Key::Int(8)]);
+        assert_eq!(pending.outstanding(), 5);
+        pending.done(2);
+        assert_eq!(pending.outstanding(), 3);
+        assert_eq!(pending.take_all(), [Key::Int(3), Key::Int(8), Key::Int(9)]);
+        assert_eq!(pending.outstanding(), 3);
+        pending.done(3);
+        assert_eq!(pending.outstanding(), 0);
+    }
+
+    #[test]
+    fn held_keys_come_back_when_the_last_of_their_chunks_has_ended() {
+        let pending = pending(&[]);
+        pending.hold(5, vec![Key::Int(8)]);
+        pending.release(4);
+        assert!(!pending.wait_for_at_most(0, Duration::ZERO, &Cancel::default()).unwrap());
+        pending.release(5);
+        assert_eq!(take(&pending), [8]);
+    }
+
+    #[test]
+    fn a_full_set_makes_its_filler_wait() {
+        let pending = Pending::new(1, 1, true);
+        let cancel = Cancel::default();
+        assert!(pending.add(Key::Int(1), &cancel));
+        std::thread::scope(|scope| {
+            let adding = scope.spawn(|| pending.add(Key::Int(2), &cancel));
+            assert_eq!(take(&pending), [1]);
+            assert!(adding.join().unwrap());
+        });
+        cancel.set();
+        assert!(!pending.add(Key::Int(3), &cancel));
+    }
+
+    #[test]
+    fn keys_that_may_be_one_row_stay_with_one_worker() {
+        let pending = Pending::new(4, 1000, false);
+        pending.put_back((0..100).map(Key::Int));
+        let all = Collect { at_most: 1000, linger: Duration::ZERO };
+        assert_eq!(pending.take(0, all, &Cancel::default()).unwrap().len(), 100);
+    }
+}

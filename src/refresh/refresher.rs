@@ -1,0 +1,238 @@
+//! Carries out refreshes: read the table at the keys with a lock, put what is there into the
+//! ghost, take from the ghost what is not.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::time::{Duration, Instant};
+
+use super::flights::Flights;
+use super::pending::Pending;
+use crate::cancel::Cancel;
+use crate::db::{Retries, Session};
+use crate::error::{Error, ErrorKind, Result};
+use crate::fault::Fault;
+use crate::sql::key_value::Malformed;
+use crate::sql::statements::{OnLocked, Put, TablePair};
+use crate::sql::{Key, predicate};
+
+/// How long a key rests whose row was locked by the application.
+const LOCKED_REST: Duration = Duration::from_millis(50);
+
+/// How long keys rest whose rows are in conflict with others in a unique key of the ghost alone.
+const CONFLICT_REST: Duration = Duration::from_millis(500);
+
+/// Refreshes keys. Shared by all refresh workers, and by the cut-over.
+#[derive(Debug)]
+pub(crate) struct Refresher {
+    pair: Arc<TablePair>,
+    pending: Arc<Pending>,
+    flights: Arc<Flights>,
+    retries: Retries,
+    /// Whether the ghost has unique keys that the table does not have.
+    strict: AtomicBool,
+    refreshed: AtomicU64,
+}
+
+/// What became of one try.
+#[derive(Debug)]
+enum Try {
+    Done {
+        /// Rows found in the table.
+        found: usize,
+        locked: Duration,
+    },
+    /// A row is locked by somebody else.
+    Locked,
+    /// The transaction is too big for the server.
+    TooBig,
+    /// Another row of the ghost has the same value in a unique key.
+    Conflict(Error),
+}
+
+impl Refresher {
+    pub(crate) fn new(
+        pair: Arc<TablePair>,
+        pending: Arc<Pending>,
+        flights: Arc<Flights>,
+        retries: Retries,
+    ) -> Self {
+        Refresher {
+            pair,
+            pending,
+            flights,
+            retries,
+            strict: AtomicBool::new(false),
+            refreshed: AtomicU64::new(0),
+        }
+    }
+
+    pub(crate) fn pending(&self) -> &Pending {
+        &self.pending
+    }
+
+    /// Keys refreshed so far.
+    pub(crate) fn refreshed(&self) -> u64 {
+        self.refreshed.load(Ordering::Relaxed)
+    }
+
+    /// From now on the ghost has unique keys that the table does not have: a refresh may no longer
+    /// displace other rows, as their duplicates are real.
+    pub(crate) fn be_strict(&self) {
+        self.strict.store(true, Ordering::SeqCst);
+    }
+
+    fn put(&self) -> Put {
+        if self.strict.load(Ordering::SeqCst) { Put::Insert } else { Put::Replace }
+    }
+
+    /// Refreshes a batch that was taken from pending, in a session with `autocommit = 0`. Keys whose
+    /// rows cannot be had now go back to pending. Returns for how long rows were locked.
+    pub(crate) fn refresh(
+        &self,
+        session: &mut Session,
+        keys: Vec<Key>,
+        cancel: &Cancel,
+    ) -> Result<Duration> {
+        let mut longest = Duration::ZERO;
+        let mut batches = vec![keys];
+        while let Some(mut batch) = batches.pop() {
+            let before = self.flights.mark();
+            // Waiting for one row while holding another could make the application the victim of a
+            // deadlock: only a single key waits.
+            let on_locked = if batch.len() > 1 { OnLocked::Fail } else { OnLocked::Wait };
+            match self.attempt(session, &batch, on_locked, cancel)? {
+                Try::Done { found, locked } => {
+                    longest = longest.max(locked);
+                    self.count(batch.len());
+                    if found < batch.len() {
+                        if let Some(below) = self.flights.since(before) {
+                            let absent = self.absent(session, batch, cancel)?;
+                            self.pending.hold(below, absent);
+                            self.pending.release(self.flights.ended_below());
+                        }
+                    }
+                }
+                Try::Locked | Try::TooBig if batch.len() > 1 => {
+                    let half = batch.split_off(batch.len() / 2);
+                    batches.push(half);
+                    batches.push(batch);
+                }
+                Try::Locked => self.pending.put_later(batch, LOCKED_REST),
+                Try::TooBig => {
+                    return Err(Error::new(
+                        ErrorKind::Server,
+                        "a single row is too big for the server's limits \
+                         (max_binlog_cache_size, max_allowed_packet)",
+                    ));
+                }
+                // The other row may be about to be refreshed too, and the conflict to go away. If it
+                // does not, the cut-over will fail with it.
+                Try::Conflict(_) => self.pending.put_later(batch, CONFLICT_REST),
+            }
+        }
+        Ok(longest)
+    }
+
+    /// Refreshes everything that is pending, all at once, on the connection that holds the
+    /// cut-over's lock: nobody can be in the way.
+    pub(crate) fn refresh_all_locked(&self, session: &mut Session) -> Result<usize> {
+        const AT_ONCE: usize = 1000;
+        let keys = self.pending.take_all();
+        let result = self.put_all(session, &keys, AT_ONCE);
+        self.pending.done(keys.len());
+        match result {
+            Ok(()) => {
+                self.count(keys.len());
+                Ok(keys.len())
+            }
+            Err(error) => {
+                let _ = session.exec("ROLLBACK");
+                self.pending.put_back(keys);
+                Err(error)
+            }
+        }
+    }
+
+    /// First takes all of them from the ghost and then puts all of them there, so that rows which
+    /// have exchanged unique values do not meet.
+    fn put_all(&self, session: &mut Session, keys: &[Key], at_once: usize) -> Result<()> {
+        if keys.is_empty() {
+            return Ok(());
+        }
+        for batch in keys.chunks(at_once) {
+            session.exec(&self.pair.delete_keys(batch).map_err(malformed)?)?;
+        }
+        for batch in keys.chunks(at_once) {
+            let put = self.pair.put_keys(self.put(), batch, OnLocked::Wait).map_err(malformed)?;
+            session.exec(&put)?;
+        }
+        session.exec("COMMIT").map(drop)
+    }
+
+    fn attempt(
+        &self,
+        session: &mut Session,
+        keys: &[Key],
+        on_locked: OnLocked,
+        cancel: &Cancel,
+    ) -> Result<Try> {
+        let delete = self.pair.delete_keys(keys).map_err(malformed)?;
+        let put = self.pair.put_keys(self.put(), keys, on_locked).map_err(malformed)?;
+        session.retrying(self.retries, cancel, |session| {
+            let mut transaction = || {
+                session.exec(&delete)?;
+                let started = Instant::now();
+                let done = session.exec(&put)?;
+                session.exec("COMMIT")?;
+                let found = done.records.and_then(|records| usize::try_from(records).ok());
+                Ok(Try::Done { found: found.unwrap_or(0), locked: started.elapsed() })
+            };
+            let tried = transaction();
+            let error: Error = match tried {
+                Ok(done) => return Ok(done),
+                Err(error) => error,
+            };
+            let outcome = match error.fault() {
+                Some(Fault::LockWait) => Try::Locked,
+                Some(Fault::TooBig) => Try::TooBig,
+                Some(Fault::Duplicate) => Try::Conflict(error),
+                _ => return Err(error),
+            };
+            session.exec("ROLLBACK")?;
+            Ok(outcome)
+        })
+    }
+
+    /// Which of the keys have no row. Where keys can be told apart only by the server, all of them
+    /// count: refreshing a row once too often is harmless.
+    fn absent(&self, session: &mut Session, keys: Vec<Key>, cancel: &Cancel) -> Result<Vec<Key>> {
+        let shape = &self.pair.key;
+        if !shape.is_int() || keys.len() == 1 {
+            return Ok(keys);
+        }
+        let Some(column) = shape.columns.first() else { return Ok(keys) };
+        let condition =
+            predicate::keys(shape, predicate::Side::Source, &keys).map_err(malformed)?;
+        let sql = format!("SELECT {} FROM {} WHERE {condition}", column.source, self.pair.source);
+        let present = session.retrying(self.retries, cancel, |session| {
+            let rows = session.rows(&sql)?;
+            // Or the read would keep its metadata lock.
+            session.exec("COMMIT")?;
+            Ok(rows)
+        })?;
+        let present: std::collections::HashSet<String> =
+            present.into_iter().filter_map(|row| row.into_iter().next().flatten()).collect();
+        let is_absent = |key: &Key| {
+            shape.literals(key).is_ok_and(|literals| !literals.iter().any(|l| present.contains(l)))
+        };
+        Ok(keys.into_iter().filter(is_absent).collect())
+    }
+
+    fn count(&self, keys: usize) {
+        self.refreshed.fetch_add(u64::try_from(keys).unwrap_or(0), Ordering::Relaxed);
+    }
+}
+
+fn malformed(error: Malformed) -> Error {
+    Error::new(ErrorKind::Binlog, error.to_string()).with_source(error)
+}

@@ -1,0 +1,35 @@
+//! The loop of a refresh worker.
+
+use std::time::Duration;
+
+use super::batch_size::BatchSize;
+use super::pending::Collect;
+use super::refresher::Refresher;
+use crate::cancel::Cancel;
+use crate::db::Session;
+use crate::error::Result;
+use crate::throttle::Gate;
+
+/// Between two batches, changes of the same row have this long to come together.
+const LINGER: Duration = Duration::from_millis(50);
+
+/// Refreshes the keys of one part of pending until the run is asked to stop.
+pub(crate) fn run(
+    refresher: &Refresher,
+    part: usize,
+    most_keys: usize,
+    session: &mut Session,
+    gate: &Gate,
+    cancel: &Cancel,
+) -> Result<()> {
+    let mut size = BatchSize::new(most_keys);
+    loop {
+        gate.pass(cancel)?;
+        let collect = Collect { at_most: size.get(), linger: LINGER };
+        let keys = refresher.pending().take(part, collect, cancel)?;
+        let count = keys.len();
+        let refreshed = refresher.refresh(session, keys, cancel);
+        refresher.pending().done(count);
+        size.learn(count, refreshed?);
+    }
+}

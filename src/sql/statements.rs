@@ -1,0 +1,225 @@
+//! The statements that move rows. Each function's doc shows the SQL that it yields.
+
+use super::key::{Bound, Key, KeyShape};
+use super::key_value::Malformed;
+use super::predicate::{self, Side};
+use super::{Ident, TAG, TableName};
+
+/// How the server spells a share-locking read.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum LockSyntax {
+    /// `FOR SHARE [NOWAIT]`
+    ForShare,
+    /// `LOCK IN SHARE MODE [NOWAIT]`
+    LockInShareMode,
+}
+
+/// What a share-locking read does about a row that somebody else has locked.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum OnLocked {
+    /// Fail at once. The only choice for more than one key: waiting for one row while holding
+    /// another could make the application the victim of a deadlock.
+    Fail,
+    /// Wait, up to the session's `innodb_lock_wait_timeout`.
+    Wait,
+}
+
+/// How a refresh puts rows into the ghost table.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Put {
+    /// `REPLACE`: a row that has the same value in a secondary unique key is displaced. Right
+    /// while the table has that unique key too: the displaced row is out of date then, and its own
+    /// change is still pending.
+    Replace,
+    /// `INSERT`: such a row is an error. Right once the ghost has unique keys of its own.
+    Insert,
+}
+
+/// The table and its ghost: everything that a statement between the two needs to know.
+#[derive(Clone, Debug)]
+pub(crate) struct TablePair {
+    pub(crate) source: TableName,
+    pub(crate) ghost: TableName,
+    /// The columns that both have, by their name on either side.
+    pub(crate) columns: Vec<(Ident, Ident)>,
+    pub(crate) key: KeyShape,
+    pub(crate) lock_syntax: LockSyntax,
+}
+
+impl TablePair {
+    fn source_columns(&self) -> String {
+        join(self.columns.iter().map(|(source, _)| source))
+    }
+
+    fn ghost_columns(&self) -> String {
+        join(self.columns.iter().map(|(_, ghost)| ghost))
+    }
+
+    /// Copies a range, leaving alone the rows that the ghost has already:
+    ///
+    /// ```sql
+    /// INSERT INTO g (id, a) SELECT id, a FROM t FORCE INDEX (PRIMARY) WHERE id > 1 AND id <= 9
+    /// ON DUPLICATE KEY UPDATE id = g.id
+    /// ```
+    ///
+    /// Not `INSERT IGNORE`, which would turn errors about values into warnings.
+    pub(crate) fn copy_range(&self, after: Option<&Bound>, through: Option<&Bound>) -> String {
+        let Self { source, ghost, key, .. } = self;
+        // A key has at least one column.
+        let same = key.columns.first().map_or_else(String::new, |column| {
+            format!(" ON DUPLICATE KEY UPDATE {0} = {ghost}.{0}", column.ghost)
+        });
+        format!(
+            "INSERT {TAG} INTO {ghost} ({}) SELECT {} FROM {source} FORCE INDEX ({}) WHERE {}{same}",
+            self.ghost_columns(),
+            self.source_columns(),
+            key.source_index,
+            predicate::range(key, after, through),
+        )
+    }
+
+    /// The first half of a refresh:
+    ///
+    /// ```sql
+    /// DELETE FROM g USING g FORCE INDEX (PRIMARY) WHERE id IN (1, 2)
+    /// ```
+    pub(crate) fn delete_keys(&self, keys: &[Key]) -> Result<String, Malformed> {
+        let Self { ghost, key, .. } = self;
+        Ok(format!(
+            "DELETE {TAG} FROM {ghost} USING {ghost} FORCE INDEX ({}) WHERE {}",
+            key.ghost_index,
+            predicate::keys(key, Side::Ghost, keys)?,
+        ))
+    }
+
+    /// The second half of a refresh:
+    ///
+    /// ```sql
+    /// REPLACE INTO g (id, a) SELECT id, a FROM t FORCE INDEX (PRIMARY) WHERE id IN (1, 2)
+    /// FOR SHARE NOWAIT
+    /// ```
+    pub(crate) fn put_keys(
+        &self,
+        put: Put,
+        keys: &[Key],
+        on_locked: OnLocked,
+    ) -> Result<String, Malformed> {
+        let Self { source, ghost, key, .. } = self;
+        let verb = match put {
+            Put::Replace => "REPLACE",
+            Put::Insert => "INSERT",
+        };
+        Ok(format!(
+            "{verb} {TAG} INTO {ghost} ({}) SELECT {} FROM {source} FORCE INDEX ({}) WHERE {} {}",
+            self.ghost_columns(),
+            self.source_columns(),
+            key.source_index,
+            predicate::keys(key, Side::Source, keys)?,
+            self.lock_clause(on_locked),
+        ))
+    }
+
+    fn lock_clause(&self, on_locked: OnLocked) -> &'static str {
+        match (self.lock_syntax, on_locked) {
+            (LockSyntax::ForShare, OnLocked::Fail) => "FOR SHARE NOWAIT",
+            (LockSyntax::ForShare, OnLocked::Wait) => "FOR SHARE",
+            (LockSyntax::LockInShareMode, OnLocked::Fail) => "LOCK IN SHARE MODE NOWAIT",
+            (LockSyntax::LockInShareMode, OnLocked::Wait) => "LOCK IN SHARE MODE",
+        }
+    }
+
+    /// The key `skip` rows behind `after`, or none if there are fewer up to `through`:
+    ///
+    /// ```sql
+    /// SELECT id FROM t FORCE INDEX (PRIMARY) WHERE id > 1 AND id <= 9 ORDER BY id LIMIT 999, 1
+    /// ```
+    pub(crate) fn boundary(
+        &self,
+        after: Option<&Bound>,
+        through: Option<&Bound>,
+        skip: u64,
+    ) -> String {
+        let order = self.key_order(false);
+        let condition = predicate::range(&self.key, after, through);
+        self.select_key(&condition, &order, skip)
+    }
+
+    /// The last key of the table:
+    ///
+    /// ```sql
+    /// SELECT id FROM t FORCE INDEX (PRIMARY) WHERE TRUE ORDER BY id DESC LIMIT 0, 1
+    /// ```
+    pub(crate) fn last_key(&self) -> String {
+        self.select_key("TRUE", &self.key_order(true), 0)
+    }
+
+    fn select_key(&self, condition: &str, order: &str, skip: u64) -> String {
+        let Self { source, key, .. } = self;
+        let exprs = join(key.columns.iter().map(|c| c.ty.select_expr(&c.source.to_string())));
+        let index = &key.source_index;
+        format!(
+            "SELECT {exprs} FROM {source} FORCE INDEX ({index}) WHERE {condition} \
+             ORDER BY {order} LIMIT {skip}, 1"
+        )
+    }
+
+    fn key_order(&self, reverse: bool) -> String {
+        join(self.key.columns.iter().map(|column| {
+            let direction = if column.descending == reverse { "" } else { " DESC" };
+            format!("{}{direction}", column.source)
+        }))
+    }
+}
+
+pub(crate) fn join<T: ToString>(parts: impl Iterator<Item = T>) -> String {
+    parts.map(|part| part.to_string()).collect::<Vec<_>>().join(", ")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::sql::{KeyColumn, KeyType};
+
+    fn pair() -> TablePair {
+        let source = TableName::new(Ident::new("db"), Ident::new("t"));
+        TablePair {
+            ghost: source.ghost(),
+            source,
+            columns: vec![
+                (Ident::new("id"), Ident::new("id")),
+                (Ident::new("old"), Ident::new("new")),
+            ],
+            key: KeyShape {
+                source_index: Ident::new("PRIMARY"),
+                ghost_index: Ident::new("PRIMARY"),
+                columns: vec![KeyColumn {
+                    source: Ident::new("id"),
+                    ghost: Ident::new("id"),
+                    ty: KeyType::Int { unsigned: true },
+                    descending: false,
+                }],
+            },
+            lock_syntax: LockSyntax::ForShare,
+        }
+    }
+
+    fn bound(id: &str) -> Bound {
+        Bound(vec![id.to_owned()])
+    }
+
+    #[test]
+    fn copying() {
+        insta::assert_snapshot!(pair().copy_range(Some(&bound("1")), Some(&bound("9"))), @"INSERT /* online-alter */ INTO `db`.`_t_gho` (`id`, `new`) SELECT `id`, `old` FROM `db`.`t` FORCE INDEX (`PRIMARY`) WHERE `id` > 1 AND `id` <= 9 ON DUPLICATE KEY UPDATE `id` = `db`.`_t_gho`.`id`");
+        insta::assert_snapshot!(pair().boundary(Some(&bound("1")), None, 999), @"SELECT `id` FROM `db`.`t` FORCE INDEX (`PRIMARY`) WHERE `id` > 1 ORDER BY `id` LIMIT 999, 1");
+        insta::assert_snapshot!(pair().last_key(), @"SELECT `id` FROM `db`.`t` FORCE INDEX (`PRIMARY`) WHERE TRUE ORDER BY `id` DESC LIMIT 0, 1");
+    }
+
+    #[test]
+    fn refreshing() {
+        let keys = [Key::Int(1), Key::Int(2)];
+        insta::assert_snapshot!(pair().delete_keys(&keys).unwrap(), @"DELETE /* online-alter */ FROM `db`.`_t_gho` USING `db`.`_t_gho` FORCE INDEX (`PRIMARY`) WHERE `id` IN (1, 2)");
+        insta::assert_snapshot!(pair().put_keys(Put::Replace, &keys, OnLocked::Fail).unwrap(), @"REPLACE /* online-alter */ INTO `db`.`_t_gho` (`id`, `new`) SELECT `id`, `old` FROM `db`.`t` FORCE INDEX (`PRIMARY`) WHERE `id` IN (1, 2) FOR SHARE NOWAIT");
+        let mariadb = TablePair { lock_syntax: LockSyntax::LockInShareMode, ..pair() };
+        insta::assert_snapshot!(mariadb.put_keys(Put::Insert, &keys[..1], OnLocked::Wait).unwrap(), @"INSERT /* online-alter */ INTO `db`.`_t_gho` (`id`, `new`) SELECT `id`, `old` FROM `db`.`t` FORCE INDEX (`PRIMARY`) WHERE `id` IN (1) LOCK IN SHARE MODE");
+    }
+}

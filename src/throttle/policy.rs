@@ -1,0 +1,116 @@
+//! What a policy is.
+
+use std::time::Duration;
+
+/// What a policy says.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Verdict {
+    /// Go on.
+    Proceed,
+    /// Hold back, for this reason. The reason is shown to people and may change from one check to
+    /// the next.
+    Wait(String),
+}
+
+/// A status variable could not be read.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("the status variable {name} cannot be read: {why}")]
+pub struct StatusError {
+    pub(crate) name: String,
+    pub(crate) why: String,
+}
+
+/// What a policy can look at.
+pub trait Signals {
+    /// A numeric status variable of the server, as `SHOW GLOBAL STATUS` has it.
+    fn status(&mut self, name: &str) -> Result<u64, StatusError>;
+
+    /// For how long a change has been under way in the binlog stream without having come through.
+    /// Zero when the stream is up to date.
+    fn stream_lag(&self) -> Duration;
+}
+
+/// Decides whether the run may write now.
+///
+/// It is asked several times a second, from a thread of its own: it may take its time, and what it
+/// said last is in force until it says something else. When it does not know, it should say
+/// [`Verdict::Wait`]: throttling fails closed.
+pub trait ThrottlePolicy: Send {
+    /// Says whether the run may write now.
+    fn check(&mut self, signals: &mut dyn Signals) -> Verdict;
+}
+
+impl<F: FnMut() -> Verdict + Send> ThrottlePolicy for F {
+    fn check(&mut self, _: &mut dyn Signals) -> Verdict {
+        self()
+    }
+}
+
+/// Proceeds when all of its policies do; waits with the reason of the first that does not.
+#[derive(Default)]
+pub struct AllOf(Vec<Box<dyn ThrottlePolicy>>);
+
+impl AllOf {
+    /// No policies: always proceeds.
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// Adds a policy.
+    #[must_use]
+    pub fn and(mut self, policy: impl ThrottlePolicy + 'static) -> Self {
+        self.0.push(Box::new(policy));
+        self
+    }
+
+    pub(crate) fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+}
+
+impl std::fmt::Debug for AllOf {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "AllOf({} policies)", self.0.len())
+    }
+}
+
+impl ThrottlePolicy for AllOf {
+    fn check(&mut self, signals: &mut dyn Signals) -> Verdict {
+        for policy in &mut self.0 {
+            let verdict = policy.check(signals);
+            if verdict != Verdict::Proceed {
+                return verdict;
+            }
+        }
+        Verdict::Proceed
+    }
+}
+
+#[cfg(test)]
+pub(crate) mod tests {
+    use super::*;
+
+    /// Signals of a server whose every status variable has this value.
+    pub(crate) struct Everything(pub(crate) Result<u64, StatusError>);
+
+    impl Signals for Everything {
+        fn status(&mut self, _: &str) -> Result<u64, StatusError> {
+            self.0.clone()
+        }
+        fn stream_lag(&self) -> Duration {
+            Duration::ZERO
+        }
+    }
+
+    #[test]
+    fn all_of_gives_the_first_reason() {
+        let wait = |reason: &str| {
+            let reason = reason.to_owned();
+            move || Verdict::Wait(reason.clone())
+        };
+        let mut none = AllOf::new();
+        assert_eq!(none.check(&mut Everything(Ok(0))), Verdict::Proceed);
+        let mut policies = AllOf::new().and(|| Verdict::Proceed).and(wait("a")).and(wait("b"));
+        assert_eq!(policies.check(&mut Everything(Ok(0))), Verdict::Wait("a".into()));
+    }
+}
