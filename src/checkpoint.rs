@@ -35,6 +35,10 @@ impl StateTable {
         StateTable { name, next_marker: AtomicU64::new(1) }
     }
 
+    pub(crate) fn name(&self) -> &TableName {
+        &self.name
+    }
+
     /// `CREATE TABLE _t_ghc (..)`
     pub(crate) fn create_sql(&self) -> String {
         format!(

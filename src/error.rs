@@ -9,7 +9,7 @@ use crate::fault::Fault;
 pub type Result<T, E = Error> = std::result::Result<T, E>;
 
 /// The stage of a run, in the order in which a run goes through them.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 #[non_exhaustive]
 pub enum Phase {
     /// Reading the server and the table. Nothing is written.

@@ -22,7 +22,6 @@ use crate::sql::{Key, TableName};
 pub(crate) struct Watch {
     pub(crate) source: TableName,
     pub(crate) ghost: TableName,
-    pub(crate) old: TableName,
     pub(crate) state: TableName,
     /// The table as it is, and as it will be after the swap.
     pub(crate) before_swap: WatchedTable,

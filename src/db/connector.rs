@@ -13,7 +13,7 @@ use crate::fault::Fault;
 
 /// The two families of servers, which differ in words, strategies and privileges.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub enum Flavor {
+pub(crate) enum Flavor {
     /// MySQL and Percona Server.
     MySql,
     /// MariaDB.

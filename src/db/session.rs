@@ -18,6 +18,9 @@ pub(crate) enum Purpose {
     Inspect,
     /// Moving rows: READ COMMITTED, UTC, strict, and never a renumbered zero.
     Rows,
+    /// The same in transactions of several statements. Not `START TRANSACTION`, which would give
+    /// back the locks of LOCK TABLES.
+    Refresh,
     /// The user's ALTER, in the server's own SQL mode and time zone, as if the user ran it.
     Definition,
 }
@@ -242,9 +245,10 @@ fn setup(flavor: Flavor, purpose: Purpose) -> Vec<String> {
     );
     statements.push(match purpose {
         Purpose::Inspect => "SET SESSION sql_mode = '', lock_wait_timeout = 5".to_owned(),
-        Purpose::Rows => format!(
-            "SET SESSION time_zone = '+00:00', sql_mode = '{ROWS_SQL_MODE}', \
-             lock_wait_timeout = 5, innodb_lock_wait_timeout = 1"
+        Purpose::Rows | Purpose::Refresh => format!(
+            "SET SESSION time_zone = '+00:00', sql_mode = '{ROWS_SQL_MODE}', autocommit = {}, \
+             lock_wait_timeout = 5, innodb_lock_wait_timeout = 1",
+            u8::from(purpose == Purpose::Rows)
         ),
         Purpose::Definition => "SET SESSION time_zone = @@GLOBAL.time_zone, \
              sql_mode = @@GLOBAL.sql_mode, lock_wait_timeout = 5"

@@ -1,0 +1,205 @@
+//! The cut-over: a loop of attempts, each of which either swaps the two tables or leaves
+//! everything as it was.
+//!
+//! [`rename_under_lock`] and [`queued_rename`] are the two strategies, chosen by the kind of
+//! server. [`under_lock`] is what both do while writers are blocked, [`outcome`] finds out what
+//! became of a swap whose answer was lost, and [`proof`] shows after the swap that no write was
+//! missed, or repairs it.
+
+mod outcome;
+pub(crate) mod proof;
+mod queued_rename;
+mod rename_under_lock;
+mod under_lock;
+
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use crate::binlog::Feed;
+use crate::cancel::Cancel;
+use crate::checkpoint::StateTable;
+use crate::db::{Connector, Flavor, Purpose, Session};
+use crate::error::{Error, ErrorKind, Result, TableState};
+use crate::fault::Fault;
+use crate::inspect::table::Definition;
+use crate::refresh::Refresher;
+use crate::sql::TableName;
+use crate::sql::statements::TablePair;
+use crate::steps::Steps;
+
+pub(crate) use queued_rename::SENTRY_COMMENT;
+
+/// What a cut-over works with.
+#[derive(Debug)]
+pub(crate) struct CutOver<'a> {
+    pub(crate) pair: Arc<TablePair>,
+    pub(crate) old: TableName,
+    pub(crate) connector: &'a Connector,
+    pub(crate) flavor: Flavor,
+    pub(crate) state: &'a StateTable,
+    pub(crate) feed: &'a Feed,
+    pub(crate) refresher: &'a Refresher,
+    pub(crate) steps: &'a Steps,
+    pub(crate) cancel: &'a Cancel,
+    /// The definitions that the two tables must still have.
+    pub(crate) source_definition: &'a Definition,
+    pub(crate) ghost_definition: &'a Definition,
+    /// Whether the table's AUTO_INCREMENT counter goes over to the ghost (not if the ALTER sets it).
+    pub(crate) carry_counter: bool,
+    /// A clause that makes the ghost's definition final, such as dropping a temporary index.
+    pub(crate) last_alter: Option<String>,
+    pub(crate) limits: CutOverLimits,
+}
+
+/// How long and how often a cut-over is tried.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct CutOverLimits {
+    /// For at most this long does one attempt wait for a lock, and for at most this long again do
+    /// writers wait for it.
+    pub(crate) lock_timeout: Duration,
+    pub(crate) attempts: u32,
+    /// The longest pause between attempts.
+    pub(crate) longest_pause: Duration,
+}
+
+impl CutOverLimits {
+    /// For `lock_wait_timeout`, which counts whole seconds.
+    fn lock_seconds(&self) -> u64 {
+        self.lock_timeout.as_secs().max(1)
+    }
+}
+
+/// The tables are swapped.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Swapped {
+    pub(crate) attempts: u32,
+    /// For how long writers were blocked.
+    pub(crate) locked: Duration,
+}
+
+/// What became of one attempt.
+#[derive(Debug)]
+enum Attempt {
+    Swapped {
+        locked: Duration,
+    },
+    /// Everything is as it was, and another attempt may succeed.
+    Retry(String),
+}
+
+/// Told of attempts.
+pub(crate) trait Attempts {
+    /// An attempt begins; an error if it should not.
+    fn begins(&self, attempt: u32) -> Result<()>;
+    /// It was given up, with everything as it was.
+    fn failed(&self, attempt: u32, why: &str);
+}
+
+impl CutOver<'_> {
+    /// Swaps the tables. On an error, its table state says whether they may be swapped.
+    pub(crate) fn run(&self, control: &mut Session, told: &dyn Attempts) -> Result<Swapped> {
+        let mut why = String::new();
+        for attempt in 1..=self.limits.attempts {
+            if attempt > 1 {
+                let pause = Duration::from_millis(50 << attempt.min(10));
+                self.cancel.sleep(pause.min(self.limits.longest_pause))?;
+            }
+            self.catch_up(control)?;
+            told.begins(attempt)?;
+            let result = self.attempt(control);
+            match &result {
+                Ok(Attempt::Swapped { .. }) => {}
+                Err(error) if error.table_state() == TableState::Unknown => {}
+                _ => {
+                    self.feed.no_last_call();
+                    self.refresher.pending().hurry(false);
+                    self.refresher.pending().resume();
+                }
+            }
+            match result? {
+                Attempt::Swapped { locked } => return Ok(Swapped { attempts: attempt, locked }),
+                Attempt::Retry(reason) => {
+                    told.failed(attempt, &reason);
+                    why = reason;
+                }
+            }
+        }
+        let attempts = self.limits.attempts;
+        Err(Error::new(ErrorKind::CutOver, format!("no cut-over in {attempts} attempts: {why}")))
+    }
+
+    fn attempt(&self, control: &mut Session) -> Result<Attempt> {
+        self.refresher.pending().pause(self.cancel)?;
+        let result = match self.flavor {
+            Flavor::MySql => self.rename_under_lock(control),
+            Flavor::MariaDb => self.queued_rename(control),
+        };
+        match result {
+            // Errors that pass, with everything as it was, are for another attempt.
+            Err(error)
+                if error.table_state() == TableState::Untouched
+                    && matches!(
+                        error.fault(),
+                        Some(Fault::LockWait | Fault::Deadlock | Fault::Gone | Fault::Killed | Fault::Busy)
+                    ) =>
+            {
+                if error.fault() == Some(Fault::Gone) {
+                    control.retrying(PATIENT, self.cancel, |session| session.exec("DO 1"))?;
+                }
+                Ok(Attempt::Retry(error.message().to_owned()))
+            }
+            other => other,
+        }
+    }
+
+    /// Gets as close to being in step as is possible without a lock, so that little is left to do
+    /// under it.
+    fn catch_up(&self, control: &mut Session) -> Result<()> {
+        const FEW: usize = 1000;
+        let pending = self.refresher.pending();
+        pending.hurry(true);
+        loop {
+            let marker = control.retrying(PATIENT, self.cancel, |session| {
+                self.state.write_marker(session, self.feed, |_| ())
+            })?;
+            let near = self.feed.wait_for_marker(marker, Duration::from_secs(1), self.cancel)?;
+            if near && pending.wait_for_at_most(FEW, Duration::from_secs(1), self.cancel)? {
+                return Ok(());
+            }
+            self.cancel.check()?;
+        }
+    }
+
+    /// A session that waits for locks for as long as an attempt may.
+    fn session(&self, purpose: Purpose) -> Result<Session> {
+        let mut session = Session::open(self.connector, self.flavor, purpose)?;
+        let seconds = self.limits.lock_seconds();
+        session.exec(&format!("SET SESSION lock_wait_timeout = {seconds}"))?;
+        Ok(session)
+    }
+
+    /// `RENAME TABLE t TO _t_del, _t_gho TO t`
+    fn rename_sql(&self) -> String {
+        let TablePair { source, ghost, .. } = &*self.pair;
+        let old = &self.old;
+        format!("RENAME {} TABLE {source} TO {old}, {ghost} TO {source}", crate::sql::TAG)
+    }
+}
+
+/// For connections that the cut-over cannot do without.
+const PATIENT: crate::db::Retries =
+    crate::db::Retries { attempts: 60, longest_pause: Duration::from_secs(1) };
+
+/// Measures for how long writers are blocked.
+#[derive(Debug)]
+struct LockClock(Instant);
+
+impl LockClock {
+    fn start() -> Self {
+        LockClock(Instant::now())
+    }
+
+    fn elapsed(&self) -> Duration {
+        self.0.elapsed()
+    }
+}

@@ -1,0 +1,81 @@
+//! What became of a swap whose answer was lost. Never asked for again blindly: a second one would
+//! swap the tables back.
+
+use std::time::Duration;
+
+use super::{Attempt, CutOver, PATIENT};
+use crate::cancel::Cancel;
+use crate::db::{Purpose, Session};
+use crate::error::{Error, ErrorKind, Leftover, Result, TableState};
+use crate::inspect::Table;
+use crate::steps::Step;
+
+impl CutOver<'_> {
+    /// Waits until the statement of the connection has certainly ended, and looks. Nobody but this
+    /// run, which holds the named lock, creates or renames the ghost, so whether the ghost is there
+    /// decides.
+    pub(super) fn outcome_of_lost_answer(
+        &self,
+        connection: u32,
+        lost: &Error,
+        locked: Duration,
+    ) -> Result<Attempt> {
+        log::warn!("the answer to RENAME was lost ({}); looking what became of it", lost.message());
+        match self.look(connection) {
+            Ok(true) => {
+                self.steps.at(Step::Renamed, connection);
+                Ok(Attempt::Swapped { locked })
+            }
+            Ok(false) => Ok(Attempt::Retry(format!("RENAME failed: {}", lost.message()))),
+            Err(error) => Err(Error::new(
+                ErrorKind::CutOver,
+                format!(
+                    "the answer to RENAME was lost, and its outcome could not be learned: if {} is \
+                     still there, the tables are not swapped ({})",
+                    self.pair.ghost,
+                    error.message()
+                ),
+            )
+            .with_table_state(TableState::Unknown)
+            .with_leftovers(vec![
+                Leftover::Connection(connection),
+                Leftover::Table(self.pair.ghost.to_string()),
+            ])
+            .with_source(error)),
+        }
+    }
+
+    /// Whether the tables are swapped.
+    fn look(&self, connection: u32) -> Result<bool> {
+        // The outcome matters even to a run that was asked to stop.
+        let cancel = Cancel::default();
+        let mut session = None;
+        for attempt in 0..PATIENT.attempts {
+            match Session::open(self.connector, self.flavor, Purpose::Inspect) {
+                Ok(opened) => {
+                    session = Some(opened);
+                    break;
+                }
+                Err(error) if attempt + 1 == PATIENT.attempts => return Err(error),
+                Err(_) => cancel.sleep(PATIENT.pause(attempt))?,
+            }
+        }
+        let Some(mut session) = session else {
+            return Err(Error::new(ErrorKind::Connection, "no connection"));
+        };
+        session.retrying(PATIENT, &cancel, |session| {
+            session.end_statement_of(connection, &cancel)?;
+            let ghost = Table::exists(session, &self.pair.ghost)?;
+            let old = Table::exists(session, &self.old)?;
+            let source = Table::exists(session, &self.pair.source)?;
+            match (source, ghost, old) {
+                (true, false, true) => Ok(true),
+                (true, true, _) => Ok(false),
+                _ => Err(Error::new(
+                    ErrorKind::TableChanged,
+                    "the tables are neither as they were nor swapped",
+                )),
+            }
+        })
+    }
+}

@@ -1,0 +1,177 @@
+//! The strategy for MariaDB, which refuses RENAME under LOCK TABLES (error 1192).
+//!
+//! One connection (A) locks the table against writers, and a sentry table that has the old table's
+//! future name. Another (B) asks for the swap, which waits behind the sentry. A drops the sentry;
+//! a third (C) proves that the swap now waits for the table itself; A unlocks, and the swap, which
+//! has priority over the waiting writers, goes through.
+//!
+//! Without that proof, writers could get in between A's unlocking and the swap: if the swap were
+//! still waiting for another of its tables, their rows would be lost with the old table.
+
+use std::time::{Duration, Instant};
+
+use super::{Attempt, CutOver, LockClock};
+use crate::db::{Done, Purpose, Session};
+use crate::error::{Error, ErrorKind, Result};
+use crate::fault::Fault;
+use crate::inspect::Table;
+use crate::sql::TAG;
+use crate::steps::Step;
+
+/// The comment by which a sentry table is known.
+pub(crate) const SENTRY_COMMENT: &str = "online-alter cut-over sentry";
+
+/// Between two looks at whether the swap is queued.
+const LOOK_AGAIN: Duration = Duration::from_millis(1);
+
+impl CutOver<'_> {
+    pub(super) fn queued_rename(&self, control: &mut Session) -> Result<Attempt> {
+        self.drop_stale_sentry(control)?;
+        control.exec(&format!(
+            "CREATE TABLE {} (id INT NOT NULL PRIMARY KEY) ENGINE=InnoDB COMMENT='{SENTRY_COMMENT}'",
+            self.old
+        ))?;
+        let attempt = self.with_sentry(control);
+        if !matches!(attempt, Ok(Attempt::Swapped { .. })) {
+            // Whatever has the sentry's comment is the sentry, never the old table.
+            if let Err(error) = self.drop_stale_sentry(control) {
+                log::debug!("the sentry table could not be dropped: {}", error.message());
+            }
+        }
+        attempt
+    }
+
+    fn drop_stale_sentry(&self, control: &mut Session) -> Result<()> {
+        if Table::comment(control, &self.old)?.as_deref() == Some(SENTRY_COMMENT) {
+            control.exec(&format!("DROP TABLE {}", self.old))?;
+        }
+        Ok(())
+    }
+
+    fn with_sentry(&self, control: &mut Session) -> Result<Attempt> {
+        let mut locker = self.session(Purpose::Rows)?;
+        let mut refresher = self.session(Purpose::Refresh)?;
+        let mut renamer = self.session(Purpose::Rows)?;
+        let mut prober = self.session(Purpose::Rows)?;
+        prober.exec("SET SESSION lock_wait_timeout = 0")?;
+
+        self.steps.at(Step::BeforeLock, locker.id());
+        let clock = LockClock::start();
+        // READ keeps writers out, and lets others read on.
+        locker.exec(&format!("LOCK TABLES {} READ, {} WRITE", self.pair.source, self.old))?;
+        self.steps.at(Step::Locked, locker.id());
+        if !self.drain(control, &mut refresher)? {
+            return Ok(Attempt::Retry("the binlog stream took too long".to_owned()));
+        }
+        self.settle_definition(&mut refresher)?;
+        drop(refresher);
+
+        // Whoever else uses the ghost would keep the swap from reaching the table.
+        prober
+            .exec(&format!("LOCK TABLES {} WRITE", self.pair.ghost))
+            .and_then(|_| prober.exec("UNLOCK TABLES"))
+            .map_err(|error| error.context(format_args!("{} is in use", self.pair.ghost)))?;
+
+        self.steps.at(Step::BeforeRename, renamer.id());
+        let renamer_id = renamer.id();
+        let rename = self.rename_sql();
+        std::thread::scope(|scope| {
+            let renaming = std::thread::Builder::new()
+                .name("oa-rename".to_owned())
+                .spawn_scoped(scope, move || (renamer.exec(&rename), renamer))
+                .map_err(|error| {
+                    Error::new(ErrorKind::Server, "a thread could not be started").with_source(error)
+                })?;
+            let queued = self.let_it_reach_the_table(control, &mut locker, &mut prober, renamer_id);
+            if queued.is_err() {
+                // It may be waiting still, and must not go through once the lock is gone.
+                if let Err(error) = prober.kill(renamer_id) {
+                    log::debug!("the queued swap could not be ended: {}", error.message());
+                    let _ = control.kill(renamer_id);
+                }
+            }
+            // Only now that the swap is either at the head of the queue, or dead.
+            let answer = if queued.is_ok() {
+                if let Err(error) = locker.exec("UNLOCK TABLES") {
+                    log::debug!("UNLOCK TABLES: {}", error.message());
+                }
+                renaming.join()
+            } else {
+                let answer = renaming.join();
+                drop(locker);
+                answer
+            };
+            let locked = clock.elapsed();
+            let Ok((answer, renamer)) = answer else {
+                return Err(Error::new(ErrorKind::Panic, "the renaming thread panicked"));
+            };
+            drop(renamer);
+            self.judge(answer, queued, renamer_id, locked)
+        })
+    }
+
+    fn judge(
+        &self,
+        answer: Result<Done>,
+        queued: Result<()>,
+        renamer: u32,
+        locked: Duration,
+    ) -> Result<Attempt> {
+        match answer {
+            Ok(_) => {
+                self.steps.at(Step::Renamed, renamer);
+                Ok(Attempt::Swapped { locked })
+            }
+            Err(error) if matches!(error.fault(), Some(Fault::Gone | Fault::Killed)) => {
+                self.outcome_of_lost_answer(renamer, &error, locked)
+            }
+            Err(error) => queued.and(Err(error)),
+        }
+    }
+
+    /// Opens the way to the table, and proves that the swap has come to it.
+    fn let_it_reach_the_table(
+        &self,
+        control: &mut Session,
+        locker: &mut Session,
+        prober: &mut Session,
+        renamer: u32,
+    ) -> Result<()> {
+        let end = Instant::now() + self.limits.lock_timeout;
+        let late = |what: &str| {
+            Err(Error::new(ErrorKind::CutOver, what.to_owned()).with_fault(Fault::LockWait, None))
+        };
+        while !is_waiting(control, renamer)? {
+            if Instant::now() > end {
+                return late("the swap did not get as far as the sentry table");
+            }
+            self.cancel.sleep(LOOK_AGAIN)?;
+        }
+        self.steps.at(Step::RenameQueued, renamer);
+        locker.exec(&format!("DROP TABLE {}", self.old))?;
+        self.steps.at(Step::SentryDropped, locker.id());
+        // A reader gets through as long as nobody waits for the table exclusively, and fails at once
+        // as soon as the swap does.
+        let probe = format!("SELECT {TAG} 1 FROM {} LIMIT 1", self.pair.source);
+        loop {
+            match prober.exec(&probe) {
+                Err(error) if error.fault() == Some(Fault::LockWait) => break,
+                other => other.map(drop)?,
+            }
+            if Instant::now() > end {
+                return late("the swap did not get as far as the table");
+            }
+            self.cancel.sleep(LOOK_AGAIN)?;
+        }
+        self.steps.at(Step::RenameProven, locker.id());
+        Ok(())
+    }
+}
+
+/// Whether the connection waits for a metadata lock.
+fn is_waiting(session: &mut Session, connection: u32) -> Result<bool> {
+    let state = session.scalar(&format!(
+        "SELECT STATE FROM information_schema.PROCESSLIST WHERE ID = {connection}"
+    ))?;
+    Ok(state.is_some_and(|state| state.contains("metadata lock")))
+}

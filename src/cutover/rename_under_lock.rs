@@ -1,0 +1,66 @@
+//! The strategy for MySQL 8.0.13 and later, which renames tables under LOCK TABLES: one connection
+//! locks both tables, drains, and renames. If it dies before the swap, the locks are gone and
+//! nothing has happened.
+
+use super::{Attempt, CutOver, LockClock};
+use crate::db::{Purpose, Session};
+use crate::error::Result;
+use crate::fault::Fault;
+use crate::steps::Step;
+
+impl CutOver<'_> {
+    pub(super) fn rename_under_lock(&self, control: &mut Session) -> Result<Attempt> {
+        let mut locker = self.session(Purpose::Refresh)?;
+        let id = locker.id();
+        self.steps.at(Step::BeforeLock, id);
+        let clock = LockClock::start();
+        let prepared = self.lock_and_drain(control, &mut locker);
+        match prepared {
+            Ok(true) => {}
+            Ok(false) => {
+                unlock(locker);
+                return Ok(Attempt::Retry("the binlog stream took too long".to_owned()));
+            }
+            Err(error) => {
+                unlock(locker);
+                return Err(error);
+            }
+        }
+        self.steps.at(Step::BeforeRename, id);
+        match locker.exec(&self.rename_sql()) {
+            Ok(_) => {
+                let locked = clock.elapsed();
+                unlock(locker);
+                self.steps.at(Step::Renamed, id);
+                Ok(Attempt::Swapped { locked })
+            }
+            // Not even a killed statement is sure not to have been carried out.
+            Err(error) if matches!(error.fault(), Some(Fault::Gone | Fault::Killed)) => {
+                drop(locker);
+                self.outcome_of_lost_answer(id, &error, clock.elapsed())
+            }
+            Err(error) => {
+                unlock(locker);
+                Err(error)
+            }
+        }
+    }
+
+    fn lock_and_drain(&self, control: &mut Session, locker: &mut Session) -> Result<bool> {
+        let (source, ghost) = (&self.pair.source, &self.pair.ghost);
+        locker.exec(&format!("LOCK TABLES {source} WRITE, {ghost} WRITE"))?;
+        self.steps.at(Step::Locked, locker.id());
+        if !self.drain(control, locker)? {
+            return Ok(false);
+        }
+        self.settle_definition(locker)?;
+        Ok(true)
+    }
+}
+
+/// Gives the locks back. Closing the connection does it too, if later.
+fn unlock(mut locker: Session) {
+    if let Err(error) = locker.exec("UNLOCK TABLES") {
+        log::debug!("UNLOCK TABLES: {}", error.message());
+    }
+}

@@ -1,0 +1,68 @@
+//! What is done while writers are blocked, whichever the strategy.
+
+use super::CutOver;
+use crate::db::Session;
+use crate::error::{Error, ErrorKind, Result};
+use crate::fault::Fault;
+use crate::inspect::table::Definition;
+use crate::steps::Step;
+
+impl CutOver<'_> {
+    /// Brings the ghost in step with the table, for good. `control` writes the marker, `refresher`
+    /// (which may be the connection that holds the lock) moves the rows. `false` if the stream took
+    /// too long.
+    pub(super) fn drain(&self, control: &mut Session, refresher: &mut Session) -> Result<bool> {
+        let marker =
+            self.state.write_marker(control, self.feed, |number| self.feed.last_call(number))?;
+        if !self.feed.wait_for_marker(marker, self.limits.lock_timeout, self.cancel)? {
+            return Ok(false);
+        }
+        self.steps.at(Step::MarkerSeen, refresher.id());
+        // Nothing adds keys any more: the stream stands at the marker, and writers are blocked.
+        self.refresher.refresh_all_locked(refresher).map_err(|error| match error.fault() {
+            Some(Fault::Duplicate) => error.with_kind(ErrorKind::DuplicateRows).context(
+                "rows have the same value in a unique key that the ALTER adds",
+            ),
+            _ => error,
+        })?;
+        let left = self.refresher.pending().outstanding();
+        if left > 0 {
+            let why = format!("{left} keys were still pending under the lock");
+            return Err(Error::new(ErrorKind::CutOver, why));
+        }
+        self.steps.at(Step::Drained, refresher.id());
+        Ok(true)
+    }
+
+    /// Makes the ghost's definition final, and makes sure that both tables are still defined as
+    /// they were. `session` must be able to read both and to alter the ghost.
+    pub(super) fn settle_definition(&self, session: &mut Session) -> Result<()> {
+        let source = Definition::read(session, &self.pair.source)?;
+        if source.text != self.source_definition.text {
+            return Err(changed(&self.pair.source));
+        }
+        let ghost = Definition::read(session, &self.pair.ghost)?;
+        if ghost.text != self.ghost_definition.text {
+            return Err(changed(&self.pair.ghost));
+        }
+        let mut clauses = Vec::new();
+        if let (true, Some(counter)) = (self.carry_counter, source.auto_increment) {
+            if ghost.auto_increment.unwrap_or(1) < counter {
+                clauses.push(format!("AUTO_INCREMENT = {counter}"));
+            }
+        }
+        clauses.extend(self.last_alter.clone());
+        if !clauses.is_empty() {
+            session.exec(&format!("ALTER TABLE {} {}", self.pair.ghost, clauses.join(", ")))?;
+        }
+        // Reading a definition in a transaction keeps its metadata lock, which would be in the way.
+        session.exec("COMMIT")?;
+        self.steps.at(Step::Checked, session.id());
+        Ok(())
+    }
+}
+
+fn changed(table: &crate::sql::TableName) -> Error {
+    let why = format!("the definition of {table} was changed during the run");
+    Error::new(ErrorKind::TableChanged, why)
+}

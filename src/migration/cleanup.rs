@@ -1,0 +1,63 @@
+//! Taking away what a failed run has made, or naming it where that cannot be done.
+
+use crate::cutover::SENTRY_COMMENT;
+use crate::db::{Connector, Flavor, Purpose, Session};
+use crate::error::{Leftover, Result, TableState};
+use crate::inspect::Table;
+use crate::sql::TableName;
+
+/// What the run may have left on the server.
+#[derive(Debug, Default)]
+pub(crate) struct Made {
+    /// Tables, in the order in which they may be dropped.
+    pub(crate) tables: Vec<TableName>,
+    /// Where the sentry table may be.
+    pub(crate) sentry: Option<TableName>,
+}
+
+/// Drops what the run has made, if the table is known to be untouched. Returns what is left.
+pub(crate) fn clean_up(
+    connector: &Connector,
+    flavor: Flavor,
+    made: &Made,
+    state: TableState,
+    keep: bool,
+) -> Vec<Leftover> {
+    let everything = || made.tables.iter().map(|name| Leftover::Table(name.to_string())).collect();
+    match Session::open(connector, flavor, Purpose::Definition) {
+        Ok(mut session) if state == TableState::Untouched && !keep => drop_all(&mut session, made),
+        Ok(mut session) => existing(&mut session, made).unwrap_or_else(|_| everything()),
+        Err(error) => {
+            log::debug!("no connection to clean up with: {}", error.message());
+            everything()
+        }
+    }
+}
+
+fn drop_all(session: &mut Session, made: &Made) -> Vec<Leftover> {
+    let mut left = Vec::new();
+    if let Some(sentry) = &made.sentry {
+        let comment = Table::comment(session, sentry);
+        let is_sentry = matches!(&comment, Ok(Some(comment)) if comment == SENTRY_COMMENT);
+        if is_sentry && session.exec(&format!("DROP TABLE {sentry}")).is_err() {
+            left.push(Leftover::Table(sentry.to_string()));
+        }
+    }
+    for name in &made.tables {
+        if let Err(error) = session.exec(&format!("DROP TABLE IF EXISTS {name}")) {
+            log::debug!("{name} could not be dropped: {}", error.message());
+            left.push(Leftover::Table(name.to_string()));
+        }
+    }
+    left
+}
+
+fn existing(session: &mut Session, made: &Made) -> Result<Vec<Leftover>> {
+    let mut left = Vec::new();
+    for name in &made.tables {
+        if Table::exists(session, name)? {
+            left.push(Leftover::Table(name.to_string()));
+        }
+    }
+    Ok(left)
+}

@@ -1,0 +1,202 @@
+//! What a run shares with its owner: the requests of the one, the state of the other.
+
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering};
+use std::sync::{Arc, OnceLock};
+use std::time::{Duration, Instant};
+
+use parking_lot::Mutex;
+
+use super::observer::{Event, Observer};
+use super::progress::Progress;
+use crate::binlog::Feed;
+use crate::cancel::Cancel;
+use crate::copy::chunk_size::Sizer;
+use crate::error::{Error, ErrorKind, Phase, Result};
+use crate::refresh::Refresher;
+use crate::throttle::Gate;
+
+/// Shared by the run, its threads, and its handle.
+pub(crate) struct Control {
+    /// Ends all waits of the run.
+    pub(crate) cancel: Cancel,
+    pub(crate) gate: Gate,
+    released: AtomicBool,
+    abort: Mutex<Abort>,
+    /// A connection whose statement may take long, and is to be killed when the run ends: 0 if none.
+    pub(crate) long_statement: AtomicU32,
+    observer: Mutex<Option<Box<dyn Observer>>>,
+    /// The first error of any thread: what ended the run.
+    failure: Mutex<Option<Error>>,
+    began: Instant,
+    phase: Mutex<Phase>,
+    copy_began: OnceLock<Instant>,
+    copy_took: OnceLock<Duration>,
+    pub(crate) rows_copied: AtomicU64,
+    rows_estimated: u64,
+    pub(crate) attempts: AtomicU32,
+    follower: OnceLock<Follower>,
+}
+
+/// Whether the owner asked the run to stop, and whether that has to wait.
+#[derive(Debug, Default)]
+struct Abort {
+    requested: bool,
+    /// An attempt to cut over is under way, which is short, and may have succeeded already.
+    deferred: bool,
+}
+
+/// What there is to see once the stream has begun.
+struct Follower {
+    feed: Arc<Feed>,
+    refresher: Arc<Refresher>,
+    sizer: Arc<Sizer>,
+}
+
+impl std::fmt::Debug for Control {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Control").field("progress", &self.progress()).finish_non_exhaustive()
+    }
+}
+
+impl Control {
+    pub(crate) fn new(
+        observer: Option<Box<dyn Observer>>,
+        has_policies: bool,
+        rows_estimated: u64,
+    ) -> Self {
+        Control {
+            cancel: Cancel::default(),
+            gate: Gate::new(has_policies),
+            released: AtomicBool::new(false),
+            abort: Mutex::default(),
+            long_statement: AtomicU32::new(0),
+            observer: Mutex::new(observer),
+            failure: Mutex::new(None),
+            began: Instant::now(),
+            phase: Mutex::new(Phase::Prepare),
+            copy_began: OnceLock::new(),
+            copy_took: OnceLock::new(),
+            rows_copied: AtomicU64::new(0),
+            rows_estimated,
+            attempts: AtomicU32::new(0),
+            follower: OnceLock::new(),
+        }
+    }
+
+    pub(crate) fn watch(&self, feed: &Arc<Feed>, refresher: &Arc<Refresher>, sizer: &Arc<Sizer>) {
+        let _ = self.follower.set(Follower {
+            feed: Arc::clone(feed),
+            refresher: Arc::clone(refresher),
+            sizer: Arc::clone(sizer),
+        });
+    }
+
+    /// Tells the observer. If that panics, the run ends.
+    pub(crate) fn tell(&self, event: &Event) {
+        let mut observer = self.observer.lock();
+        let told = observer.as_mut().map(|o| catch_unwind(AssertUnwindSafe(|| o.on_event(event))));
+        if let Some(Err(_)) = told {
+            *observer = None;
+            drop(observer);
+            self.fail(Error::new(ErrorKind::Panic, "the observer panicked"));
+        }
+    }
+
+    pub(crate) fn enter(&self, phase: Phase) {
+        log::debug!("phase: {phase}");
+        *self.phase.lock() = phase;
+        if phase == Phase::Copy {
+            let _ = self.copy_began.set(Instant::now());
+        } else if let Some(began) = self.copy_began.get() {
+            let _ = self.copy_took.set(began.elapsed());
+        }
+        self.tell(&Event::Phase(phase));
+    }
+
+    pub(crate) fn phase(&self) -> Phase {
+        *self.phase.lock()
+    }
+
+    /// Notes what ends the run, if nothing has yet, and stops all its threads.
+    pub(crate) fn fail(&self, error: Error) {
+        let mut failure = self.failure.lock();
+        if failure.is_none() && !self.cancel.is_set() {
+            log::debug!("the run fails: {}", error.message());
+            *failure = Some(error);
+        }
+        drop(failure);
+        self.cancel.set();
+    }
+
+    pub(crate) fn take_failure(&self) -> Option<Error> {
+        self.failure.lock().take()
+    }
+
+    /// Asks the run to stop.
+    pub(crate) fn abort(&self) {
+        let mut abort = self.abort.lock();
+        abort.requested = true;
+        if !abort.deferred {
+            self.cancel.set();
+        }
+    }
+
+    /// From now on a request to stop has to wait; an error if there is one already.
+    pub(crate) fn defer_abort(&self) -> Result<()> {
+        let mut abort = self.abort.lock();
+        if abort.requested {
+            return Err(Error::aborted());
+        }
+        abort.deferred = true;
+        Ok(())
+    }
+
+    /// A request to stop need not wait any more.
+    pub(crate) fn allow_abort(&self) {
+        let mut abort = self.abort.lock();
+        abort.deferred = false;
+        if abort.requested {
+            self.cancel.set();
+        }
+    }
+
+    /// Lets a postponed cut-over go ahead.
+    pub(crate) fn release(&self) {
+        self.released.store(true, Ordering::SeqCst);
+    }
+
+    pub(crate) fn is_released(&self) -> bool {
+        self.released.load(Ordering::SeqCst)
+    }
+
+    pub(crate) fn elapsed(&self) -> Duration {
+        self.began.elapsed()
+    }
+
+    pub(crate) fn copy_time(&self) -> Duration {
+        let so_far = || self.copy_began.get().map_or(Duration::ZERO, Instant::elapsed);
+        self.copy_took.get().copied().unwrap_or_else(so_far)
+    }
+
+    pub(crate) fn progress(&self) -> Progress {
+        let follower = self.follower.get();
+        let pending = follower.map_or(0, |f| f.refresher.pending().outstanding());
+        Progress {
+            phase: self.phase(),
+            rows_copied: self.rows_copied.load(Ordering::Relaxed),
+            rows_estimated: self.rows_estimated,
+            chunk_rows: follower.map_or(0, |f| f.sizer.rows()),
+            keys_changed: follower.map_or(0, |f| f.feed.keys()),
+            keys_refreshed: follower.map_or(0, |f| f.refresher.refreshed()),
+            keys_pending: u64::try_from(pending).unwrap_or(u64::MAX),
+            stream_lag: follower.map_or(Duration::ZERO, |f| f.feed.lag()),
+            position: follower.map(|f| f.feed.position()),
+            throttled: self.gate.reason(),
+            throttled_time: self.gate.shut_time(),
+            cut_over_attempts: self.attempts.load(Ordering::Relaxed),
+            elapsed: self.elapsed(),
+            copy_time: self.copy_time(),
+        }
+    }
+}

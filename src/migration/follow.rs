@@ -1,0 +1,134 @@
+//! Everything that follows the table's changes: the stream, the pending keys, those who refresh
+//! them.
+
+use std::hash::{BuildHasher, RandomState};
+use std::sync::Arc;
+
+use super::ghost::Ghost;
+use super::options::Options;
+use crate::binlog::interpreter::Watch;
+use crate::binlog::{BinlogPosition, Feed, KeyPart, Stream, StreamConfig, WatchedTable};
+use crate::checkpoint::StateTable;
+use crate::copy::chunk_size::Sizer;
+use crate::db::{Connector, Flavor, Session};
+use crate::error::{Error, ErrorKind, Result};
+use crate::inspect::{ServerInfo, Table};
+use crate::refresh::{Flights, Pending, Refresher};
+use crate::sql::statements::TablePair;
+use crate::sql::{KeyColumn, KeyShape};
+
+/// The parts that work on a run's changes, each shared by several threads.
+#[derive(Debug)]
+pub(crate) struct Follow {
+    pub(crate) pair: Arc<TablePair>,
+    pub(crate) feed: Arc<Feed>,
+    pub(crate) stream: Stream,
+    pub(crate) config: StreamConfig,
+    pub(crate) pending: Arc<Pending>,
+    pub(crate) flights: Arc<Flights>,
+    pub(crate) refresher: Arc<Refresher>,
+    pub(crate) sizer: Arc<Sizer>,
+    /// The key as its values are in the new table.
+    pub(crate) new_key: KeyShape,
+}
+
+impl Follow {
+    /// `start` must have been read after the ghost was made, and before anything is copied.
+    pub(crate) fn new(
+        connector: &Connector,
+        server: &ServerInfo,
+        server_id: u32,
+        table: &Table,
+        ghost: &Ghost,
+        start: BinlogPosition,
+        options: &Options,
+    ) -> Result<Self> {
+        let pair = Arc::new(ghost.pair.clone());
+        let new_key = new_key(&pair.key, &ghost.table, server.flavor)?;
+        let source_names = pair.key.columns.iter().map(|column| column.source.as_str());
+        let ghost_names = pair.key.columns.iter().map(|column| column.ghost.as_str());
+        let watch = Watch {
+            source: pair.source.clone(),
+            ghost: pair.ghost.clone(),
+            state: pair.source.state(),
+            before_swap: watched(table, source_names, &pair.key)?,
+            after_swap: watched(&ghost.table, ghost_names, &new_key)?,
+            marker: StateTable::watched(),
+            ignores_case: server.ignores_case,
+        };
+        let feed = Arc::new(Feed::new(start.clone()));
+        let workers = options.refresh_workers.max(1);
+        let pending = Arc::new(Pending::new(workers, options.max_pending, pair.key.is_exact()));
+        let flights = Arc::new(Flights::default());
+        let refresher = Arc::new(Refresher::new(
+            Arc::clone(&pair),
+            Arc::clone(&pending),
+            Arc::clone(&flights),
+            options.retries(),
+        ));
+        Ok(Follow {
+            stream: Stream::new(Arc::clone(&feed)),
+            config: StreamConfig {
+                connector: connector.clone(),
+                server_id,
+                identity_query: server.identity_query(),
+                identity: server.identity.clone(),
+                start,
+                watch,
+                retries: options.retries(),
+            },
+            sizer: Arc::new(Sizer::new(options.chunk_size, table.row_bytes)),
+            pair,
+            feed,
+            pending,
+            flights,
+            refresher,
+            new_key,
+        })
+    }
+}
+
+/// A server id that nobody else has: one that a replica has too would throw it off the stream.
+pub(crate) fn free_server_id(session: &mut Session, server: &ServerInfo) -> Result<u32> {
+    let taken = server.replica_ids(session)?;
+    for salt in 0..1000_u32 {
+        // A hasher with random keys is the standard library's only source of randomness. Ids in
+        // the upper half are rarely given to servers by hand.
+        let hash = RandomState::new().hash_one(salt);
+        let id = u32::try_from(hash >> 33).unwrap_or(salt) | 0x8000_0000;
+        if id != server.server_id && !taken.contains(&id) && id != u32::MAX {
+            return Ok(id);
+        }
+    }
+    Err(Error::new(ErrorKind::Config, "no server id is free; name one (server_id)"))
+}
+
+fn watched<'a>(
+    table: &Table,
+    names: impl Iterator<Item = &'a str>,
+    key: &KeyShape,
+) -> Result<WatchedTable> {
+    let part = |(name, column): (&str, &KeyColumn)| {
+        let place = table.columns.iter().position(|c| c.name.is_column(name));
+        let column = place.map(|place| KeyPart { column: place, ty: column.ty.clone() });
+        column.ok_or_else(|| {
+            let why = format!("the key column `{name}` is not visible in {}", table.name);
+            Error::new(ErrorKind::NoUsableKey, why)
+        })
+    };
+    let key = names.zip(&key.columns).map(part).collect::<Result<_>>()?;
+    Ok(WatchedTable { columns: table.columns.len(), key })
+}
+
+/// The key with the types that it has in the ghost.
+fn new_key(key: &KeyShape, ghost: &Table, flavor: Flavor) -> Result<KeyShape> {
+    let mut new = key.clone();
+    for column in &mut new.columns {
+        let ty = ghost.column(column.ghost.as_str()).and_then(|c| c.key_type(flavor));
+        column.ty = ty.ok_or_else(|| {
+            let why = format!("the key column {} has an unusable type after the ALTER", column.ghost);
+            Error::new(ErrorKind::NoUsableKey, why)
+        })?;
+    }
+    Ok(new)
+}

@@ -1,0 +1,98 @@
+//! The connection that holds the run's named lock, and writes its heartbeats.
+
+use std::time::{Duration, Instant};
+
+use crate::binlog::Feed;
+use crate::cancel::Cancel;
+use crate::checkpoint::StateTable;
+use crate::db::{Connector, Flavor, Purpose, Session};
+use crate::error::{Error, ErrorKind, Result};
+use crate::fault::Fault;
+use crate::sql::{TableName, ident, literal};
+
+/// Between two looks at whether the lock is still ours.
+const CHECK: Duration = Duration::from_secs(1);
+
+/// The name of the lock that keeps two runs on one table apart: at most 64 characters.
+pub(crate) fn lock_name(table: &TableName) -> String {
+    let full = format!("online-alter:{}.{}", table.schema.as_str(), table.table.as_str());
+    if full.chars().count() <= ident::MAX_CHARS {
+        return full;
+    }
+    let head: String = full.chars().take(ident::MAX_CHARS - 9).collect();
+    format!("{head}:{:08x}", ident::fnv1a(full.as_bytes()))
+}
+
+/// Whether somebody holds the lock.
+pub(crate) fn is_locked(session: &mut Session, table: &TableName) -> Result<bool> {
+    let name = literal::text(&lock_name(table));
+    Ok(session.scalar(&format!("SELECT IS_USED_LOCK({name})"))?.is_some())
+}
+
+/// Holds the named lock for as long as it lives.
+#[derive(Debug)]
+pub(crate) struct Guard {
+    session: Session,
+    lock: String,
+}
+
+impl Guard {
+    pub(crate) fn take(connector: &Connector, flavor: Flavor, table: &TableName) -> Result<Self> {
+        let mut session = Session::open(connector, flavor, Purpose::Rows)?;
+        let lock = literal::text(&lock_name(table));
+        if session.scalar(&format!("SELECT GET_LOCK({lock}, 0)"))?.as_deref() != Some("1") {
+            return Err(Error::new(
+                ErrorKind::AlreadyRunning,
+                format!("another run works on {table}"),
+            ));
+        }
+        Ok(Guard { session, lock })
+    }
+
+    /// Writes heartbeats, and looks after the lock, until the run is asked to stop. Without the
+    /// lock the run cannot go on: another one may have begun.
+    pub(crate) fn keep(
+        &mut self,
+        state: &StateTable,
+        feed: &Feed,
+        every: Duration,
+        cancel: &Cancel,
+    ) -> Result<()> {
+        let mut checked = Instant::now();
+        loop {
+            match state.write_marker(&mut self.session, feed, |_| ()) {
+                Ok(_) => {}
+                Err(error) if error.fault() == Some(Fault::Gone) => return Err(lost(&error)),
+                Err(error) if error.fault().is_some_and(Fault::is_passing) => {
+                    log::debug!("no heartbeat: {}", error.message());
+                }
+                Err(error) => return Err(error.context("writing a heartbeat")),
+            }
+            if checked.elapsed() >= CHECK {
+                self.check()?;
+                checked = Instant::now();
+            }
+            cancel.sleep(every)?;
+        }
+    }
+
+    /// Makes sure that the lock is still ours.
+    pub(crate) fn check(&mut self) -> Result<()> {
+        let sql = format!("SELECT IS_USED_LOCK({}) = CONNECTION_ID()", self.lock);
+        match self.session.scalar(&sql) {
+            Ok(Some(held)) if held == "1" => Ok(()),
+            Ok(_) => Err(Error::new(ErrorKind::LockLost, "the run's named lock is lost")),
+            Err(error) if error.fault() == Some(Fault::Gone) => Err(lost(&error)),
+            Err(error) => Err(error),
+        }
+    }
+
+    pub(crate) fn session(&mut self) -> &mut Session {
+        &mut self.session
+    }
+}
+
+fn lost(error: &Error) -> Error {
+    let why = format!("the connection that holds the run's named lock is lost: {}", error.message());
+    Error::new(ErrorKind::LockLost, why)
+}

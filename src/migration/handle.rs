@@ -1,0 +1,80 @@
+//! A run in the background, as its owner holds it.
+
+use std::sync::Arc;
+use std::thread::JoinHandle;
+
+use super::control::Control;
+use super::progress::Progress;
+use super::report::Report;
+use crate::error::{Error, ErrorKind, Result, TableState};
+
+/// A run that goes on in threads of its own.
+///
+/// Dropping the handle aborts the run and waits until it has tidied up.
+#[derive(Debug)]
+pub struct Handle {
+    control: Arc<Control>,
+    /// Taken by `join` only.
+    thread: Option<JoinHandle<Result<Report>>>,
+}
+
+impl Handle {
+    pub(crate) fn new(control: Arc<Control>, thread: JoinHandle<Result<Report>>) -> Self {
+        Handle { control, thread: Some(thread) }
+    }
+
+    /// How far the run has come.
+    pub fn progress(&self) -> Progress {
+        self.control.progress()
+    }
+
+    /// Holds the run back: neither the copy nor the refreshes go on, while the binlog is still
+    /// read. A cut-over that has begun is not held back.
+    pub fn pause(&self) {
+        self.control.gate.set_paused(true);
+    }
+
+    /// Lets a paused run go on, unless a throttling policy holds it back.
+    pub fn resume(&self) {
+        self.control.gate.set_paused(false);
+    }
+
+    /// Lets the cut-over go ahead as soon as everything is copied, whatever postpones it.
+    pub fn cut_over(&self) {
+        self.control.release();
+    }
+
+    /// Asks the run to stop. An attempt to cut over that is under way, which takes a few seconds at
+    /// most, is not broken off: if it succeeds, the run ends as altered. What became of the run comes
+    /// from [`join`](Self::join).
+    pub fn abort(&self) {
+        self.control.abort();
+    }
+
+    /// Whether the run is over.
+    pub fn is_finished(&self) -> bool {
+        self.thread.as_ref().is_none_or(JoinHandle::is_finished)
+    }
+
+    /// Waits for the end of the run.
+    pub fn join(mut self) -> Result<Report> {
+        let Some(thread) = self.thread.take() else {
+            return Err(Error::new(ErrorKind::Panic, "the run was joined before"));
+        };
+        thread.join().unwrap_or_else(|_| {
+            Err(Error::new(ErrorKind::Panic, "the run panicked")
+                .with_table_state(TableState::Unknown))
+        })
+    }
+}
+
+impl Drop for Handle {
+    fn drop(&mut self) {
+        if let Some(thread) = self.thread.take() {
+            self.control.abort();
+            if let Ok(Err(error)) = thread.join() {
+                log::debug!("the run was dropped: {error}");
+            }
+        }
+    }
+}

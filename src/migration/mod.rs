@@ -1,0 +1,29 @@
+//! The run: its stages, its threads, and what its owner sees and says while it goes on.
+//!
+//! [`run`] goes through the stages in order. [`crew`] keeps the threads that work beside it,
+//! [`ghost`] makes the ghost table, [`follow`] sets up everything that follows the table's changes,
+//! and [`cleanup`] takes away what a failed run has made.
+
+mod cleanup;
+pub(crate) mod control;
+mod crew;
+mod follow;
+pub(crate) mod ghost;
+pub(crate) mod guard;
+mod handle;
+mod observer;
+mod options;
+mod postpone;
+mod progress;
+mod report;
+mod run;
+
+pub(crate) use control::Control;
+pub use handle::Handle;
+pub use observer::{Event, Observer};
+pub use options::OldTable;
+pub(crate) use options::Options;
+pub use postpone::Postpone;
+pub use progress::Progress;
+pub use report::Report;
+pub(crate) use run::{Migration, run};

@@ -1,0 +1,80 @@
+//! What a run tells while it goes on.
+
+use std::time::Duration;
+
+use crossbeam_channel::Sender;
+
+use crate::error::Phase;
+
+/// Something that happened in a run.
+#[derive(Clone, Debug, PartialEq)]
+#[non_exhaustive]
+pub enum Event {
+    /// A phase has begun.
+    Phase(Phase),
+    /// A chunk has been copied.
+    #[non_exhaustive]
+    ChunkCopied {
+        /// The rows in it.
+        rows: u64,
+        /// The rows copied so far, this chunk included.
+        rows_copied: u64,
+        /// How long it took.
+        time: Duration,
+    },
+    /// The run holds back from now on, for this reason.
+    Throttled(String),
+    /// The run no longer holds back.
+    Unthrottled,
+    /// An attempt to cut over begins. The first is number 1.
+    #[non_exhaustive]
+    CutOverAttempt {
+        /// Which attempt it is.
+        attempt: u32,
+    },
+    /// An attempt to cut over was given up, with everything as it was.
+    #[non_exhaustive]
+    CutOverFailed {
+        /// Which attempt it was.
+        attempt: u32,
+        /// Why.
+        reason: String,
+    },
+    /// The tables are swapped.
+    #[non_exhaustive]
+    Swapped {
+        /// For how long writers were blocked.
+        locked: Duration,
+    },
+    /// The run is over. Its result comes from [`Handle::join`](crate::Handle::join).
+    #[non_exhaustive]
+    Finished {
+        /// Whether the table has the new definition and everything went well.
+        succeeded: bool,
+    },
+}
+
+/// Receives the events of a run.
+///
+/// Closures and [`crossbeam_channel::Sender`]s are observers. Events come in order, one at a time,
+/// on the threads of the run, which wait for the observer: it should be quick, or hand the event
+/// on. While the table is locked for the cut-over, no event is delivered. A panic of the observer
+/// ends the run.
+pub trait Observer: Send {
+    /// Receives an event.
+    fn on_event(&mut self, event: &Event);
+}
+
+impl<F: FnMut(&Event) + Send> Observer for F {
+    fn on_event(&mut self, event: &Event) {
+        self(event);
+    }
+}
+
+/// Sends a copy of each event. One that does not fit into a full channel is dropped: a run never
+/// waits for a reader.
+impl Observer for Sender<Event> {
+    fn on_event(&mut self, event: &Event) {
+        let _ = self.try_send(event.clone());
+    }
+}

@@ -1,0 +1,76 @@
+//! What the caller chose.
+
+use std::time::Duration;
+
+use crate::copy::ChunkSize;
+use crate::cutover::CutOverLimits;
+use crate::db::Retries;
+use crate::steps::Steps;
+
+/// What becomes of the table as it was, after the swap.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum OldTable {
+    /// It is kept under the name `_t_del`.
+    #[default]
+    Keep,
+    /// It is dropped once the swap is proven. Dropping a huge table can make a server older than
+    /// MySQL 8.0.23 stall for seconds.
+    Drop,
+}
+
+/// What the caller chose, with defaults for what he did not.
+#[derive(Clone, Debug)]
+pub(crate) struct Options {
+    pub(crate) chunk_size: ChunkSize,
+    pub(crate) copy_workers: usize,
+    pub(crate) refresh_workers: usize,
+    pub(crate) max_pending: usize,
+    pub(crate) heartbeat: Duration,
+    pub(crate) retries: u32,
+    pub(crate) lock_timeout: Duration,
+    pub(crate) old_table: OldTable,
+    pub(crate) replace_ghost: bool,
+    pub(crate) replace_old: bool,
+    pub(crate) switch_to_row_format: bool,
+    pub(crate) analyze: bool,
+    pub(crate) keep_on_failure: bool,
+    pub(crate) server_id: Option<u32>,
+    pub(crate) steps: Steps,
+}
+
+impl Default for Options {
+    fn default() -> Self {
+        Options {
+            chunk_size: ChunkSize::default(),
+            copy_workers: 2,
+            refresh_workers: 2,
+            max_pending: 1_000_000,
+            heartbeat: Duration::from_millis(500),
+            retries: 60,
+            lock_timeout: Duration::from_secs(3),
+            old_table: OldTable::Keep,
+            replace_ghost: false,
+            replace_old: false,
+            switch_to_row_format: false,
+            analyze: true,
+            keep_on_failure: false,
+            server_id: None,
+            steps: Steps::default(),
+        }
+    }
+}
+
+impl Options {
+    pub(crate) fn retries(&self) -> Retries {
+        Retries { attempts: self.retries, longest_pause: Duration::from_secs(1) }
+    }
+
+    pub(crate) fn cut_over_limits(&self) -> CutOverLimits {
+        CutOverLimits {
+            lock_timeout: self.lock_timeout,
+            attempts: self.retries,
+            longest_pause: Duration::from_secs(5),
+        }
+    }
+}

@@ -1,0 +1,70 @@
+//! Postponing the cut-over.
+
+use std::fs::OpenOptions;
+use std::path::PathBuf;
+
+use crate::error::{Error, ErrorKind, Result};
+
+/// Says for how long the cut-over waits after the copy is complete. Until then the ghost is kept
+/// in step with the table. [`Handle::cut_over`](crate::Handle::cut_over) ends the wait in any case.
+pub struct Postpone(Kind);
+
+enum Kind {
+    Never,
+    UntilReleased,
+    File(PathBuf),
+    While(Box<dyn FnMut() -> bool + Send>),
+}
+
+impl Postpone {
+    /// Does not wait: the default.
+    pub fn never() -> Self {
+        Postpone(Kind::Never)
+    }
+
+    /// Waits for [`Handle::cut_over`](crate::Handle::cut_over).
+    pub fn until_released() -> Self {
+        Postpone(Kind::UntilReleased)
+    }
+
+    /// Waits while a file exists. As with gh-ost, the file is created when the run starts, if it is
+    /// missing: removing it releases the cut-over.
+    pub fn while_file_exists(path: impl Into<PathBuf>) -> Self {
+        Postpone(Kind::File(path.into()))
+    }
+
+    /// Waits while the function, which is asked a few times a second, says `true`.
+    pub fn while_true(wait: impl FnMut() -> bool + Send + 'static) -> Self {
+        Postpone(Kind::While(Box::new(wait)))
+    }
+
+    /// Called when the run starts.
+    pub(crate) fn prepare(&self) -> Result<()> {
+        let Kind::File(path) = &self.0 else { return Ok(()) };
+        OpenOptions::new().create(true).append(true).open(path).map(drop).map_err(|error| {
+            let why = format!("the flag file {} cannot be created: {error}", path.display());
+            Error::new(ErrorKind::Config, why).with_source(error)
+        })
+    }
+
+    /// Whether to go on waiting. A file that cannot be looked for counts as there.
+    pub(crate) fn waits(&mut self) -> bool {
+        match &mut self.0 {
+            Kind::Never => false,
+            Kind::UntilReleased => true,
+            Kind::File(path) => path.try_exists().unwrap_or(true),
+            Kind::While(wait) => wait(),
+        }
+    }
+}
+
+impl std::fmt::Debug for Postpone {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match &self.0 {
+            Kind::Never => f.write_str("Never"),
+            Kind::UntilReleased => f.write_str("UntilReleased"),
+            Kind::File(path) => f.debug_tuple("File").field(path).finish(),
+            Kind::While(_) => f.write_str("While(..)"),
+        }
+    }
+}

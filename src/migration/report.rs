@@ -1,0 +1,68 @@
+//! The result of a run that went well.
+
+use std::fmt;
+use std::time::Duration;
+
+/// What a run has done.
+#[derive(Clone, Debug, PartialEq)]
+#[non_exhaustive]
+pub struct Report {
+    /// The table, quoted.
+    pub table: String,
+    /// The table as it was, under its new name, quoted; `None` if it was dropped.
+    pub old_table: Option<String>,
+    /// Rows that the copy read.
+    pub rows_copied: u64,
+    /// Keys refreshed because of changes during the run.
+    pub keys_refreshed: u64,
+    /// Changed keys that came through the binlog stream, repetitions included.
+    pub keys_changed: u64,
+    /// How long it all took.
+    pub elapsed: Duration,
+    /// How long the copy took.
+    pub copy_time: Duration,
+    /// Attempts that the cut-over took.
+    pub cut_over_attempts: u32,
+    /// For how long writers were blocked in the attempt that succeeded, seen from here.
+    pub locked: Duration,
+    /// For how long in all the run held back.
+    pub throttled_time: Duration,
+    /// Keys of rows that were written to the old table at the worst moment of the cut-over, and
+    /// have been brought over. Nothing is lost.
+    pub reconciled_keys: Vec<String>,
+    /// Keys of such rows that the new table was written at since, so that it is not clear which
+    /// write should stand: compare them with the old table.
+    pub conflicting_keys: Vec<String>,
+    /// What is left on the server and should not be, in words.
+    pub warnings: Vec<String>,
+}
+
+impl fmt::Display for Report {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        writeln!(
+            f,
+            "{} is altered: {} rows copied, {} keys refreshed in {:.1} s; cut over in {} attempt(s), \
+             writers blocked for {:.1} ms",
+            self.table,
+            self.rows_copied,
+            self.keys_refreshed,
+            self.elapsed.as_secs_f64(),
+            self.cut_over_attempts,
+            self.locked.as_secs_f64() * 1000.0,
+        )?;
+        match &self.old_table {
+            Some(old) => write!(f, "the table as it was is {old}")?,
+            None => f.write_str("the table as it was is dropped")?,
+        }
+        if !self.reconciled_keys.is_empty() {
+            write!(f, "\nbrought over behind the swap: {}", self.reconciled_keys.join(", "))?;
+        }
+        if !self.conflicting_keys.is_empty() {
+            write!(f, "\nLOOK AT THESE ROWS: {}", self.conflicting_keys.join(", "))?;
+        }
+        for warning in &self.warnings {
+            write!(f, "\nwarning: {warning}")?;
+        }
+        Ok(())
+    }
+}

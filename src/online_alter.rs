@@ -1,0 +1,361 @@
+//! The builder: from what the caller wants to a plan, and from there to a run.
+
+use std::fmt;
+use std::path::PathBuf;
+use std::time::Duration;
+
+use mysql::Opts;
+
+use crate::copy::ChunkSize;
+use crate::db::{Connector, Purpose, Session};
+use crate::error::{Error, ErrorKind, Result};
+use crate::inspect::{ServerInfo, Table, grants, key, neighbours};
+use crate::migration::{Handle, Migration, Observer, OldTable, Options, Postpone, Report, ghost, guard};
+use crate::plan::{Plan, Warning};
+use crate::sql::alter::AlterClause;
+use crate::sql::{Ident, TableName};
+use crate::steps::{Step, Steps};
+use crate::throttle::{AllOf, ThrottlePolicy};
+
+/// Where the server is: a URL (`mysql://user:password@host:3306/schema`) or [`mysql::Opts`].
+#[derive(Clone)]
+pub struct Endpoint(Result<Opts, String>);
+
+impl From<&str> for Endpoint {
+    fn from(url: &str) -> Self {
+        // The crate's own error quotes the URL, password and all.
+        Endpoint(Opts::from_url(url).map_err(|error| match error {
+            mysql::UrlError::UnsupportedScheme(_) => "its scheme is not mysql://".to_owned(),
+            mysql::UrlError::UnknownParameter(name) => format!("unknown parameter `{name}`"),
+            mysql::UrlError::InvalidValue(name, _) => format!("bad value of parameter `{name}`"),
+            _ => "it is malformed".to_owned(),
+        }))
+    }
+}
+
+impl From<String> for Endpoint {
+    fn from(url: String) -> Self {
+        url.as_str().into()
+    }
+}
+
+impl From<Opts> for Endpoint {
+    fn from(opts: Opts) -> Self {
+        Endpoint(Ok(opts))
+    }
+}
+
+impl From<mysql::OptsBuilder> for Endpoint {
+    fn from(opts: mysql::OptsBuilder) -> Self {
+        Endpoint(Ok(opts.into()))
+    }
+}
+
+impl fmt::Debug for Endpoint {
+    // `Opts` prints its password.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match &self.0 {
+            Ok(opts) => write!(f, "Endpoint({}:{})", opts.get_ip_or_hostname(), opts.get_tcp_port()),
+            Err(why) => write!(f, "Endpoint({why})"),
+        }
+    }
+}
+
+/// An online ALTER TABLE: which server, which table, which change, and how careful to be.
+///
+/// Setters never fail; [`plan`](Self::plan) checks everything and writes nothing.
+///
+/// ```no_run
+/// use online_alter::OnlineAlter;
+///
+/// # fn main() -> Result<(), online_alter::Error> {
+/// let report = OnlineAlter::new("mysql://dba:secret@db1:3306/edxapp", "courseware_studentmodule")
+///     .alter("CHANGE id id BIGINT UNSIGNED NOT NULL AUTO_INCREMENT")
+///     .plan()?
+///     .run()?;
+/// println!("{report}");
+/// # Ok(())
+/// # }
+/// ```
+#[must_use = "nothing happens before `plan`, `run` or `start`"]
+pub struct OnlineAlter {
+    endpoint: Endpoint,
+    schema: Option<String>,
+    table: String,
+    clause: String,
+    options: Options,
+    postpone: Postpone,
+    policies: AllOf,
+    observer: Option<Box<dyn Observer>>,
+}
+
+impl fmt::Debug for OnlineAlter {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("OnlineAlter")
+            .field("endpoint", &self.endpoint)
+            .field("schema", &self.schema)
+            .field("table", &self.table)
+            .field("clause", &self.clause)
+            .field("options", &self.options)
+            .finish_non_exhaustive()
+    }
+}
+
+impl OnlineAlter {
+    /// The server, and the name of the table as it is (without quotes). The schema is the one of
+    /// the URL, unless [`schema`](Self::schema) names another.
+    pub fn new(server: impl Into<Endpoint>, table: impl Into<String>) -> Self {
+        OnlineAlter {
+            endpoint: server.into(),
+            schema: None,
+            table: table.into(),
+            clause: String::new(),
+            options: Options::default(),
+            postpone: Postpone::never(),
+            policies: AllOf::new(),
+            observer: None,
+        }
+    }
+
+    /// The schema (database) of the table.
+    pub fn schema(mut self, schema: impl Into<String>) -> Self {
+        self.schema = Some(schema.into());
+        self
+    }
+
+    /// The change: what follows `ALTER TABLE t`. The server itself applies it, as it stands, to an
+    /// empty copy of the table.
+    pub fn alter(mut self, clause: impl Into<String>) -> Self {
+        self.clause = clause.into();
+        self
+    }
+
+    /// The size of the ranges that are copied at a time. Default: as many rows as take half a
+    /// second.
+    pub fn chunk_size(mut self, size: ChunkSize) -> Self {
+        self.options.chunk_size = size;
+        self
+    }
+
+    /// How many connections copy rows, from 1. Default: 2.
+    pub fn copy_workers(mut self, workers: usize) -> Self {
+        self.options.copy_workers = workers.max(1);
+        self
+    }
+
+    /// How many connections refresh changed rows, from 1. Default: 2.
+    pub fn refresh_workers(mut self, workers: usize) -> Self {
+        self.options.refresh_workers = workers.max(1);
+        self
+    }
+
+    /// How many changed keys may wait to be refreshed before the reading of the binlog waits.
+    /// Default: one million.
+    pub fn max_pending_keys(mut self, keys: usize) -> Self {
+        self.options.max_pending = keys.max(1);
+        self
+    }
+
+    /// How often a heartbeat is written to the state table, from 10 ms. Default: 500 ms.
+    pub fn heartbeat_interval(mut self, interval: Duration) -> Self {
+        self.options.heartbeat = interval.max(Duration::from_millis(10));
+        self
+    }
+
+    /// How often an operation is tried before the run fails, attempts to cut over included, from 1.
+    /// Default: 60.
+    pub fn retries(mut self, attempts: u32) -> Self {
+        self.options.retries = attempts.max(1);
+        self
+    }
+
+    /// For how long an attempt to cut over waits for the table's lock, and then for the binlog
+    /// stream: writers may have to wait for as long as both together. Whole seconds, from 1.
+    /// Default: 3 s.
+    pub fn cut_over_lock_timeout(mut self, timeout: Duration) -> Self {
+        self.options.lock_timeout = timeout.max(Duration::from_secs(1));
+        self
+    }
+
+    /// What makes the cut-over wait. Default: nothing.
+    pub fn postpone_cut_over(mut self, postpone: Postpone) -> Self {
+        self.postpone = postpone;
+        self
+    }
+
+    /// Adds a throttling policy. All of them must agree for the run to go on.
+    pub fn throttle(mut self, policy: impl ThrottlePolicy + 'static) -> Self {
+        self.policies = self.policies.and(policy);
+        self
+    }
+
+    /// Adds a throttling policy: hold back while a file exists.
+    pub fn throttle_flag_file(self, path: impl Into<PathBuf>) -> Self {
+        self.throttle(crate::throttle::FlagFile::new(path))
+    }
+
+    /// Who is told of the run's events.
+    pub fn observer(mut self, observer: impl Observer + 'static) -> Self {
+        self.observer = Some(Box::new(observer));
+        self
+    }
+
+    /// What becomes of the table as it was. Default: it is kept as `_t_del`.
+    pub fn old_table(mut self, old_table: OldTable) -> Self {
+        self.options.old_table = old_table;
+        self
+    }
+
+    /// Drop the ghost and state tables (`_t_gho`, `_t_ghc`) that an earlier run of online-alter
+    /// left, instead of refusing to start. Tables that it did not create are never dropped.
+    pub fn replace_ghost_table(mut self, replace: bool) -> Self {
+        self.options.replace_ghost = replace;
+        self
+    }
+
+    /// Drop a table that has the name of the future old table (`_t_del`), whoever made it, instead
+    /// of refusing to start.
+    pub fn replace_old_table(mut self, replace: bool) -> Self {
+        self.options.replace_old = replace;
+        self
+    }
+
+    /// Switch the server's `binlog_format` to ROW if it is another, for everybody and for good.
+    /// Sessions that are open keep theirs: what they write to the table as statements stops the
+    /// run.
+    pub fn switch_to_row_format(mut self, allow: bool) -> Self {
+        self.options.switch_to_row_format = allow;
+        self
+    }
+
+    /// Whether the new table's statistics are refreshed before the swap, so that queries find good
+    /// plans at once. Default: they are.
+    pub fn analyze(mut self, analyze: bool) -> Self {
+        self.options.analyze = analyze;
+        self
+    }
+
+    /// Leave the run's tables on the server when it fails, for a look at them.
+    pub fn keep_on_failure(mut self, keep: bool) -> Self {
+        self.options.keep_on_failure = keep;
+        self
+    }
+
+    /// The id under which the run registers as a replica. Default: a random one that no attached
+    /// replica has.
+    pub fn server_id(mut self, id: u32) -> Self {
+        self.options.server_id = Some(id);
+        self
+    }
+
+    /// Listens to the steps of the protocol. For tests: the run waits for the listener, even while
+    /// the table is locked.
+    #[doc(hidden)]
+    pub fn on_step(mut self, listener: impl Fn(Step, u32) + Send + Sync + 'static) -> Self {
+        self.options.steps = Steps::new(listener);
+        self
+    }
+
+    /// Looks at the server and the table, refuses what cannot be done, and says what will be done.
+    /// Writes nothing.
+    pub fn plan(self) -> Result<Plan> {
+        let opts = self.endpoint.0.map_err(|why| {
+            Error::new(ErrorKind::Config, format!("the URL of the server cannot be used: {why}"))
+        })?;
+        let connector = Connector::new(opts)?;
+        let schema = self.schema.as_deref().or(connector.default_schema()).ok_or_else(|| {
+            Error::new(ErrorKind::Config, "no schema is given, neither by the URL nor by itself")
+        })?;
+        let name = TableName::new(
+            Ident::parse("schema", schema)?,
+            Ident::parse("table", &self.table)?,
+        );
+        let mut session = Session::open_plain(&connector)?;
+        let server = ServerInfo::read(&mut session)?;
+        let mut session = Session::open(&connector, server.flavor, Purpose::Inspect)?;
+        // Without its privileges a user is shown less than there is.
+        grants::check(&mut session, server.flavor, &name)?;
+        server.check_settings(self.options.switch_to_row_format)?;
+        server.binlog_position(&mut session, schema)?;
+        check_format_switch(&server, &mut session)?;
+
+        let table = Table::read(&mut session, &name)?;
+        let clause = parse_clause(&self.clause, &server, &table)?;
+        session.check_syntax(&format!("ALTER TABLE {name} {}", clause.text)).map_err(|error| {
+            error.with_kind(ErrorKind::Alter).context("the server cannot parse the ALTER")
+        })?;
+        let key = key::choose(&table, &clause, server.flavor)?;
+        let all_seen = neighbours::refuse_foreign_keys(&mut session, &server, &name)?;
+        neighbours::refuse_triggers(&mut session, &name)?;
+        if guard::is_locked(&mut session, &name)? {
+            let why = format!("another run works on {name}");
+            return Err(Error::new(ErrorKind::AlreadyRunning, why));
+        }
+        let replaced = ghost::check_leftovers(&mut session, &name, &self.options)?;
+
+        let mut warnings = Vec::new();
+        if !all_seen {
+            warnings.push(Warning::HiddenForeignKeys);
+        }
+        if server.binlog_format != "ROW" {
+            warnings.push(Warning::SwitchesFormat { from: server.binlog_format.clone() });
+        }
+        let migration = Migration {
+            connector,
+            server,
+            table,
+            clause,
+            key,
+            options: self.options,
+            postpone: self.postpone,
+            policies: self.policies,
+        };
+        Ok(Plan::new(migration, self.observer, replaced, warnings))
+    }
+
+    /// [`plan`](Self::plan) and [`Plan::run`].
+    pub fn run(self) -> Result<Report> {
+        self.plan()?.run()
+    }
+
+    /// [`plan`](Self::plan) and [`Plan::start`].
+    pub fn start(self) -> Result<Handle> {
+        self.plan()?.start()
+    }
+}
+
+fn check_format_switch(server: &ServerInfo, session: &mut Session) -> Result<()> {
+    if server.binlog_format == "ROW" {
+        return Ok(());
+    }
+    let refuse = |why: &str| {
+        let format = &server.binlog_format;
+        let why = format!("binlog_format is {format} and cannot be switched to ROW: {why}");
+        Err(Error::new(ErrorKind::BinlogSettings, why))
+    };
+    if !grants::may_set_globals(session, server.flavor)? {
+        return refuse("the user lacks the privilege");
+    }
+    if !server.replica_ids(session)?.is_empty() {
+        return refuse("replicas are attached, which may depend on it");
+    }
+    Ok(())
+}
+
+fn parse_clause(text: &str, server: &ServerInfo, table: &Table) -> Result<AlterClause> {
+    let refuse = |why: String| Error::new(ErrorKind::Alter, why);
+    let clause = AlterClause::parse(text, server.dialect)
+        .map_err(|error| refuse(format!("the ALTER is refused: {error}")).with_source(error))?;
+    clause
+        .check_columns(table.columns.iter().map(|column| column.name.as_str()))
+        .map_err(|error| refuse(format!("the ALTER is refused: {error}")).with_source(error))?;
+    if let Some(engine) = &clause.sets_engine {
+        if !engine.eq_ignore_ascii_case("InnoDB") {
+            return Err(refuse(format!("the ALTER sets the engine {engine}; only InnoDB is supported")));
+        }
+    }
+    if clause.adds_foreign_key {
+        return Err(refuse("the ALTER adds a foreign key; this is not supported yet".to_owned()));
+    }
+    Ok(clause)
+}

@@ -1,0 +1,181 @@
+//! What a run is going to do.
+
+use std::fmt;
+use std::sync::Arc;
+
+use crate::checkpoint::StateTable;
+use crate::error::{Error, ErrorKind, Result};
+use crate::migration::{Control, Handle, Migration, Observer, Report, run};
+use crate::sql::TableName;
+use crate::sql::statements::join;
+
+/// Something that the plan does not refuse, and that its reader should know.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Warning {
+    /// Foreign keys that refer to the table from schemas which the user cannot see could not be
+    /// ruled out; the PROCESS privilege would show them.
+    HiddenForeignKeys,
+    /// The server's `binlog_format` will be switched to ROW.
+    #[non_exhaustive]
+    SwitchesFormat {
+        /// What it is now.
+        from: String,
+    },
+}
+
+impl fmt::Display for Warning {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Warning::HiddenForeignKeys => f.write_str(
+                "foreign keys from schemas that this user cannot see are not ruled out (grant \
+                 PROCESS to have them looked for)",
+            ),
+            Warning::SwitchesFormat { from } => {
+                write!(f, "binlog_format of the server will be switched from {from} to ROW")
+            }
+        }
+    }
+}
+
+/// A checked plan: nothing is written yet, and nothing known stands in the way. `Display` prints
+/// it.
+#[must_use = "a plan does nothing before `run` or `start`"]
+pub struct Plan {
+    migration: Migration,
+    observer: Option<Box<dyn Observer>>,
+    replaced: Vec<TableName>,
+    warnings: Vec<Warning>,
+}
+
+impl fmt::Debug for Plan {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Plan").field("migration", &self.migration).finish_non_exhaustive()
+    }
+}
+
+impl Plan {
+    pub(crate) fn new(
+        migration: Migration,
+        observer: Option<Box<dyn Observer>>,
+        replaced: Vec<TableName>,
+        warnings: Vec<Warning>,
+    ) -> Self {
+        Plan { migration, observer, replaced, warnings }
+    }
+
+    /// The name of the key by which rows are told apart, and its columns.
+    pub fn key(&self) -> (&str, Vec<&str>) {
+        let key = &self.migration.key;
+        (key.source_index.as_str(), key.columns.iter().map(|c| c.source.as_str()).collect())
+    }
+
+    /// Columns that get another name, by their old and new names.
+    pub fn renamed_columns(&self) -> Vec<(&str, &str)> {
+        self.migration.clause.renamed().map(|renamed| (renamed.old, renamed.new)).collect()
+    }
+
+    /// Columns whose data goes away.
+    pub fn dropped_columns(&self) -> Vec<&str> {
+        self.migration.clause.dropped_columns.iter().map(String::as_str).collect()
+    }
+
+    /// The server's estimate of the rows, which may well be half or twice the truth.
+    pub fn estimated_rows(&self) -> u64 {
+        self.migration.table.rows
+    }
+
+    /// The size of the table's data and indexes in bytes. The run needs about as much again, and
+    /// about the size of the data once more for the binlog.
+    pub fn estimated_bytes(&self) -> u64 {
+        self.migration.table.data_bytes + self.migration.table.index_bytes
+    }
+
+    /// What the reader should know.
+    pub fn warnings(&self) -> &[Warning] {
+        &self.warnings
+    }
+
+    /// The statements that define and swap tables, in order. Those that move rows stand between.
+    pub fn statements(&self) -> Vec<String> {
+        let Migration { table, clause, options, .. } = &self.migration;
+        let source = &table.name;
+        let (ghost, old) = (source.ghost(), source.old());
+        let mut statements: Vec<String> =
+            self.replaced.iter().map(|name| format!("DROP TABLE {name}")).collect();
+        statements.push(StateTable::new(source.state()).create_sql());
+        statements.push(format!("CREATE TABLE {ghost} LIKE {source}"));
+        statements.push(format!("ALTER TABLE {ghost} {}", clause.text));
+        if options.analyze {
+            statements.push(format!("ANALYZE TABLE {ghost}"));
+        }
+        statements.push(format!("RENAME TABLE {source} TO {old}, {ghost} TO {source}"));
+        statements.push(format!("DROP TABLE {}", source.state()));
+        if options.old_table == crate::migration::OldTable::Drop {
+            statements.push(format!("DROP TABLE {old}"));
+        }
+        statements
+    }
+
+    fn control(&mut self) -> Arc<Control> {
+        let has_policies = !self.migration.policies.is_empty();
+        let rows = self.migration.table.rows;
+        Arc::new(Control::new(self.observer.take(), has_policies, rows))
+    }
+
+    /// Runs it on this thread, to the end.
+    pub fn run(mut self) -> Result<Report> {
+        let control = self.control();
+        run(self.migration, &control)
+    }
+
+    /// Runs it in the background.
+    pub fn start(mut self) -> Result<Handle> {
+        let control = self.control();
+        let shared = Arc::clone(&control);
+        let thread = std::thread::Builder::new()
+            .name("oa-run".to_owned())
+            .spawn(move || run(self.migration, &shared))
+            .map_err(|error| {
+                Error::new(ErrorKind::Server, "a thread could not be started").with_source(error)
+            })?;
+        Ok(Handle::new(control, thread))
+    }
+}
+
+impl fmt::Display for Plan {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Migration { server, table, key, connector, .. } = &self.migration;
+        let columns = join(key.columns.iter().map(|column| &column.source));
+        writeln!(
+            f,
+            "{} on {} ({} {})",
+            table.name,
+            connector.address(),
+            server.flavor,
+            server.version_text
+        )?;
+        writeln!(f, "key: {} ({columns})", key.source_index)?;
+        writeln!(
+            f,
+            "size: about {} rows, {} MiB of data and {} MiB of indexes",
+            table.rows,
+            table.data_bytes >> 20,
+            table.index_bytes >> 20
+        )?;
+        for (old, new) in self.renamed_columns() {
+            writeln!(f, "renamed: {old} to {new}")?;
+        }
+        for column in self.dropped_columns() {
+            writeln!(f, "dropped, with its data: {column}")?;
+        }
+        for warning in &self.warnings {
+            writeln!(f, "note: {warning}")?;
+        }
+        f.write_str("statements:")?;
+        for statement in self.statements() {
+            write!(f, "\n  {statement};")?;
+        }
+        Ok(())
+    }
+}
