@@ -26,8 +26,10 @@ demo:
 	@scripts/servers $(SERVER)
 	$(CARGO) run --release --example csm_alter -- --server $(SERVER) $(ARGS)
 else
+# Not on a command line, which everybody on the machine can see.
+demo: export ONLINE_ALTER_URL = $(URL)
 demo:
-	$(CARGO) run --release --example csm_alter -- --url '$(URL)' $(ARGS)
+	@$(CARGO) run --release --example csm_alter -- $(ARGS)
 endif
 
 test: servers

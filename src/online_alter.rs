@@ -266,6 +266,11 @@ impl OnlineAlter {
         let schema = self.schema.as_deref().or(connector.default_schema()).ok_or_else(|| {
             Error::new(ErrorKind::Config, "no schema is given, neither by the URL nor by itself")
         })?;
+        // The server would answer with an error about character sets.
+        if schema.chars().chain(self.table.chars()).any(|c| c > '\u{ffff}') {
+            let why = "the schema or table name has characters beyond U+FFFF, which the servers refuse";
+            return Err(Error::new(ErrorKind::Config, why));
+        }
         let name = TableName::new(
             Ident::parse("schema", schema)?,
             Ident::parse("table", &self.table)?,
@@ -336,7 +341,10 @@ fn check_format_switch(server: &ServerInfo, session: &mut Session) -> Result<()>
     if !grants::may_set_globals(session, server.flavor)? {
         return refuse("the user lacks the privilege");
     }
-    if !server.replica_ids(session)?.is_empty() {
+    let replicas = server.all_replica_ids(session).map_err(|error| {
+        error.context("looking for replicas, which may depend on binlog_format")
+    })?;
+    if !replicas.is_empty() {
         return refuse("replicas are attached, which may depend on it");
     }
     Ok(())

@@ -76,7 +76,9 @@ pub(crate) fn keys(
     table: &WatchedTable,
     mut changed: impl FnMut(Key),
 ) -> Result<(), Unreadable> {
-    walk(kind, data, layout, table, |before, after| {
+    // Found out without the rows: images without a single column take no bytes, and so are not seen.
+    let wanted = |present: Bitmap<'_>| table.key.iter().all(|part| present.get(part.column));
+    walk(kind, data, layout, table, wanted, |before, after| {
         let key = image::key(table, before)?.ok_or(Unreadable::KeyLeftOut)?;
         if let Some(after) = after {
             let new = image::key(table, after)?.ok_or(Unreadable::KeyLeftOut)?;
@@ -98,7 +100,7 @@ pub(crate) fn written(
     table: &WatchedTable,
     mut written: impl FnMut(Key),
 ) -> Result<(), Unreadable> {
-    walk(kind, data, layout, table, |before, after| {
+    walk(kind, data, layout, table, |_| true, |before, after| {
         if kind.verb != Verb::Delete {
             image::key(table, after.unwrap_or(before))?.into_iter().for_each(&mut written);
         }
@@ -106,13 +108,15 @@ pub(crate) fn written(
     })
 }
 
-/// Goes through the rows of an event. An update has two images; what the second leaves out has not
-/// changed, and is filled in from the first.
+/// Goes through the rows of an event, if the columns of their (first) image are as `wanted`. An
+/// update has two images; what the second leaves out has not changed, and is filled in from the
+/// first.
 fn walk<'a>(
     kind: RowsKind,
     data: &'a [u8],
     layout: &Layout,
     table: &WatchedTable,
+    wanted: impl FnOnce(Bitmap<'_>) -> bool,
     mut row: impl FnMut(&image::Found<'_>, Option<&image::Found<'_>>) -> Result<(), Unreadable>,
 ) -> Result<(), Unreadable> {
     let mut bytes = Bytes(data);
@@ -126,6 +130,9 @@ fn walk<'a>(
         return Err(Malformed("a row event with other columns than its table map").into());
     }
     let present = Bitmap(bytes.take(count.div_ceil(8))?);
+    if !wanted(present) {
+        return Err(Unreadable::KeyLeftOut);
+    }
     let present_after = match kind.verb {
         Verb::Update => Bitmap(bytes.take(count.div_ceil(8))?),
         Verb::Write | Verb::Delete => present,
@@ -149,6 +156,7 @@ fn walk<'a>(
     };
     let (before, after) = slots.split_at_mut(width);
     while !bytes.is_empty() {
+        let left = bytes.0.len();
         image::read(&mut bytes, layout, present, table, before)?;
         if kind.verb == Verb::Update {
             if kind.partial {
@@ -161,6 +169,9 @@ fn walk<'a>(
             row(before, Some(after))?;
         } else {
             row(before, None)?;
+        }
+        if bytes.0.len() == left {
+            return Err(Malformed("bytes behind rows that have none").into());
         }
     }
     Ok(())

@@ -153,20 +153,25 @@ impl CutOver<'_> {
     }
 
     /// Gets as close to being in step as is possible without a lock, so that little is left to do
-    /// under it.
+    /// under it. How little is asked for less and less the longer it takes: writers that are as
+    /// fast as the refreshes must not keep the cut-over from happening for ever.
     fn catch_up(&self, control: &mut Session) -> Result<()> {
-        const FEW: usize = 1000;
+        const FEW: usize = 500;
+        const MANY: usize = 16_000;
+        const ROUND: Duration = Duration::from_secs(2);
         let pending = self.refresher.pending();
         pending.hurry(true);
+        let mut enough = FEW;
         loop {
             let marker = control.retrying(PATIENT, self.cancel, |session| {
                 self.state.write_marker(session, self.feed, |_| ())
             })?;
-            let near = self.feed.wait_for_marker(marker, Duration::from_secs(1), self.cancel)?;
-            if near && pending.wait_for_at_most(FEW, Duration::from_secs(1), self.cancel)? {
+            if self.feed.wait_for_marker(marker, ROUND, self.cancel)?
+                && pending.wait_for_at_most(enough, ROUND, self.cancel)?
+            {
                 return Ok(());
             }
-            self.cancel.check()?;
+            enough = (enough * 2).min(MANY);
         }
     }
 

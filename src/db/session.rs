@@ -247,8 +247,10 @@ fn setup(flavor: Flavor, purpose: Purpose) -> Vec<String> {
         Purpose::Inspect => "SET SESSION sql_mode = '', lock_wait_timeout = 5".to_owned(),
         Purpose::Rows | Purpose::Refresh => format!(
             "SET SESSION time_zone = '+00:00', sql_mode = '{ROWS_SQL_MODE}', autocommit = {}, \
-             lock_wait_timeout = 5, innodb_lock_wait_timeout = 1",
-            u8::from(purpose == Purpose::Rows)
+             lock_wait_timeout = 5, innodb_lock_wait_timeout = {}",
+            u8::from(purpose == Purpose::Rows),
+            // A refresh may wait for the application; the copy only ever waits for a refresh.
+            if purpose == Purpose::Rows { 10 } else { 1 }
         ),
         Purpose::Definition => "SET SESSION time_zone = @@GLOBAL.time_zone, \
              sql_mode = @@GLOBAL.sql_mode, lock_wait_timeout = 5"

@@ -26,7 +26,7 @@ pub(crate) fn check(session: &mut Session, flavor: Flavor, table: &TableName) ->
     if missing.is_empty() {
         return Ok(());
     }
-    let user = session.scalar("SELECT CURRENT_USER()")?.unwrap_or_default();
+    let user = account(&session.scalar("SELECT CURRENT_USER()")?.unwrap_or_default());
     let statements: Vec<String> = missing
         .iter()
         .map(|(privileges, target)| format!("GRANT {} ON {target} TO {user}", privileges.join(", ")))
@@ -35,6 +35,14 @@ pub(crate) fn check(session: &mut Session, flavor: Flavor, table: &TableName) ->
         ErrorKind::Privileges,
         format!("the user {user} lacks privileges: {}", statements.join("; ")),
     ))
+}
+
+/// `name@host`, which the server says without quotes, as a GRANT takes it.
+fn account(user: &str) -> String {
+    match user.rsplit_once('@') {
+        Some((name, host)) => format!("{}@{}", Ident::new(name), Ident::new(host)),
+        None => Ident::new(user).to_string(),
+    }
 }
 
 /// What is missing, by what it is to be granted on.

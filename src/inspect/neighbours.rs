@@ -72,8 +72,18 @@ fn hidden_references(
         Flavor::MariaDb => "INNODB_SYS_FOREIGN",
     };
     let name = literal::text(&format!("{}/{}", table.schema.as_str(), table.table.as_str()));
-    let sql =
-        format!("SELECT ID, FOR_NAME FROM information_schema.{list} WHERE REF_NAME = {name}");
+    // MariaDB has the names here as the files have them: `a-b` is a@002db.
+    let encoded = match server.flavor {
+        Flavor::MySql => String::new(),
+        Flavor::MariaDb => {
+            let (schema, table) = names(table);
+            let file = |name| format!("CAST(CONVERT({name} USING filename) AS BINARY)");
+            format!(", CONCAT({}, '/', {})", file(schema), file(table))
+        }
+    };
+    let sql = format!(
+        "SELECT ID, FOR_NAME FROM information_schema.{list} WHERE REF_NAME IN ({name}{encoded})"
+    );
     match session.rows(&sql) {
         Ok(rows) => {
             let key = |row: Vec<Option<String>>| row.into_iter().flatten().collect::<Vec<_>>().join(" of ");

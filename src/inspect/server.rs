@@ -5,6 +5,7 @@ use std::collections::HashMap;
 use crate::binlog::BinlogPosition;
 use crate::db::{Flavor, Session, missing};
 use crate::error::{Error, ErrorKind, Result};
+use crate::fault::Fault;
 use crate::sql::statements::LockSyntax;
 use crate::sql::tokens::Dialect;
 
@@ -172,8 +173,17 @@ impl ServerInfo {
         Ok(BinlogPosition::new(get("File"), offset))
     }
 
-    /// The server ids of the replicas that are attached, as far as they say.
+    /// The server ids of the replicas that are attached, as far as they say, and as far as the user
+    /// may see them: MariaDB shows them only with REPLICATION MASTER ADMIN.
     pub(crate) fn replica_ids(&self, session: &mut Session) -> Result<Vec<u32>> {
+        match self.all_replica_ids(session) {
+            Err(error) if error.fault() == Some(Fault::Access) => Ok(Vec::new()),
+            other => other,
+        }
+    }
+
+    /// Like [`replica_ids`](Self::replica_ids), with an error if the user may not see them.
+    pub(crate) fn all_replica_ids(&self, session: &mut Session) -> Result<Vec<u32>> {
         let new_words = self.flavor == Flavor::MySql && self.version >= Version(8, 0, 22);
         let sql = if new_words { "SHOW REPLICAS" } else { "SHOW SLAVE HOSTS" };
         let ids = session.rows(sql)?.into_iter();

@@ -10,7 +10,9 @@ pub(crate) const FLAVORS: [Flavor; 2] = [Flavor::Mysql, Flavor::MariaDb];
 
 /// Runs the test on each flavor's shared server, in a database of its own.
 pub(crate) fn on_each(name: &str, test: impl Fn(&Server, &Database)) {
-    for flavor in FLAVORS {
+    // To look into one server alone.
+    let only = std::env::var("ONLINE_ALTER_ONLY").ok();
+    for flavor in FLAVORS.into_iter().filter(|f| only.as_ref().is_none_or(|o| *o == f.to_string())) {
         on(flavor, name, &test);
     }
 }
@@ -36,4 +38,29 @@ pub(crate) fn tables(conn: &mut Conn) -> Vec<String> {
          ORDER BY BINARY TABLE_NAME",
     )
     .unwrap()
+}
+
+/// Waits for a state, for half a minute at most.
+pub(crate) fn wait_until(what: &str, mut reached: impl FnMut() -> bool) {
+    let end = std::time::Instant::now() + std::time::Duration::from_secs(30);
+    while !reached() {
+        assert!(std::time::Instant::now() < end, "waited in vain until {what}");
+        std::thread::sleep(std::time::Duration::from_millis(2));
+    }
+}
+
+/// Whether a connection is no longer in the process list.
+pub(crate) fn connection_is_gone(conn: &mut Conn, id: u32) -> bool {
+    let sql = format!("SELECT COUNT(*) FROM information_schema.PROCESSLIST WHERE ID = {id}");
+    conn.query_first::<u32, _>(sql).unwrap() == Some(0)
+}
+
+/// Waits for something that has to come about.
+#[track_caller]
+pub(crate) fn until(what: &str, mut is_so: impl FnMut() -> bool) {
+    let deadline = std::time::Instant::now() + std::time::Duration::from_secs(20);
+    while !is_so() {
+        assert!(std::time::Instant::now() < deadline, "waited in vain: {what}");
+        std::thread::sleep(std::time::Duration::from_millis(5));
+    }
 }

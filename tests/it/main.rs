@@ -1,5 +1,12 @@
 //! Tests against real servers: MySQL 9.7, MariaDB 10.11 and (where it differs) 11.8, started by
 //! the test support itself. Without a server a test says so and passes, unless `CI` is set.
 
+mod aborts;
+mod cutover;
 mod harness;
 mod journal;
+mod parallel;
+mod proxy;
+mod refusals;
+mod keys;
+mod stream;

@@ -1,0 +1,96 @@
+//! How it ended: exit codes, and what is said of errors.
+
+use std::error::Error as _;
+use std::process::ExitCode;
+
+use online_alter::mysql;
+use online_alter::{Error, ErrorKind, Phase, Report, TableState};
+
+use crate::common::warn;
+
+/// Why the tool ends without an altered table, or with one that needs a person.
+#[derive(Debug)]
+pub(crate) enum Failure {
+    /// The command line cannot be used.
+    Usage(String),
+    /// The tool itself refuses, before it has done anything.
+    Refused(String),
+    /// The library does, or the run failed.
+    Run(Error),
+}
+
+impl From<Error> for Failure {
+    fn from(error: Error) -> Self {
+        Failure::Run(error)
+    }
+}
+
+pub(crate) const DONE: u8 = 0;
+const FAILED: u8 = 1;
+const USAGE: u8 = 2;
+const NEEDS_A_PERSON: u8 = 3;
+
+impl Failure {
+    /// Says what is wrong, and gives the exit code.
+    pub(crate) fn report(&self) -> ExitCode {
+        match self {
+            Failure::Usage(why) => warn(format_args!(
+                "error: {why}\n\nFor more information, try '--help'."
+            )),
+            Failure::Refused(why) => warn(format_args!("error: {why}")),
+            Failure::Run(error) => {
+                for line in lines(error) {
+                    warn(line);
+                }
+            }
+        }
+        self.code().into()
+    }
+
+    fn code(&self) -> u8 {
+        match self {
+            Failure::Usage(_) => USAGE,
+            Failure::Refused(_) => FAILED,
+            Failure::Run(error) => match (error.table_state(), error.kind(), error.phase()) {
+                (TableState::Untouched, ErrorKind::Config, Phase::Plan) => USAGE,
+                (TableState::Untouched, ..) => FAILED,
+                _ => NEEDS_A_PERSON,
+            },
+        }
+    }
+}
+
+/// The exit code of a run that went well.
+pub(crate) fn code_of(report: &Report) -> u8 {
+    if report.conflicting_keys.is_empty() {
+        DONE
+    } else {
+        NEEDS_A_PERSON
+    }
+}
+
+/// The error with its kind; then of its causes what it does not say itself.
+fn lines(error: &Error) -> Vec<String> {
+    let code = error
+        .server_code()
+        .map_or(String::new(), |code| format!(", server error {code}"));
+    let mut lines = vec![format!("error ({:?}{code}): {error}", error.kind())];
+    let mut cause = error.source();
+    while let Some(error) = cause {
+        // Around the server's message there are only its code and the name of the type.
+        let text = match error.downcast_ref::<mysql::Error>() {
+            Some(mysql::Error::MySqlError(error)) => error.message.clone(),
+            _ => error.to_string(),
+        };
+        if !lines.iter().any(|line| line.contains(&text)) {
+            lines.push(format!("  caused by: {text}"));
+        }
+        cause = error.source();
+    }
+    if error.table_state() != TableState::Untouched {
+        lines.push(
+            "  a person has to look at the table before anything else is done to it".to_owned(),
+        );
+    }
+    lines
+}

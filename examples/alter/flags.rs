@@ -1,0 +1,161 @@
+//! The command line.
+
+use std::path::PathBuf;
+
+use clap::Parser;
+use online_alter::throttle::StatusLimits;
+
+const AFTER_HELP: &str = "\
+The password comes from --url, else from --conf, else from the environment variable MYSQL_PWD. \
+Everybody on this machine can see the one in --url with `ps`: prefer the other two.
+
+SIGINT (Ctrl-C), SIGTERM and SIGHUP abort cleanly: what the run created is dropped and the table is \
+as it was. nohup does not keep SIGHUP away; use setsid, tmux or systemd-run for runs that shall \
+outlive the terminal.
+
+Exit codes:
+  0  the table is altered, or the plan is printed
+  1  refused or failed; the table is as it was
+  2  the command line is wrong
+  3  a person has to look: the table is swapped but something went wrong behind that, or it is not
+     known whether it is swapped, or some rows have to be compared with the old table";
+
+/// Alters a huge table of MySQL or MariaDB while applications keep writing to it.
+///
+/// The rows are copied to a new table, which follows the changes of the old one through the binary
+/// log and takes its place in the end. Without --execute the plan is printed and nothing is done.
+/// The flags have the names of gh-ost's where they mean the same.
+#[derive(Debug, Parser)]
+#[command(name = "alter", after_help = AFTER_HELP, max_term_width = 100)]
+pub(crate) struct Flags {
+    /// The server: mysql://user@host:port/schema. Port: 3306 by default. A socket is given as
+    /// mysql://user@localhost/schema?socket=/path (percent-encoded where necessary)
+    #[arg(long, value_name = "URL", required_unless_present = "conf")]
+    pub(crate) url: Option<Secret>,
+
+    /// An option file (my.cnf) whose group [client] gives the user and the password, and without
+    /// --url also host, port and socket
+    #[arg(long, value_name = "FILE")]
+    pub(crate) conf: Option<PathBuf>,
+
+    /// The schema of the table. Default: the one in --url
+    #[arg(long, value_name = "NAME")]
+    pub(crate) database: Option<String>,
+
+    /// The table, by its name without quotes
+    #[arg(long, value_name = "NAME")]
+    pub(crate) table: String,
+
+    /// What follows ALTER TABLE t, such as "ADD COLUMN c INT, DROP COLUMN d"
+    #[arg(long, value_name = "CLAUSE", allow_hyphen_values = true)]
+    pub(crate) alter: String,
+
+    /// Do it, instead of printing the plan
+    #[arg(long)]
+    pub(crate) execute: bool,
+
+    /// Wait before the cut-over while this file exists. It is created when the run starts; removing
+    /// it releases the cut-over
+    #[arg(long, value_name = "FILE")]
+    pub(crate) postpone_cut_over_flag_file: Option<PathBuf>,
+
+    /// Write nothing while this file exists. It is looked for five times a second
+    #[arg(long, value_name = "FILE")]
+    pub(crate) throttle_flag_file: Option<PathBuf>,
+
+    /// Abort when this file exists; unlike gh-ost, cleanly
+    #[arg(long, value_name = "FILE")]
+    pub(crate) panic_flag_file: Option<PathBuf>,
+
+    /// Write nothing while a status variable of the server is at its limit or above, such as
+    /// Threads_running=25,Threads_connected=500
+    #[arg(long, value_name = "LIMITS")]
+    pub(crate) max_load: Option<StatusLimits>,
+
+    /// Rows to copy at a time, 10 to 100000. Default: as many as take half a second
+    #[arg(long, value_name = "ROWS", value_parser = clap::value_parser!(u64).range(10..=100_000))]
+    pub(crate) chunk_size: Option<u64>,
+
+    /// Connections that copy rows
+    #[arg(long, value_name = "NUMBER", default_value_t = 2, value_parser = clap::value_parser!(u8).range(1..=32))]
+    pub(crate) copy_workers: u8,
+
+    /// How often to try an operation before the run fails, the cut-over included
+    #[arg(long, value_name = "NUMBER", default_value_t = 60, value_parser = clap::value_parser!(u32).range(1..))]
+    pub(crate) default_retries: u32,
+
+    /// Seconds that an attempt to cut over waits for the table's lock, and then, while writers wait
+    /// for it, for the binary log
+    #[arg(long, value_name = "SECONDS", default_value_t = 3, value_parser = clap::value_parser!(u64).range(1..=60))]
+    pub(crate) cut_over_lock_timeout_seconds: u64,
+
+    /// Drop the tables _t_gho and _t_ghc that an earlier run of this tool left
+    #[arg(long)]
+    pub(crate) initially_drop_ghost_table: bool,
+
+    /// Drop a table _t_del, whoever made it
+    #[arg(long)]
+    pub(crate) initially_drop_old_table: bool,
+
+    /// Drop the table as it was once the swap is done. Default: it is kept as _t_del
+    #[arg(long)]
+    pub(crate) ok_to_drop_table: bool,
+
+    /// With --execute: yes, the columns that the plan calls renamed are renamed
+    #[arg(long)]
+    pub(crate) approve_renamed_columns: bool,
+
+    /// Switch the server's binlog_format to ROW if it is not, for everybody and for good
+    #[arg(long)]
+    pub(crate) switch_to_rbr: bool,
+
+    /// The server id under which to read the binary log. Default: a random one that is free
+    #[arg(long, value_name = "ID", value_parser = clap::value_parser!(u32).range(1..))]
+    pub(crate) replica_server_id: Option<u32>,
+
+    /// Accepted and without effect: this tool always works on the server that is given
+    #[arg(long)]
+    pub(crate) allow_on_master: bool,
+
+    /// Print neither the status, once a second, nor warnings
+    #[arg(long, conflicts_with_all = ["verbose", "debug"])]
+    pub(crate) quiet: bool,
+
+    /// Log what the run does
+    #[arg(long)]
+    pub(crate) verbose: bool,
+
+    /// Log much more of it
+    #[arg(long)]
+    pub(crate) debug: bool,
+}
+
+/// A text that is not printed by `Debug`.
+#[derive(Clone)]
+pub(crate) struct Secret(pub(crate) String);
+
+impl std::str::FromStr for Secret {
+    type Err = std::convert::Infallible;
+
+    // It is looked into later: clap's errors quote what they refuse.
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        Ok(Secret(text.to_owned()))
+    }
+}
+
+impl std::fmt::Debug for Secret {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("..")
+    }
+}
+
+impl Flags {
+    pub(crate) fn log_level(&self) -> log::LevelFilter {
+        match (self.quiet, self.verbose, self.debug) {
+            (_, _, true) => log::LevelFilter::Debug,
+            (_, true, _) => log::LevelFilter::Info,
+            (true, ..) => log::LevelFilter::Error,
+            _ => log::LevelFilter::Warn,
+        }
+    }
+}

@@ -1,0 +1,132 @@
+//! Alters a table online, from the command line: `cargo run --release --example alter -- --help`.
+
+#[path = "../common/mod.rs"]
+mod common;
+mod conf;
+mod exit;
+mod flags;
+mod follow;
+mod server;
+
+use std::process::ExitCode;
+use std::sync::mpsc;
+use std::time::Duration;
+
+use clap::Parser;
+use online_alter::mysql::Opts;
+use online_alter::{ChunkSize, OldTable, OnlineAlter, Plan, Postpone};
+
+use crate::common::{Interrupts, say, warn};
+use crate::exit::Failure;
+use crate::flags::Flags;
+use crate::follow::{Watch, observer};
+
+fn main() -> ExitCode {
+    let flags = Flags::parse();
+    env_logger::Builder::new()
+        .filter_level(flags.log_level())
+        .parse_env(env_logger::Env::new().filter("RUST_LOG"))
+        .init();
+    match run(&flags) {
+        Ok(code) => code.into(),
+        Err(failure) => failure.report(),
+    }
+}
+
+fn run(flags: &Flags) -> Result<u8, Failure> {
+    let opts = server::opts(flags).map_err(Failure::Usage)?;
+    if flags.database.is_none() && opts.get_db_name().is_none() {
+        return Err(Failure::Usage(
+            "which schema? Say --database or give it in --url".to_owned(),
+        ));
+    }
+    let (tell, notes) = mpsc::channel();
+    let plan = builder(flags, opts).observer(observer(tell)).plan()?;
+    if !flags.execute {
+        say(&plan);
+        say("nothing is done yet: --execute does it");
+        return Ok(exit::DONE);
+    }
+    check_renamed(flags, &plan)?;
+    if let Some(file) = flags
+        .panic_flag_file
+        .as_deref()
+        .filter(|file| file.exists())
+    {
+        return Err(Failure::Refused(format!(
+            "{} is there: nothing is done",
+            file.display()
+        )));
+    }
+    if !flags.quiet {
+        for warning in plan.warnings() {
+            warn(format_args!("note: {warning}"));
+        }
+    }
+    let interrupts = Interrupts::listen()
+        .map_err(|error| Failure::Refused(format!("signals cannot be caught: {error}")))?;
+    let watch = Watch {
+        interrupts: &interrupts,
+        panic_file: flags.panic_flag_file.as_deref(),
+        notes,
+        quiet: flags.quiet,
+    };
+    let report = watch.follow(plan.start()?)?;
+    say(&report);
+    let code = exit::code_of(&report);
+    if code != exit::DONE {
+        warn("the table is altered; compare the rows that are named above with the old table");
+    }
+    Ok(code)
+}
+
+fn builder(flags: &Flags, opts: Opts) -> OnlineAlter {
+    let seconds = flags.cut_over_lock_timeout_seconds;
+    let mut alter = OnlineAlter::new(opts, &flags.table)
+        .alter(&flags.alter)
+        .copy_workers(flags.copy_workers.into())
+        .retries(flags.default_retries)
+        .cut_over_lock_timeout(Duration::from_secs(seconds))
+        .replace_ghost_table(flags.initially_drop_ghost_table)
+        .replace_old_table(flags.initially_drop_old_table)
+        .switch_to_row_format(flags.switch_to_rbr);
+    if let Some(schema) = &flags.database {
+        alter = alter.schema(schema);
+    }
+    if let Some(rows) = flags.chunk_size {
+        alter = alter.chunk_size(ChunkSize::Rows(rows));
+    }
+    if let Some(id) = flags.replica_server_id {
+        alter = alter.server_id(id);
+    }
+    if flags.ok_to_drop_table {
+        alter = alter.old_table(OldTable::Drop);
+    }
+    if let Some(file) = &flags.postpone_cut_over_flag_file {
+        alter = alter.postpone_cut_over(Postpone::while_file_exists(file));
+    }
+    if let Some(file) = &flags.throttle_flag_file {
+        alter = alter.throttle_flag_file(file);
+    }
+    if let Some(limits) = &flags.max_load {
+        alter = alter.throttle(limits.clone());
+    }
+    alter
+}
+
+/// A column that is written as one dropped and one added loses its data, and one that is written as
+/// renamed keeps it: a person should have looked at which of the two it is.
+fn check_renamed(flags: &Flags, plan: &Plan) -> Result<(), Failure> {
+    let renamed = plan.renamed_columns();
+    if renamed.is_empty() || flags.approve_renamed_columns {
+        return Ok(());
+    }
+    let list: Vec<String> = renamed
+        .iter()
+        .map(|(old, new)| format!("{old} to {new}"))
+        .collect();
+    Err(Failure::Refused(format!(
+        "the ALTER renames columns: {}. If that is right, say --approve-renamed-columns",
+        list.join(", ")
+    )))
+}

@@ -1,0 +1,116 @@
+//! Which server, and as whom: the URL, the option file and the environment put together.
+
+use online_alter::mysql::{Opts, OptsBuilder, UrlError};
+
+use crate::conf::Conf;
+use crate::flags::Flags;
+
+/// How to connect. Errors never quote the URL, which may hold a password.
+pub(crate) fn opts(flags: &Flags) -> Result<Opts, String> {
+    let conf = flags
+        .conf
+        .as_deref()
+        .map(Conf::read)
+        .transpose()?
+        .unwrap_or_default();
+    let url = flags.url.as_ref().map(|url| url.0.as_str());
+    // As with the servers' own programs: whoever can set it can also see it.
+    let environment = std::env::var("MYSQL_PWD").ok();
+    combine(url, conf, environment)
+}
+
+fn combine(url: Option<&str>, conf: Conf, environment: Option<String>) -> Result<Opts, String> {
+    let (given, mut builder) = if let Some(url) = url {
+        let opts = Opts::from_url(url).map_err(|error| explain(&error))?;
+        (Some(opts.clone()), OptsBuilder::from_opts(opts))
+    } else {
+        // `localhost` means the socket, if there is one.
+        let local = conf.host.as_deref().is_none_or(|host| host == "localhost");
+        let host = conf.host.clone().unwrap_or_else(|| "localhost".to_owned());
+        let mut builder = OptsBuilder::new().ip_or_hostname(Some(host));
+        builder = builder.tcp_port(conf.port.unwrap_or(3306));
+        builder = builder.socket(conf.socket.clone().filter(|_| local));
+        (None, builder)
+    };
+    let given_user = given.as_ref().and_then(Opts::get_user).map(str::to_owned);
+    let given_password = given.as_ref().and_then(Opts::get_pass).map(str::to_owned);
+    let user = given_user.or(conf.user);
+    if user.is_none() {
+        return Err("there is no user, neither in --url nor in --conf".to_owned());
+    }
+    builder = builder
+        .user(user)
+        .pass(given_password.or(conf.password).or(environment));
+    Ok(builder.into())
+}
+
+fn explain(error: &UrlError) -> String {
+    let why = match error {
+        UrlError::UnsupportedScheme(_) => "it does not begin with mysql://".to_owned(),
+        UrlError::UnknownParameter(name) => format!("it has an unknown parameter `{name}`"),
+        UrlError::InvalidValue(name, _) => format!("its parameter `{name}` has a bad value"),
+        _ => "it is malformed (mind that / : @ ? # in a password have to be percent-encoded)"
+            .to_owned(),
+    };
+    format!("--url cannot be used: {why}")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn conf() -> Conf {
+        Conf {
+            user: Some("u".to_owned()),
+            password: Some("p".to_owned()),
+            host: Some("h".to_owned()),
+            port: Some(7),
+            socket: Some("/s".to_owned()),
+        }
+    }
+
+    #[test]
+    fn the_url_comes_first_then_the_file_then_the_environment() {
+        let all = combine(Some("mysql://a:b@c:1/d"), conf(), Some("e".into())).unwrap();
+        assert_eq!((all.get_user(), all.get_pass()), (Some("a"), Some("b")));
+        assert_eq!((&*all.get_ip_or_hostname(), all.get_tcp_port()), ("c", 1));
+        assert_eq!((all.get_socket(), all.get_db_name()), (None, Some("d")));
+        let filled = combine(Some("mysql://c"), conf(), Some("e".into())).unwrap();
+        assert_eq!(
+            (filled.get_user(), filled.get_pass()),
+            (Some("u"), Some("p"))
+        );
+        assert_eq!(filled.get_tcp_port(), 3306);
+        let last = combine(Some("mysql://a@c"), Conf::default(), Some("e".into())).unwrap();
+        assert_eq!(last.get_pass(), Some("e"));
+    }
+
+    #[test]
+    fn without_a_url_the_file_says_where() {
+        let remote = combine(None, conf(), None).unwrap();
+        assert_eq!(
+            (&*remote.get_ip_or_hostname(), remote.get_tcp_port()),
+            ("h", 7)
+        );
+        assert_eq!(remote.get_socket(), None);
+        let local = Conf {
+            host: Some("localhost".to_owned()),
+            ..conf()
+        };
+        assert_eq!(combine(None, local, None).unwrap().get_socket(), Some("/s"));
+        assert!(combine(None, Conf::default(), None).is_err());
+    }
+
+    #[test]
+    fn what_is_wrong_with_a_url_is_said_without_it() {
+        for url in [
+            "mysql://a:hidden@c:x/d",
+            "http://a:hidden@c",
+            "hidden",
+            "mysql://a:hidden@c?x=1",
+        ] {
+            let error = combine(Some(url), Conf::default(), None).unwrap_err();
+            assert!(!error.contains("hidden"), "{error}");
+        }
+    }
+}

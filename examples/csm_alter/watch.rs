@@ -1,0 +1,127 @@
+//! The alteration, as it is watched: a progress bar, or lines now and then.
+
+use std::sync::{Arc, Mutex, PoisonError};
+use std::thread;
+use std::time::{Duration, Instant};
+
+use anyhow::Result;
+use indicatif::{ProgressBar, ProgressStyle};
+use online_alter::{Event, Handle, OnlineAlter, Phase, Progress, Report};
+use online_alter_support::{Writers, csm};
+
+use crate::common::{Interrupts, say, warn};
+
+const LOOK: Duration = Duration::from_millis(100);
+/// Between two lines, where there is no terminal for a bar.
+const LINE: Duration = Duration::from_secs(2);
+
+/// A time from one moment to another.
+pub(crate) type Span = (Instant, Instant);
+
+/// What was seen of the alteration.
+pub(crate) struct Altered {
+    pub(crate) report: Report,
+    /// From the start of the plan to the end of the run.
+    pub(crate) all: Span,
+    /// From the first attempt to cut over to the swap.
+    pub(crate) cut_over: Option<Span>,
+}
+
+/// Alters the table, from the plan to the end.
+pub(crate) fn alter(url: &str, writers: &Writers, interrupts: &Interrupts) -> Result<Altered> {
+    let moments = Arc::new(Mutex::new(Moments::default()));
+    let noted = Arc::clone(&moments);
+    let started = Instant::now();
+    let handle = OnlineAlter::new(url, csm::TABLE)
+        .alter("CHANGE id id BIGINT UNSIGNED NOT NULL AUTO_INCREMENT")
+        .observer(move |event: &Event| {
+            noted
+                .lock()
+                .unwrap_or_else(PoisonError::into_inner)
+                .note(event);
+        })
+        .start()?;
+    watch(&handle, writers, interrupts);
+    let report = handle.join()?;
+    let all = (started, Instant::now());
+    let cut_over = moments
+        .lock()
+        .unwrap_or_else(PoisonError::into_inner)
+        .span();
+    Ok(Altered {
+        report,
+        all,
+        cut_over,
+    })
+}
+
+/// When the cut-over took place.
+#[derive(Default)]
+struct Moments {
+    first_attempt: Option<Instant>,
+    swapped: Option<Instant>,
+}
+
+impl Moments {
+    fn note(&mut self, event: &Event) {
+        let now = Instant::now();
+        match event {
+            Event::CutOverAttempt { .. } => {
+                self.first_attempt.get_or_insert(now);
+            }
+            Event::Swapped { .. } => self.swapped = Some(now),
+            _ => {}
+        }
+    }
+
+    fn span(&self) -> Option<Span> {
+        self.first_attempt.zip(self.swapped)
+    }
+}
+
+fn watch(handle: &Handle, writers: &Writers, interrupts: &Interrupts) {
+    // On stderr; it hides itself where that is not a terminal.
+    let bar = ProgressBar::new(handle.progress().rows_estimated);
+    if let Ok(style) = ProgressStyle::with_template("{bar:30} {pos}/{len} rows, {elapsed}, {msg}") {
+        bar.set_style(style);
+    }
+    let mut aborted = false;
+    let mut due = Instant::now();
+    while !handle.is_finished() {
+        if !aborted && interrupts.count() > 0 {
+            aborted = true;
+            handle.abort();
+            bar.suspend(|| warn("interrupted: aborting cleanly"));
+        }
+        let progress = handle.progress();
+        if bar.is_hidden() {
+            if Instant::now() >= due {
+                say(&progress);
+                due = Instant::now() + LINE;
+            }
+        } else {
+            show(&bar, &progress, writers);
+        }
+        thread::sleep(LOOK);
+    }
+    bar.finish_and_clear();
+}
+
+fn show(bar: &ProgressBar, progress: &Progress, writers: &Writers) {
+    // The server's estimate may be half the truth.
+    let complete = progress.phase > Phase::Copy;
+    let estimate = if complete { 0 } else { progress.rows_estimated };
+    bar.set_length(estimate.max(progress.rows_copied));
+    bar.set_position(progress.rows_copied);
+    bar.set_message(format!(
+        "{}; {} keys refreshed, {} waiting; writers: {} writes, {} errors",
+        progress
+            .throttled
+            .clone()
+            .unwrap_or_else(|| progress.phase.to_string()),
+        progress.keys_refreshed,
+        progress.keys_pending,
+        writers.statements(),
+        writers.errors(),
+    ));
+}

@@ -1,0 +1,101 @@
+//! A TCP proxy that loses what a test wants lost.
+
+use std::io::{Read, Write};
+use std::net::{Shutdown, TcpListener, TcpStream};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+
+/// What to do about the first requests that contain a text.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Lose {
+    /// The server gets the request, and the client never gets an answer.
+    Answer,
+    /// The server never gets the request.
+    Request,
+}
+
+/// A proxy in front of a server. Its threads end with their connections, or with the test.
+pub(crate) struct Proxy {
+    port: u16,
+    lost: Arc<AtomicUsize>,
+}
+
+impl Proxy {
+    /// Loses `times` requests that contain `text`, or their answers, and closes the connection.
+    pub(crate) fn start(server_port: u16, text: &'static str, lose: Lose, times: usize) -> Self {
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        let port = listener.local_addr().unwrap().port();
+        let lost = Arc::new(AtomicUsize::new(0));
+        let count = Arc::clone(&lost);
+        std::thread::spawn(move || {
+            for client in listener.incoming() {
+                let Ok(client) = client else { return };
+                let Ok(server) = TcpStream::connect(("127.0.0.1", server_port)) else { continue };
+                let _ = client.set_nodelay(true);
+                let _ = server.set_nodelay(true);
+                let (answers, back) = (server.try_clone().unwrap(), client.try_clone().unwrap());
+                let count = Arc::clone(&count);
+                std::thread::spawn(move || {
+                    requests(client, server, text.as_bytes(), lose, times, &count);
+                });
+                std::thread::spawn(move || pump(answers, back));
+            }
+        });
+        Proxy { port, lost }
+    }
+
+    pub(crate) fn port(&self) -> u16 {
+        self.port
+    }
+
+    /// How many requests were lost, or lost their answer.
+    pub(crate) fn lost(&self) -> usize {
+        self.lost.load(Ordering::SeqCst)
+    }
+}
+
+/// A request of ours fits into one read: it is far smaller than the buffer, and nothing is sent
+/// before the answer to the one before.
+fn requests(
+    mut client: TcpStream,
+    mut server: TcpStream,
+    text: &[u8],
+    lose: Lose,
+    times: usize,
+    lost: &AtomicUsize,
+) {
+    let mut buffer = vec![0; 1 << 20];
+    while let Ok(length @ 1..) = client.read(&mut buffer) {
+        let request = &buffer[..length];
+        let hit = request.windows(text.len()).any(|window| window == text);
+        if hit && lost.load(Ordering::SeqCst) < times {
+            // The client hears nothing more, whatever the server does.
+            let _ = client.shutdown(Shutdown::Both);
+            if lose == Lose::Answer {
+                let _ = server.write_all(request);
+            }
+            lost.fetch_add(1, Ordering::SeqCst);
+            // The server finds out only after it has done what it was asked.
+            let mut answer = [0; 64];
+            if lose == Lose::Answer {
+                let _ = server.read(&mut answer);
+            }
+            let _ = server.shutdown(Shutdown::Both);
+            return;
+        }
+        if server.write_all(request).is_err() {
+            break;
+        }
+    }
+    let _ = server.shutdown(Shutdown::Both);
+}
+
+fn pump(mut from: TcpStream, mut to: TcpStream) {
+    let mut buffer = vec![0; 1 << 16];
+    while let Ok(length @ 1..) = from.read(&mut buffer) {
+        if to.write_all(&buffer[..length]).is_err() {
+            break;
+        }
+    }
+    let _ = to.shutdown(Shutdown::Both);
+}
