@@ -8,6 +8,8 @@ mod db;
 mod error;
 mod fault;
 mod inspect;
+#[doc(hidden)]
+pub mod internals;
 mod migration;
 mod online_alter;
 mod plan;

@@ -63,7 +63,7 @@ impl fmt::Display for Summary {
         line(
             "keys refreshed",
             format_args!(
-                "{} (of {} changes)",
+                "{} ({} changes came through the binlog)",
                 report.keys_refreshed, report.keys_changed
             ),
         )?;

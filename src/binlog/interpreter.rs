@@ -13,6 +13,7 @@ use super::layout::{Layout, TableMap, WatchedTable};
 use super::position::BinlogPosition;
 use super::rows::{self, RowsKind, Unreadable};
 use crate::error::{Error, ErrorKind, Result};
+use crate::sql::literal::hex;
 use crate::sql::mentions::{Control, DdlKind, Effect, Statement, classify};
 use crate::sql::tokens::Dialect;
 use crate::sql::{Key, TableName};
@@ -158,11 +159,9 @@ impl Interpreter {
                 self.roles.clear();
                 Ok(())
             }
-            // MariaDB's GTID: a transaction begins, unless it is a statement of its own.
-            162 => {
-                self.in_transaction = data.get(12).is_some_and(|flags| flags & 1 == 0);
-                Ok(())
-            }
+            162 => self
+                .mariadb_gtid(data)
+                .map_err(|error| malformed("a MariaDB GTID event", error)),
             // STOP; INTVAR, RAND, USER_VAR and BEGIN_LOAD_QUERY, each in front of the statement that
             // matters; HEARTBEAT; IGNORABLE; ROWS_QUERY; GTID, ANONYMOUS_GTID, PREVIOUS_GTIDS;
             // TRANSACTION_CONTEXT, VIEW_CHANGE; HEARTBEAT_V2; GTID_TAGGED; MariaDB's ANNOTATE_ROWS,
@@ -252,6 +251,35 @@ impl Interpreter {
         }
     }
 
+    /// MariaDB's GTID: a transaction begins, unless it is a statement of its own. Of an XA
+    /// transaction it has the name, and no XA START follows.
+    fn mariadb_gtid(&mut self, data: &[u8]) -> Result<(), Malformed> {
+        const STANDALONE: u8 = 1;
+        const GROUP_COMMIT_ID: u8 = 2;
+        const PREPARED_XA: u8 = 64;
+        let mut bytes = Bytes(data);
+        bytes.skip(8 + 4)?;
+        let flags = bytes.u8()?;
+        self.in_transaction = flags & STANDALONE == 0;
+        self.xa = None;
+        if flags & PREPARED_XA != 0 {
+            if flags & GROUP_COMMIT_ID != 0 {
+                bytes.skip(8)?;
+            }
+            let format = bytes.number(4)?;
+            let (global, branch) = (bytes.length(1)?, bytes.length(1)?);
+            let (global, branch) = (bytes.take(global)?, bytes.take(branch)?);
+            // As XA COMMIT will name it.
+            let start = format!("XA START {},{},{format}", hex(global), hex(branch));
+            if let Effect::TransactionControl(Control::XaStart(xid)) =
+                classify(&start, "", Dialect::default()).effect
+            {
+                self.xa = Some((xid_key(&xid), Vec::new()));
+            }
+        }
+        Ok(())
+    }
+
     /// The end of an XA transaction's rows: a byte says whether it is committed with it.
     fn xa_prepared(&mut self, data: &[u8], sink: &mut dyn Sink) -> Result<()> {
         let one_phase = data.first().is_some_and(|byte| *byte != 0);
@@ -307,11 +335,11 @@ impl Interpreter {
             Control::Commit | Control::Rollback => self.in_transaction = false,
             Control::XaStart(xid) => {
                 self.in_transaction = true;
-                self.xa = Some((xid.clone(), Vec::new()));
+                self.xa = Some((xid_key(xid), Vec::new()));
             }
             Control::XaCommit { xid, .. } => {
                 self.in_transaction = false;
-                match self.prepared.remove(xid) {
+                match self.prepared.remove(&xid_key(xid)) {
                     Some(keys) => keys.into_iter().for_each(|key| sink.key(key)),
                     None if self.copying => {
                         return Err(binlog(format!(
@@ -325,7 +353,7 @@ impl Interpreter {
             }
             Control::XaRollback(xid) => {
                 self.in_transaction = false;
-                self.prepared.remove(xid);
+                self.prepared.remove(&xid_key(xid));
             }
             Control::Savepoint(_)
             | Control::RollbackTo(_)
@@ -343,8 +371,12 @@ impl Interpreter {
 
     /// Stops the run if a statement touches a table of the run.
     fn police(&mut self, statement: &Statement, query: &Query, sink: &mut dyn Sink) -> Result<()> {
+        // Other charsets have the letters of ASCII in common; a text that is not in UTF-8 may mean
+        // any name that has others.
         let names = |table: &TableName| {
-            statement.names(table.schema.as_str(), table.table.as_str())
+            let (schema, table) = (table.schema.as_str(), table.table.as_str());
+            statement.names(schema, table)
+                || query.foreign_charset && !(schema.is_ascii() && table.is_ascii())
         };
         let watch = &self.watch;
         let own = sink.is_own(query.connection_id);
@@ -363,7 +395,7 @@ impl Interpreter {
                 Some(table) => stop("a change logged as a statement instead of rows", table),
                 None => Ok(()),
             },
-            Effect::Ddl(DdlKind::DropDatabase(schema)) if watch.source.schema.as_str() == schema => {
+            Effect::Ddl(DdlKind::DropDatabase(_)) if names(&watch.source) => {
                 stop("DROP DATABASE", &watch.source)
             }
             Effect::Ddl(DdlKind::RenameTable(_)) if own && names(&watch.source) => {
@@ -426,6 +458,8 @@ struct Query {
     connection_id: u32,
     schema: String,
     text: String,
+    /// The text is in the charset of the client, and that is not UTF-8.
+    foreign_charset: bool,
     dialect: Dialect,
 }
 
@@ -443,8 +477,11 @@ impl Query {
         let schema = String::from_utf8_lossy(bytes.take(schema_length)?).into_owned();
         bytes.skip(1)?;
         let text = if compressed { rows::inflate(bytes)? } else { bytes.0.to_vec() };
-        let text = String::from_utf8_lossy(&text).into_owned();
-        Ok(Query { connection_id, schema, text, dialect })
+        let (text, foreign_charset) = match String::from_utf8(text) {
+            Ok(text) => (text, false),
+            Err(error) => (String::from_utf8_lossy(error.as_bytes()).into_owned(), true),
+        };
+        Ok(Query { connection_id, schema, text, foreign_charset, dialect })
     }
 }
 
@@ -467,6 +504,11 @@ fn dialect(mut status: Bytes<'_>) -> Dialect {
         ansi_quotes: mode & ANSI_QUOTES != 0,
         no_backslash_escapes: mode & NO_BACKSLASH_ESCAPES != 0,
     }
+}
+
+/// The servers write the names of XA transactions in hexadecimal, with digits of either case.
+fn xid_key(xid: &str) -> String {
+    xid.to_ascii_uppercase()
 }
 
 fn binlog(message: String) -> Error {

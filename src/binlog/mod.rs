@@ -17,3 +17,6 @@ pub(crate) use feed::Feed;
 pub(crate) use layout::{KeyPart, WatchedTable};
 pub use position::BinlogPosition;
 pub(crate) use stream::{Stream, StreamConfig};
+
+#[cfg(test)]
+mod tests;

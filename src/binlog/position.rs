@@ -30,7 +30,8 @@ impl BinlogPosition {
     pub(crate) fn advance(&mut self, low_bits: u32) {
         let low = u64::from(low_bits);
         let high = self.offset & !0xffff_ffff;
-        self.offset = if low < self.offset & 0xffff_ffff { high + (1 << 32) + low } else { high + low };
+        let wrapped = if low < self.offset & 0xffff_ffff { 1 << 32 } else { 0 };
+        self.offset = high.saturating_add(wrapped).saturating_add(low);
     }
 }
 

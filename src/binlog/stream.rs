@@ -88,7 +88,7 @@ impl Stream {
             let before = self.feed.position();
             let ended = self.connect(config, &before).and_then(|events| {
                 interpreter.reconnected(before.clone());
-                self.follow(events, &mut interpreter, config, changed)
+                self.follow(events, &mut interpreter, config, cancel, changed)
             });
             self.connection.store(0, Ordering::SeqCst);
             if self.stop.load(Ordering::SeqCst) || cancel.is_set() {
@@ -150,11 +150,13 @@ impl Stream {
         events: BinlogStream,
         interpreter: &mut Interpreter,
         config: &StreamConfig,
+        cancel: &Cancel,
         changed: &(dyn Fn(Key) -> bool + Sync),
     ) -> Result<ControlFlow<(), String>> {
         let mut sink = FeedSink { feed: &self.feed, connector: &config.connector, changed, go_on: true };
         for event in events {
-            if self.stop.load(Ordering::SeqCst) {
+            // A run that ends by a panic cannot stop us, and only sets the latch.
+            if self.stop.load(Ordering::SeqCst) || cancel.is_set() {
                 return Ok(ControlFlow::Break(()));
             }
             let event = match event {

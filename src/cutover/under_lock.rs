@@ -27,8 +27,9 @@ impl CutOver<'_> {
         })?;
         let left = self.refresher.pending().outstanding();
         if left > 0 {
+            // Somebody wrote: the lock is lost.
             let why = format!("{left} keys were still pending under the lock");
-            return Err(Error::new(ErrorKind::CutOver, why));
+            return Err(Error::new(ErrorKind::CutOver, why).with_fault(Fault::LockWait, None));
         }
         self.steps.at(Step::Drained, refresher.id());
         Ok(true)

@@ -5,30 +5,21 @@ use crate::error::{Error, ErrorKind, Result};
 use crate::sql::Ident;
 use crate::sql::alter::{AlterClause, Fate};
 
-/// What becomes of the columns.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub(crate) struct Mapping {
-    /// Columns whose values are copied, by their names before and after.
-    pub(crate) columns: Vec<(Ident, Ident)>,
-    /// Columns that are gone.
-    pub(crate) dropped: Vec<Ident>,
-    /// Columns that are new.
-    pub(crate) added: Vec<Ident>,
-}
-
 /// Compares the table with its altered ghost. Every column must be accounted for by the ALTER's
 /// text: a column that is missing without having been dropped or renamed means that the text was
-/// misunderstood, and its data would be lost.
-pub(crate) fn map(table: &Table, ghost: &Table, clause: &AlterClause) -> Result<Mapping> {
-    let mut mapping = Mapping::default();
+/// misunderstood, and its data would be lost. Returns the columns whose values are copied, by their
+/// names before and after.
+pub(crate) fn map(
+    table: &Table,
+    ghost: &Table,
+    clause: &AlterClause,
+) -> Result<Vec<(Ident, Ident)>> {
+    let mut columns = Vec::new();
     let mut taken: Vec<&Ident> = Vec::new();
     for column in &table.columns {
         let name = column.name.as_str();
         let new = match clause.mapping(name) {
-            Fate::Dropped => {
-                mapping.dropped.push(column.name.clone());
-                continue;
-            }
+            Fate::Dropped => continue,
             Fate::Kept => name.to_owned(),
             Fate::Renamed(new) => new.to_string(),
         };
@@ -43,7 +34,7 @@ pub(crate) fn map(table: &Table, ghost: &Table, clause: &AlterClause) -> Result<
         };
         taken.push(&target.name);
         if !target.generated {
-            mapping.columns.push((column.name.clone(), target.name.clone()));
+            columns.push((column.name.clone(), target.name.clone()));
         }
     }
     for column in ghost.columns.iter().filter(|column| !taken.contains(&&column.name)) {
@@ -61,7 +52,6 @@ pub(crate) fn map(table: &Table, ghost: &Table, clause: &AlterClause) -> Result<
                 ),
             ));
         }
-        mapping.added.push(column.name.clone());
     }
-    Ok(mapping)
+    Ok(columns)
 }

@@ -7,19 +7,19 @@ use crate::cutover::SENTRY_COMMENT;
 use crate::db::Session;
 use crate::error::{Error, ErrorKind, Result};
 use crate::inspect::key::ghost_keys;
-use crate::inspect::mapping::{Mapping, map};
+use crate::inspect::mapping;
 use crate::inspect::{ServerInfo, Table};
 use crate::migration::Options;
 use crate::sql::alter::AlterClause;
 use crate::sql::statements::{TablePair, join};
 use crate::sql::{Ident, KeyShape, TableName};
 
-/// The ghost table, and how the table maps to it.
+/// The ghost table.
 #[derive(Debug)]
 pub(crate) struct Ghost {
     pub(crate) table: Table,
+    /// How the table maps to it.
     pub(crate) pair: TablePair,
-    pub(crate) mapping: Mapping,
     /// Unique keys that the ALTER adds, as they are to be defined once the copy is done.
     pub(crate) deferred: Vec<String>,
     /// Makes the definition final, under the cut-over's lock.
@@ -94,8 +94,8 @@ pub(crate) fn create(
         error.with_kind(ErrorKind::Alter).context("the server refuses the ALTER")
     })?;
     let altered = Table::read(session, &name)?;
-    let mapping = map(table, &altered, clause)?;
-    let keys = ghost_keys(table, &altered, key, &mapping.columns)?;
+    let columns = mapping::map(table, &altered, clause)?;
+    let keys = ghost_keys(table, &altered, key, &columns)?;
 
     let mut clauses = Vec::new();
     let mut deferred = Vec::new();
@@ -133,11 +133,11 @@ pub(crate) fn create(
     let pair = TablePair {
         source: source.clone(),
         ghost: name,
-        columns: mapping.columns.clone(),
+        columns,
         key,
         lock_syntax: server.lock_syntax(),
     };
-    Ok(Ghost { table, pair, mapping, deferred, last_alter })
+    Ok(Ghost { table, pair, deferred, last_alter })
 }
 
 /// Drops tables that an earlier run left.

@@ -377,10 +377,13 @@ impl Stages<'_> {
         const ROUND: Duration = Duration::from_secs(1);
         while !feed.wait_for_marker(marker, ROUND, cancel)? {}
         follow.pending.hurry(true);
-        // Not down to none, which a busy table may never reach.
+        // A busy table may never come down to none.
+        const FEW: usize = 100;
         let result = (|| {
-            let goal = 100;
-            while !follow.pending.wait_for_at_most(goal, ROUND, cancel)? {}
+            let mut goal = 0;
+            while !follow.pending.wait_for_at_most(goal, ROUND, cancel)? {
+                goal = FEW;
+            }
             Ok(())
         })();
         follow.pending.hurry(false);

@@ -46,7 +46,7 @@ enum Try {
     /// The transaction is too big for the server.
     TooBig,
     /// Another row of the ghost has the same value in a unique key.
-    Conflict(Error),
+    Conflict,
 }
 
 impl Refresher {
@@ -127,7 +127,7 @@ impl Refresher {
                 }
                 // The other row may be about to be refreshed too, and the conflict to go away. If it
                 // does not, the cut-over will fail with it.
-                Try::Conflict(_) => self.pending.put_later(batch, CONFLICT_REST),
+                Try::Conflict => self.pending.put_later(batch, CONFLICT_REST),
             }
         }
         Ok(longest)
@@ -195,7 +195,7 @@ impl Refresher {
             let outcome = match error.fault() {
                 Some(Fault::LockWait) => Try::Locked,
                 Some(Fault::TooBig) => Try::TooBig,
-                Some(Fault::Duplicate) => Try::Conflict(error),
+                Some(Fault::Duplicate) => Try::Conflict,
                 _ => return Err(error),
             };
             session.exec("ROLLBACK")?;

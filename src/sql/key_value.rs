@@ -51,7 +51,8 @@ impl KeyType {
     pub(crate) fn select_expr(&self, column: &str) -> String {
         match self {
             KeyType::Text { .. } | KeyType::Binary { .. } => format!("HEX({column})"),
-            KeyType::Ordinal | KeyType::Bit => format!("{column} + 0"),
+            // Not `+ 0`, which of a SET makes a double.
+            KeyType::Ordinal | KeyType::Bit => format!("CAST({column} AS UNSIGNED)"),
             _ => column.to_owned(),
         }
     }

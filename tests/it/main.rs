@@ -4,6 +4,7 @@
 mod aborts;
 mod cutover;
 mod harness;
+mod invariants;
 mod journal;
 mod parallel;
 mod proxy;

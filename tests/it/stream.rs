@@ -259,6 +259,12 @@ fn xa_transactions() {
                 "DELETE FROM t WHERE id = 7",
                 "XA END 'short'",
                 "XA COMMIT 'short' ONE PHASE",
+                // One that changes nothing.
+                "XA START 'reader'",
+                "SELECT COUNT(*) FROM t",
+                "XA END 'reader'",
+                "XA PREPARE 'reader'",
+                "XA COMMIT 'reader'",
                 "XA START 'never'",
                 "UPDATE t SET v = 800 WHERE id = 8",
                 "XA END 'never'",
@@ -439,7 +445,7 @@ fn definitions_changed_by_somebody_else() {
     for (others, statement, left) in cases {
         on_each("stream_ddl", |_, db| {
             let error = stops(db, others, &[statement], ErrorKind::TableChanged);
-            assert!(error.message().contains("t`"), "{statement}: {error}");
+            assert!(error.message().contains(".`"), "{statement}: {error}");
             let mut left = left.to_vec();
             left.sort_unstable();
             assert_eq!(tables(&mut db.conn()), left, "{statement}");
@@ -455,7 +461,7 @@ fn the_state_table_or_the_database_goes() {
         let handle = postponed(alter(db, "t", CLAUSE));
         exec(&mut conn, "DROP TABLE _t_ghc");
         let error = failure(handle);
-        eprintln!("state table dropped: {:?}: {error}", error.kind());
+        assert_eq!(error.kind(), ErrorKind::TableChanged, "{error}");
         assert_eq!(error.table_state(), TableState::Untouched);
         assert_eq!(tables(&mut conn), ["t"]);
     });
@@ -465,8 +471,7 @@ fn the_state_table_or_the_database_goes() {
         let handle = postponed(alter(db, "t", CLAUSE));
         exec(&mut conn, &format!("DROP DATABASE {}", db.name()));
         let error = failure(handle);
-        eprintln!("database dropped: {:?}: {error}", error.kind());
-        assert_eq!(error.leftovers(), []);
+        assert_eq!(error.kind(), ErrorKind::TableChanged, "{error}");
     });
 }
 
@@ -502,7 +507,6 @@ fn statements_that_are_harmless() {
             &[
                 "CREATE TABLE x LIKE t",
                 "CREATE TABLE y (LIKE t)",
-                "CREATE TABLE my_references LIKE t",
                 "CREATE VIEW w AS SELECT * FROM t",
                 "DROP VIEW w",
                 "ANALYZE TABLE t",
@@ -517,7 +521,7 @@ fn statements_that_are_harmless() {
                 "DROP TRIGGER other",
                 "TRUNCATE TABLE x",
                 "RENAME TABLE x TO xx",
-                "DROP TABLE xx, y, child, z, my_references, made",
+                "DROP TABLE xx, y, child, z, made",
                 "CREATE TEMPORARY TABLE tmp LIKE t",
                 "INSERT INTO tmp SELECT * FROM t",
                 "DROP TEMPORARY TABLE tmp",
@@ -615,8 +619,14 @@ fn streams_that_are_killed() {
         let mut query = false;
         let until = Instant::now() + Duration::from_secs(4);
         while Instant::now() < until {
+            // MySQL's information_schema cannot show the emoji in what the writers write.
             let ids: Vec<u32> = conn
-                .query("SELECT ID FROM information_schema.PROCESSLIST WHERE COMMAND LIKE 'Binlog Dump%'")
+                .query(if flavor.is_mariadb() {
+                    "SELECT ID FROM information_schema.PROCESSLIST WHERE COMMAND LIKE 'Binlog Dump%'"
+                } else {
+                    "SELECT PROCESSLIST_ID FROM performance_schema.threads \
+                     WHERE PROCESSLIST_COMMAND LIKE 'Binlog Dump%'"
+                })
                 .unwrap();
             for id in ids {
                 // A stream whose statement is killed ends as if the server had nothing more.
