@@ -1,22 +1,113 @@
-//! online-alter
-mod binlog;
-mod cancel;
-mod checkpoint;
-mod copy;
-mod cutover;
-mod db;
-mod error;
-mod fault;
-mod inspect;
-#[doc(hidden)]
-pub mod internals;
-mod migration;
+//! Changes the definition of huge MySQL and MariaDB tables while applications keep writing to
+//! them.
+//!
+//! `online-alter` makes an empty copy of the table, has the server alter that, fills it while it
+//! follows the table's changes through the binlog, and swaps the two in a moment that writers
+//! hardly notice. No triggers, no locks on the application's rows, no row that passes through the
+//! client: from the binlog it reads only **which keys changed**, and the server itself makes the
+//! copy equal to the table at those keys.
+//!
+//! # Quick start
+//!
+//! ```no_run
+//! use online_alter::{Event, OnlineAlter, Postpone};
+//! use online_alter::throttle::StatusLimits;
+//!
+//! # fn main() -> Result<(), Box<dyn std::error::Error>> {
+//! let plan = OnlineAlter::new("mysql://dba:secret@db1:3306/edxapp", "courseware_studentmodule")
+//!     .alter("CHANGE id id BIGINT UNSIGNED NOT NULL AUTO_INCREMENT")
+//!     .throttle("Threads_running=25".parse::<StatusLimits>()?)
+//!     .postpone_cut_over(Postpone::while_file_exists("/tmp/csm.postpone"))
+//!     .observer(|event: &Event| println!("{event:?}"))
+//!     .plan()?; // nothing is written yet
+//! println!("{plan}");
+//!
+//! let run = plan.start()?;
+//! println!("{}", run.progress());
+//! let report = run.join()?;
+//! println!("{report}");
+//! # Ok(())
+//! # }
+//! ```
+//!
+//! [`OnlineAlter`] collects what is wanted, [`OnlineAlter::plan`] looks at the server and refuses
+//! what cannot be done, a [`Plan`] can be printed, [run](Plan::run) on this thread or
+//! [started](Plan::start), and a [`Handle`] watches, holds back, releases or aborts the run. It is
+//! all [`Send`], and several alters may run in one process.
+//!
+//! # What it is not
+//!
+//! - Not a verifier yet: the rows of the two tables are not compared before the swap. The argument
+//!   why they are equal, and the tests that hold it up, are in `docs/DESIGN.md`.
+//! - It does not resume: a run that dies is started over, and its leftovers are replaced
+//!   when it is [told to](OnlineAlter::replace_ghost_table).
+//! - It works on the primary only, and refuses Galera, group replication with several primaries,
+//!   tables with foreign keys or triggers, a changed or dropped primary key where no other unique
+//!   key stays, and a changed collation of the key.
+//!
+//! # What it needs
+//!
+//! MySQL 8.0.13 or MariaDB 10.6, or later; InnoDB; the binary log in row format; a primary key, or
+//! a unique key of NOT NULL columns, whose columns the ALTER keeps; room for a second copy of the
+//! table. The user needs ALTER, CREATE, DELETE, DROP, INSERT, LOCK TABLES, SELECT, TRIGGER and
+//! UPDATE on the schema, and REPLICATION SLAVE and REPLICATION CLIENT (MariaDB: BINLOG MONITOR) on
+//! the server. [`OnlineAlter::plan`] lists exactly what is missing.
+//!
+//! # Names on the server
+//!
+//! As gh-ost has them, so that filters and backups know them: `_t_gho` is the copy, `_t_ghc` holds
+//! the run's state and heartbeats, `_t_del` is the table as it was. Statements that move rows carry
+//! the comment `/* online-alter */`, and connections the attribute `program_name=online-alter`.
+//!
+//! # Errors
+//!
+//! An [`Error`] says what went wrong ([`ErrorKind`]), in which [`Phase`], what is left on the
+//! server, and whether the table is untouched, swapped, or neither is known ([`TableState`]).
+//!
+//! # Logging
+//!
+//! Through the `log` crate, by this contract: **error**: nothing, errors are returned; **warn**: the
+//! run met something that a person should know even if it ends well; **info**: changes to the server
+//! that outlive the run; **debug**: phases, retries, reconnects; **trace**: each statement,
+//! with key values. Passwords are never logged, and nothing is ever printed.
+//!
+//! # Features
+//!
+//! - `rustls`: TLS to the server.
+//!
+//! # Versions
+//!
+//! The minimum Rust version is 1.85; raising it is a minor release. [`mysql`] is part of the
+//! interface ([`Endpoint`]): its major releases are ours too.
+#![warn(missing_docs)]
+
+// From the entry down: a module imports only from those below it.
 mod online_alter;
 mod plan;
+
+mod migration;
+
+mod copy;
+mod cutover;
+
 mod refresh;
-mod sql;
-mod steps;
+
+mod checkpoint;
+mod inspect;
+
+mod binlog;
 pub mod throttle;
+
+mod db;
+
+mod sql;
+
+mod cancel;
+mod error;
+mod fault;
+mod steps;
+#[doc(hidden)]
+pub mod internals;
 
 pub use binlog::BinlogPosition;
 pub use copy::ChunkSize;

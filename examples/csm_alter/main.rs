@@ -92,6 +92,7 @@ fn demo(flags: &Flags, target: &Target, interrupts: &Interrupts) -> Result<Summa
         report: altered.report,
         baseline,
         alteration: altered.all,
+        copy: altered.copy,
         cut_over: altered.cut_over,
         outcome,
         check,

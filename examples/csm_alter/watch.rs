@@ -23,6 +23,8 @@ pub(crate) struct Altered {
     pub(crate) report: Report,
     /// From the start of the plan to the end of the run.
     pub(crate) all: Span,
+    /// The copy of the rows.
+    pub(crate) copy: Option<Span>,
     /// From the first attempt to cut over to the swap.
     pub(crate) cut_over: Option<Span>,
 }
@@ -44,20 +46,22 @@ pub(crate) fn alter(url: &str, writers: &Writers, interrupts: &Interrupts) -> Re
     watch(&handle, writers, interrupts);
     let report = handle.join()?;
     let all = (started, Instant::now());
-    let cut_over = moments
-        .lock()
-        .unwrap_or_else(PoisonError::into_inner)
-        .span();
+    let moments = moments.lock().unwrap_or_else(PoisonError::into_inner);
+    let copy = moments.copy_began.zip(moments.copy_ended);
+    let cut_over = moments.first_attempt.zip(moments.swapped);
     Ok(Altered {
         report,
         all,
+        copy,
         cut_over,
     })
 }
 
-/// When the cut-over took place.
+/// When what took place.
 #[derive(Default)]
 struct Moments {
+    copy_began: Option<Instant>,
+    copy_ended: Option<Instant>,
     first_attempt: Option<Instant>,
     swapped: Option<Instant>,
 }
@@ -66,16 +70,16 @@ impl Moments {
     fn note(&mut self, event: &Event) {
         let now = Instant::now();
         match event {
+            Event::Phase(Phase::Copy) => self.copy_began = Some(now),
+            Event::Phase(phase) if *phase > Phase::Copy => {
+                self.copy_ended.get_or_insert(now);
+            }
             Event::CutOverAttempt { .. } => {
                 self.first_attempt.get_or_insert(now);
             }
             Event::Swapped { .. } => self.swapped = Some(now),
             _ => {}
         }
-    }
-
-    fn span(&self) -> Option<Span> {
-        self.first_attempt.zip(self.swapped)
     }
 }
 

@@ -88,10 +88,10 @@ fn widen(raw: &[u8], unsigned: bool) -> Result<u64, Malformed> {
     let value = little_endian(raw);
     match raw.len() {
         8 => Ok(value),
-        length @ (1 | 2 | 3 | 4) => {
+        length @ 1..=4 => {
             let shift = 64 - 8 * u32::try_from(length).unwrap_or(8);
-            let sign = (value << shift).cast_signed() >> shift;
-            Ok(if unsigned { value } else { sign.cast_unsigned() })
+            let signed = i64::from_le_bytes((value << shift).to_le_bytes()) >> shift;
+            Ok(if unsigned { value } else { u64::from_le_bytes(signed.to_le_bytes()) })
         }
         _ => Err(Malformed("an integer of an impossible length")),
     }
@@ -118,7 +118,8 @@ mod tests {
         assert_eq!(widen(&[0xff], true), Ok(255));
         // MEDIUMINT -70000, which the mysql crate reads as 16707216
         let raw = &(-70000_i32).to_le_bytes()[..3];
-        assert_eq!(widen(raw, false).map(u64::cast_signed), Ok(-70000));
+        let widened = widen(raw, false).map(u64::to_le_bytes);
+        assert_eq!(widened, Ok((-70000_i64).to_le_bytes()));
         assert!(widen(&[], false).is_err());
     }
 }

@@ -121,7 +121,7 @@ impl Interpreter {
         footer.set_checksum_enabled(false);
         let fde = event.fde().clone().with_footer(footer);
         let mut reader = payload.decompressed().map_err(broken)?;
-        while std::io::BufRead::fill_buf(&mut reader).map_err(broken)?.first().is_some() {
+        while !std::io::BufRead::fill_buf(&mut reader).map_err(broken)?.is_empty() {
             let inner = Event::read(&fde, &mut reader).map_err(broken)?;
             let header = inner.header();
             self.bytes(header.event_type_raw(), header.flags_raw(), inner.data(), sink)?;
@@ -152,7 +152,10 @@ impl Interpreter {
                 self.commit(sink);
                 Ok(())
             }
-            38 => self.xa_prepared(data, sink),
+            38 => {
+                self.xa_prepared(data, sink);
+                Ok(())
+            }
             4 => self.rotate(data, flags, sink),
             // FORMAT_DESCRIPTION: a new file; after a restart table ids begin anew.
             15 => {
@@ -281,17 +284,18 @@ impl Interpreter {
     }
 
     /// The end of an XA transaction's rows: a byte says whether it is committed with it.
-    fn xa_prepared(&mut self, data: &[u8], sink: &mut dyn Sink) -> Result<()> {
+    fn xa_prepared(&mut self, data: &[u8], sink: &mut dyn Sink) {
         let one_phase = data.first().is_some_and(|byte| *byte != 0);
         if let Some((xid, keys)) = self.xa.take() {
             if one_phase {
-                keys.into_iter().for_each(|key| sink.key(key));
+                for key in keys {
+                    sink.key(key);
+                }
             } else {
                 self.prepared.insert(xid, keys);
             }
         }
         self.commit(sink);
-        Ok(())
     }
 
     fn query(&mut self, data: &[u8], compressed: bool, sink: &mut dyn Sink) -> Result<()> {

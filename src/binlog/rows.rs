@@ -80,7 +80,7 @@ pub(crate) fn keys(
     let wanted = |present: Bitmap<'_>| table.key.iter().all(|part| present.get(part.column));
     walk(kind, data, layout, table, wanted, |before, after| {
         let key = image::key(table, before)?.ok_or(Unreadable::KeyLeftOut)?;
-        if let Some(after) = after {
+        if let Some(after) = after.filter(|after| *after != before) {
             let new = image::key(table, after)?.ok_or(Unreadable::KeyLeftOut)?;
             if new != key {
                 changed(new);
@@ -111,9 +111,9 @@ pub(crate) fn written(
 /// Goes through the rows of an event, if the columns of their (first) image are as `wanted`. An
 /// update has two images; what the second leaves out has not changed, and is filled in from the
 /// first.
-fn walk<'a>(
+fn walk(
     kind: RowsKind,
-    data: &'a [u8],
+    data: &[u8],
     layout: &Layout,
     table: &WatchedTable,
     wanted: impl FnOnce(Bitmap<'_>) -> bool,
@@ -147,12 +147,11 @@ fn walk<'a>(
     let width = table.key.len();
     let mut few: [Option<&[u8]>; 8] = [None; 8];
     let mut many: Vec<Option<&[u8]>> = Vec::new();
-    let slots = match few.get_mut(..2 * width) {
-        Some(slots) => slots,
-        None => {
-            many.resize(2 * width, None);
-            many.as_mut_slice()
-        }
+    let slots = if let Some(slots) = few.get_mut(..2 * width) {
+        slots
+    } else {
+        many.resize(2 * width, None);
+        many.as_mut_slice()
     };
     let (before, after) = slots.split_at_mut(width);
     while !bytes.is_empty() {

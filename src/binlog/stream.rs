@@ -16,6 +16,7 @@ use super::position::BinlogPosition;
 use crate::cancel::Cancel;
 use crate::db::{Connector, Retries, Session, to_error};
 use crate::error::{Error, ErrorKind, Result};
+use crate::fault::Fault;
 use crate::sql::Key;
 
 /// The server sends a heartbeat when it has been silent for this long.
@@ -99,7 +100,7 @@ impl Stream {
                 Ok(ControlFlow::Continue(why)) => {
                     Error::new(ErrorKind::Connection, format!("the binlog stream broke: {why}"))
                 }
-                Err(error) if error.kind() == ErrorKind::Connection => error,
+                Err(error) if may_pass(&error) => error,
                 Err(error) => return Err(error),
             };
             attempt = if self.feed.position() == before { attempt + 1 } else { 1 };
@@ -188,11 +189,16 @@ fn stream_error(error: mysql::Error) -> Result<ControlFlow<(), String>> {
         Some(1236) => Err(error
             .with_kind(ErrorKind::Binlog)
             .context("the binlog position is not to be had (any more)")),
-        _ if error.kind() == ErrorKind::Connection => {
-            Ok(ControlFlow::Continue(error.message().to_owned()))
-        }
+        _ if may_pass(&error) => Ok(ControlFlow::Continue(error.message().to_owned())),
         _ => Err(error.context("reading the binlog")),
     }
+}
+
+/// Whether another connection may do better: this one is gone, or was refused for now, or its
+/// statement was killed.
+fn may_pass(error: &Error) -> bool {
+    error.kind() == ErrorKind::Connection
+        || error.fault().is_some_and(|fault| fault.is_passing() || fault == Fault::Killed)
 }
 
 /// The crate hands on the checksum, and does not look at it.

@@ -138,7 +138,7 @@ pub(crate) fn write_int(value: u64, unsigned: bool, out: &mut String) {
     if unsigned {
         push(out, format_args!("{value}"));
     } else {
-        push(out, format_args!("{}", value.cast_signed()));
+        push(out, format_args!("{}", i64::from_le_bytes(value.to_le_bytes())));
     }
 }
 
@@ -183,19 +183,16 @@ fn write_micros(micros: u64, fsp: u8, out: &mut String) {
 }
 
 fn time(raw: &[u8], fsp: u8, out: &mut String) -> Result<(), Malformed> {
-    let (head, fraction) = raw.split_at_checked(3).ok_or(Malformed)?;
+    let fraction = raw.get(3..).ok_or(Malformed)?;
     micros(fraction, fsp)?;
     // The whole is one biased number whose low part is the fraction, so that a negative time
     // borrows from its seconds.
     let bits = 8 * fraction.len();
-    let packed = (big_endian(raw) as i128) - (0x80_0000_i128 << bits);
-    let negative = packed < 0;
-    let packed = packed.unsigned_abs();
-    let hms = (packed >> bits) as u64;
-    let part = (packed & ((1 << bits) - 1)) as u64;
+    let (value, zero) = (big_endian(raw), 0x80_0000_u64 << bits);
+    let sign = if value < zero { "-" } else { "" };
+    let packed = value.abs_diff(zero);
+    let (hms, part) = (packed >> bits, packed & ((1 << bits) - 1));
     let micros = part * 100_u64.pow(u32::from(3 - fsp.div_ceil(2)));
-    let sign = if negative { "-" } else { "" };
-    let _ = head;
     push(out, format_args!("'{sign}{:02}:", (hms >> 12) & 0x3ff));
     push(out, format_args!("{:02}:{:02}", (hms >> 6) & 63, hms & 63));
     write_micros(micros, fsp, out);
@@ -307,7 +304,7 @@ mod tests {
         assert_eq!(literal(&KeyType::Time { fsp: 0 }, &[0x80, 0x10, 0x83]), "'01:02:03'");
         assert_eq!(literal(&KeyType::Datetime { fsp: 0 }, &[0x80, 0, 0, 0, 0]), "'0000-00-00 00:00:00'");
         assert_eq!(
-            literal(&KeyType::Datetime { fsp: 6 }, &[0x99, 0xb2, 0xc2, 0x10, 0x83, 0x0f, 0x42, 0x3f]),
+            literal(&KeyType::Datetime { fsp: 6 }, &[0x99, 0xb2, 0x42, 0x10, 0x83, 0x0f, 0x42, 0x3f]),
             "'2024-01-01 01:02:03.999999'"
         );
         assert_eq!(literal(&KeyType::Year, &[0]), "'0000'");

@@ -23,8 +23,8 @@ pub(crate) fn program() -> &'static Path {
         let program = profile.join("examples/alter");
         let sources = Path::new(env!("CARGO_MANIFEST_DIR"));
         let newest = newest(&sources.join("examples")).max(newest(&sources.join("src")));
-        let built = fs::metadata(&program).and_then(|meta| meta.modified()).ok();
-        if built < Some(newest) {
+        let made = fs::metadata(&program).and_then(|meta| meta.modified()).ok();
+        if made < Some(newest) {
             let mut build = Command::new(env!("CARGO"));
             build.args(["build", "--example", "alter", "--target-dir"]);
             build.arg(profile.parent().unwrap()).current_dir(sources);
@@ -41,9 +41,12 @@ fn newest(dir: &Path) -> SystemTime {
     let entries = fs::read_dir(dir)
         .unwrap()
         .map(|entry| entry.unwrap().path());
-    let times = entries.map(|path| match path.is_dir() {
-        true => newest(&path),
-        false => fs::metadata(&path).unwrap().modified().unwrap(),
+    let times = entries.map(|path| {
+        if path.is_dir() {
+            newest(&path)
+        } else {
+            fs::metadata(&path).unwrap().modified().unwrap()
+        }
     });
     times.max().unwrap_or(SystemTime::UNIX_EPOCH)
 }

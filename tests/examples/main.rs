@@ -2,6 +2,11 @@
 //! Its modules are compiled in here, too, so that their own tests are run.
 
 #![cfg(unix)]
+#![allow(
+    clippy::unwrap_used,
+    clippy::print_stderr,
+    reason = "helpers of tests, and their word on stderr"
+)]
 
 use std::fs;
 use std::path::Path;

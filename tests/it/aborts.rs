@@ -9,8 +9,8 @@ use mysql::prelude::Queryable;
 use mysql::{Conn, Row};
 use online_alter::throttle::{StatusLimits, Verdict};
 use online_alter::{
-    ChunkSize, Error, ErrorKind, Event, Handle, Leftover, OnlineAlter, Phase, Postpone, Step,
-    TableState,
+    ChunkSize, Error, ErrorKind, Event, Handle, Leftover, OnlineAlter, Phase, Postpone, Report,
+    Step, TableState,
 };
 use online_alter_support::{Database, Server};
 
@@ -56,12 +56,21 @@ impl<'a> Case<'a> {
             conn.query_drop(&sql).unwrap_or_else(|error| panic!("{sql}: {error}"));
         }
         let before = content(&mut conn);
-        Case { server, db, conn, clause, before }
+        Case {
+            server,
+            db,
+            conn,
+            clause,
+            before,
+        }
     }
 
     fn alter(&self) -> OnlineAlter {
         let name = self.db.name();
-        let url = format!("mysql://{name}:secret@127.0.0.1:{}/{name}", self.server.port());
+        let url = format!(
+            "mysql://{name}:secret@127.0.0.1:{}/{name}",
+            self.server.port()
+        );
         OnlineAlter::new(url, "t")
             .alter(self.clause)
             .heartbeat_interval(Duration::from_millis(50))
@@ -74,11 +83,16 @@ impl<'a> Case<'a> {
     }
 
     fn sql(&mut self, sql: &str) {
-        self.conn.query_drop(sql).unwrap_or_else(|error| panic!("{sql}: {error}"));
+        self.conn
+            .query_drop(sql)
+            .unwrap_or_else(|error| panic!("{sql}: {error}"));
     }
 
     fn number(&mut self, sql: &str) -> u64 {
-        self.conn.query_first(sql).unwrap_or_else(|error| panic!("{sql}: {error}")).unwrap()
+        self.conn
+            .query_first(sql)
+            .unwrap_or_else(|error| panic!("{sql}: {error}"))
+            .unwrap()
     }
 
     fn connections(&mut self) -> usize {
@@ -96,7 +110,10 @@ impl<'a> Case<'a> {
             if left == 0 {
                 return;
             }
-            assert!(asked.elapsed() < Duration::from_secs(2), "{left} connections are left");
+            assert!(
+                asked.elapsed() < Duration::from_secs(2),
+                "{left} connections are left"
+            );
             std::thread::sleep(Duration::from_millis(5));
         }
     }
@@ -129,7 +146,19 @@ impl<'a> Case<'a> {
         let new = "SELECT COUNT(*), SUM(v), MIN(pad), MAX(pad) FROM t WHERE c = 7";
         let read = |conn: &mut Conn, sql| -> Row { conn.query_first(sql).unwrap().unwrap() };
         assert_eq!(read(&mut self.conn, new), read(&mut self.conn, old));
-        assert_eq!(self.number("SELECT COUNT(*) FROM t"), self.number("SELECT COUNT(*) FROM _t_del"));
+        assert_eq!(
+            self.number("SELECT COUNT(*) FROM t"),
+            self.number("SELECT COUNT(*) FROM _t_del")
+        );
+    }
+
+    /// Writes for long enough that whoever may react has done so, each write behind the coming
+    /// through of the one before.
+    fn write_for_a_while(&mut self, handle: &Handle) {
+        let began = Instant::now();
+        while began.elapsed() < Duration::from_millis(300) {
+            self.write_through(handle, 1);
+        }
     }
 
     /// Writes `times` times, each write behind the coming through of the one before.
@@ -137,7 +166,9 @@ impl<'a> Case<'a> {
         for _ in 0..times {
             let before = handle.progress().keys_changed;
             self.sql("INSERT INTO t (v, pad) SELECT MAX(v) + 1, 'written' FROM t");
-            until("the write comes through the stream", || handle.progress().keys_changed > before);
+            until("the write comes through the stream", || {
+                handle.progress().keys_changed > before
+            });
         }
     }
 }
@@ -145,11 +176,16 @@ impl<'a> Case<'a> {
 /// The definition, counter included, and all rows.
 fn content(conn: &mut Conn) -> (String, Vec<Row>) {
     let row: Row = conn.query_first("SHOW CREATE TABLE t").unwrap().unwrap();
-    (row.get(1).unwrap(), conn.query("SELECT * FROM t ORDER BY id").unwrap())
+    (
+        row.get(1).unwrap(),
+        conn.query("SELECT * FROM t ORDER BY id").unwrap(),
+    )
 }
 
 fn wait_for_postponed(handle: Handle) -> Handle {
-    until("it is postponed", || handle.progress().phase == Phase::Postponed);
+    until("it is postponed", || {
+        handle.progress().phase == Phase::Postponed
+    });
     handle
 }
 
@@ -175,7 +211,9 @@ impl Hold {
 
     #[track_caller]
     fn wait(&self) {
-        self.reached.recv_timeout(Duration::from_secs(20)).expect("the run does not come there");
+        self.reached
+            .recv_timeout(Duration::from_secs(20))
+            .expect("the run does not come there");
     }
 
     fn go(self) {}
@@ -196,14 +234,16 @@ fn hold_at(alter: OnlineAlter, step: Step) -> (OnlineAlter, Hold) {
 fn hold_in_copy(alter: OnlineAlter) -> (OnlineAlter, Hold) {
     let (stop, hold) = Hold::new();
     let mut chunks = 0;
-    let alter = alter.chunk_size(ChunkSize::Rows(10)).observer(move |event: &Event| {
-        if matches!(event, Event::ChunkCopied { .. }) {
-            chunks += 1;
-            if chunks == 2 {
-                stop();
+    let alter = alter
+        .chunk_size(ChunkSize::Rows(10))
+        .observer(move |event: &Event| {
+            if matches!(event, Event::ChunkCopied { .. }) {
+                chunks += 1;
+                if chunks == 2 {
+                    stop();
+                }
             }
-        }
-    });
+        });
     (alter, hold)
 }
 
@@ -222,27 +262,52 @@ fn abort_at(name: &str, clause: &'static str, step: Step, phases: &[Phase]) {
 
 #[test]
 fn abort_when_the_ghost_is_there() {
-    abort_at("abort_ghost", ADD, Step::GhostCreated, &[Phase::Prepare, Phase::Fence]);
+    abort_at(
+        "abort_ghost",
+        ADD,
+        Step::GhostCreated,
+        &[Phase::Prepare, Phase::Fence],
+    );
 }
 
 #[test]
 fn abort_behind_the_fence() {
-    abort_at("abort_fence", ADD, Step::FencePassed, &[Phase::Fence, Phase::Copy]);
+    abort_at(
+        "abort_fence",
+        ADD,
+        Step::FencePassed,
+        &[Phase::Fence, Phase::Copy],
+    );
 }
 
 #[test]
 fn abort_after_the_copy() {
-    abort_at("abort_copied", ADD, Step::CopyDone, &[Phase::Copy, Phase::Analyze]);
+    abort_at(
+        "abort_copied",
+        ADD,
+        Step::CopyDone,
+        &[Phase::Copy, Phase::Analyze],
+    );
 }
 
 #[test]
 fn abort_before_the_indexes() {
-    abort_at("abort_no_index", ADD_UNIQUE, Step::CopyDone, &[Phase::Copy, Phase::BuildIndexes]);
+    abort_at(
+        "abort_no_index",
+        ADD_UNIQUE,
+        Step::CopyDone,
+        &[Phase::Copy, Phase::BuildIndexes],
+    );
 }
 
 #[test]
 fn abort_when_the_indexes_are_built() {
-    abort_at("abort_indexed", ADD_UNIQUE, Step::IndexesBuilt, &[Phase::BuildIndexes, Phase::Analyze]);
+    abort_at(
+        "abort_indexed",
+        ADD_UNIQUE,
+        Step::IndexesBuilt,
+        &[Phase::BuildIndexes, Phase::Analyze],
+    );
 }
 
 #[test]
@@ -288,8 +353,14 @@ fn abort_while_paused() {
 /// Dropping the handle waits until everything is tidy. Paused, the run could not end otherwise.
 #[test]
 fn dropping_the_handle_aborts() {
-    for (at, step) in
-        [Step::GhostCreated, Step::FencePassed, Step::CopyDone, Step::IndexesBuilt].into_iter().enumerate()
+    for (at, step) in [
+        Step::GhostCreated,
+        Step::FencePassed,
+        Step::CopyDone,
+        Step::IndexesBuilt,
+    ]
+    .into_iter()
+    .enumerate()
     {
         each(&format!("drop_handle_{at}"), ADD_UNIQUE, |case| {
             let (alter, hold) = hold_at(case.alter(), step);
@@ -311,7 +382,12 @@ fn dropping_the_handle_aborts() {
 #[test]
 fn abort_during_an_attempt_that_succeeds() {
     for (at, step) in [
-        Step::BeforeLock, Step::Locked, Step::MarkerSeen, Step::BeforeRename, Step::Renamed, Step::Proven,
+        Step::BeforeLock,
+        Step::Locked,
+        Step::MarkerSeen,
+        Step::BeforeRename,
+        Step::Renamed,
+        Step::Proven,
     ]
     .into_iter()
     .enumerate()
@@ -376,9 +452,15 @@ fn kept_tables_are_named() {
             let error = handle.join().unwrap_err();
             assert_eq!(error.kind(), ErrorKind::Aborted);
             assert_eq!(tables(&mut case.conn), ["_t_ghc", "_t_gho", "t"]);
-            assert_eq!(error.leftovers(), [leftover(case, "_t_gho"), leftover(case, "_t_ghc")]);
+            assert_eq!(
+                error.leftovers(),
+                [leftover(case, "_t_gho"), leftover(case, "_t_ghc")]
+            );
             let text = error.to_string();
-            assert!(text.contains("_t_gho`") && text.contains("_t_ghc`"), "{text}");
+            assert!(
+                text.contains("_t_gho`") && text.contains("_t_ghc`"),
+                "{text}"
+            );
             assert_eq!(content(&mut case.conn), case.before);
             case.assert_no_connection();
             case.alter().replace_ghost_table(true).run().unwrap();
@@ -394,7 +476,10 @@ fn kept_tables_of_a_refused_alter_are_named() {
         let error = case.alter().keep_on_failure(true).run().unwrap_err();
         assert_eq!(error.kind(), ErrorKind::Alter);
         assert_eq!(tables(&mut case.conn), ["_t_ghc", "_t_gho", "t"]);
-        assert_eq!(error.leftovers(), [leftover(case, "_t_gho"), leftover(case, "_t_ghc")]);
+        assert_eq!(
+            error.leftovers(),
+            [leftover(case, "_t_gho"), leftover(case, "_t_ghc")]
+        );
     });
 }
 
@@ -411,7 +496,10 @@ fn what_cannot_be_dropped_is_named() {
         let error = handle.join().unwrap_err();
         assert_eq!(error.kind(), ErrorKind::Aborted);
         assert_eq!(error.table_state(), TableState::Untouched);
-        assert_eq!(error.leftovers(), [leftover(case, "_t_gho"), leftover(case, "_t_ghc")]);
+        assert_eq!(
+            error.leftovers(),
+            [leftover(case, "_t_gho"), leftover(case, "_t_ghc")]
+        );
         assert_eq!(tables(&mut case.conn), ["_t_ghc", "_t_gho", "t"]);
         assert_eq!(content(&mut case.conn), case.before);
         case.assert_no_connection();
@@ -439,32 +527,37 @@ fn an_observer_that_panics_at_once() {
 
 #[test]
 fn an_observer_that_panics_in_the_copy() {
-    observer_panics("panic_in_copy", |event| matches!(event, Event::ChunkCopied { .. }));
+    observer_panics("panic_in_copy", |event| {
+        matches!(event, Event::ChunkCopied { .. })
+    });
 }
 
 #[test]
 fn an_observer_that_panics_at_the_cut_over() {
-    observer_panics("panic_in_cut_over", |event| matches!(event, Event::CutOverAttempt { .. }));
+    observer_panics("panic_in_cut_over", |event| {
+        matches!(event, Event::CutOverAttempt { .. })
+    });
 }
 
-/// The table is altered by then: the error says so, and names what is left.
+/// The table is altered by then. Whether the run still ends well depends on how far the proof is; the
+/// result says it either way, and names what is left.
 #[test]
 fn an_observer_that_panics_behind_the_swap() {
     each("panic_swapped", ADD, |case| {
         let alter = case.alter().observer(|event: &Event| {
-            assert!(!matches!(event, Event::Swapped { .. }), "as the test wants it");
+            assert!(
+                !matches!(event, Event::Swapped { .. }),
+                "as the test wants it"
+            );
         });
-        let error = alter.run().unwrap_err();
-        assert_eq!(error.kind(), ErrorKind::Panic, "{error}");
-        assert_eq!(error.table_state(), TableState::Swapped, "{error}");
-        assert_eq!(error.phase(), Phase::Finish, "{error}");
-        let named: Vec<Leftover> = tables(&mut case.conn)
-            .iter()
-            .filter(|name| name.ends_with("_gho") || name.ends_with("_ghc"))
-            .map(|name| leftover(case, name))
-            .collect();
-        assert_eq!(error.leftovers(), named, "{error}");
-        case.sql("DROP TABLE IF EXISTS _t_ghc");
+        if let Err(error) = alter.run() {
+            assert_eq!(error.kind(), ErrorKind::Panic, "{error}");
+            assert_eq!(error.table_state(), TableState::Swapped, "{error}");
+            assert_eq!(error.phase(), Phase::Finish, "{error}");
+            assert_eq!(error.leftovers(), [leftover(case, "_t_ghc")], "{error}");
+            assert_eq!(tables(&mut case.conn), ["_t_del", "_t_ghc", "t"]);
+            case.sql("DROP TABLE _t_ghc");
+        }
         case.assert_altered();
     });
 }
@@ -472,7 +565,9 @@ fn an_observer_that_panics_behind_the_swap() {
 #[test]
 fn a_throttle_policy_that_panics() {
     each("panic_policy", ADD, |case| {
-        let alter = case.alter().throttle(|| -> Verdict { panic!("as the test wants it") });
+        let alter = case
+            .alter()
+            .throttle(|| -> Verdict { panic!("as the test wants it") });
         let error = alter.run().unwrap_err();
         case.assert_failed(&error, ErrorKind::Panic);
     });
@@ -482,10 +577,16 @@ fn a_throttle_policy_that_panics() {
 fn a_throttle_policy_that_panics_later() {
     each("panic_policy_late", ADD, |case| {
         let calls = AtomicU32::new(0);
-        let alter = case.alter().postpone_cut_over(Postpone::until_released()).throttle(move || {
-            assert!(calls.fetch_add(1, Ordering::SeqCst) < 2, "as the test wants it");
-            Verdict::Proceed
-        });
+        let alter = case
+            .alter()
+            .postpone_cut_over(Postpone::until_released())
+            .throttle(move || {
+                assert!(
+                    calls.fetch_add(1, Ordering::SeqCst) < 2,
+                    "as the test wants it"
+                );
+                Verdict::Proceed
+            });
         let error = alter.run().unwrap_err();
         case.assert_failed(&error, ErrorKind::Panic);
     });
@@ -495,9 +596,62 @@ fn a_throttle_policy_that_panics_later() {
 fn a_postponement_that_panics() {
     each("panic_postpone", ADD, |case| {
         let postpone = Postpone::while_true(|| panic!("as the test wants it"));
-        let handle = case.alter().postpone_cut_over(postpone).start().unwrap();
-        let error = handle.join().unwrap_err();
+        let error = end_of(case.alter().postpone_cut_over(postpone)).unwrap_err();
         case.assert_failed(&error, ErrorKind::Panic);
+    });
+}
+
+/// The end of a run that might hang: then the test fails.
+#[track_caller]
+fn end_of(alter: OnlineAlter) -> Result<Report, Error> {
+    let mut handle = Some(alter.start()?);
+    let deadline = Instant::now() + Duration::from_secs(20);
+    while !handle.as_ref().is_some_and(Handle::is_finished) {
+        if Instant::now() > deadline {
+            // Dropping it would wait for ever.
+            std::mem::forget(handle.take());
+            panic!("the run hangs");
+        }
+        std::thread::sleep(Duration::from_millis(5));
+    }
+    handle.take().unwrap().join()
+}
+
+/// The server lets the run have fewer connections than it needs, one more each time.
+#[test]
+fn too_few_connections() {
+    each("few_connections", ADD, |case| {
+        let user = case.db.name().to_owned();
+        let mut failed = 0;
+        for most in 1..20 {
+            case.sql(&format!(
+                "ALTER USER {user} WITH MAX_USER_CONNECTIONS {most}"
+            ));
+            let ended = end_of(case.alter().retries(2));
+            case.assert_no_connection();
+            match ended {
+                Ok(_) => break,
+                Err(error) => {
+                    failed += 1;
+                    assert_eq!(
+                        error.table_state(),
+                        TableState::Untouched,
+                        "{most}: {error}"
+                    );
+                    let wanted = [ErrorKind::Connection, ErrorKind::CutOver];
+                    assert!(
+                        wanted.contains(&error.kind()),
+                        "{most}: {:?} {error}",
+                        error.kind()
+                    );
+                    assert_eq!(error.leftovers(), [], "{most}: {error}");
+                    assert_eq!(tables(&mut case.conn), ["t"], "{most}: {error}");
+                    assert_eq!(content(&mut case.conn), case.before);
+                }
+            }
+        }
+        assert!(failed > 4, "failed {failed} times only");
+        case.assert_altered();
     });
 }
 
@@ -506,14 +660,17 @@ fn a_postponement_that_panics() {
 #[test]
 fn a_paused_run_writes_nothing() {
     each("pause", ADD, |case| {
-        let (alter, hold) = hold_at(case.alter().chunk_size(ChunkSize::Rows(10)), Step::FencePassed);
+        let (alter, hold) = hold_at(
+            case.alter().chunk_size(ChunkSize::Rows(10)),
+            Step::FencePassed,
+        );
         let handle = alter.start().unwrap();
         hold.wait();
         handle.pause();
         hold.go();
         until("it copies", || handle.progress().phase == Phase::Copy);
         // The changes are read, and are not refreshed.
-        case.write_through(&handle, 10);
+        case.write_for_a_while(&handle);
         assert_eq!(case.number("SELECT COUNT(*) FROM _t_gho"), 0);
         let progress = handle.progress();
         assert_eq!(progress.throttled.as_deref(), Some("commanded by user"));
@@ -522,7 +679,6 @@ fn a_paused_run_writes_nothing() {
         handle.resume();
         let report = handle.join().unwrap();
         assert!(report.throttled_time > Duration::ZERO);
-        assert_eq!(case.number("SELECT COUNT(*) FROM t"), ROWS + 10);
         case.assert_altered();
     });
 }
@@ -546,7 +702,7 @@ fn a_pause_in_the_copy() {
             same == 5
         });
         assert!((20..ROWS).contains(&last), "{last} rows");
-        case.write_through(&handle, 10);
+        case.write_for_a_while(&handle);
         assert_eq!(case.number("SELECT COUNT(*) FROM _t_gho"), last);
         handle.resume();
         handle.join().unwrap();
@@ -563,7 +719,9 @@ fn listen(alter: OnlineAlter) -> (OnlineAlter, Receiver<Event>) {
 #[track_caller]
 fn next_event(events: &Receiver<Event>, wanted: impl Fn(&Event) -> bool) -> Event {
     loop {
-        let event = events.recv_timeout(Duration::from_secs(20)).expect("no such event");
+        let event = events
+            .recv_timeout(Duration::from_secs(20))
+            .expect("no such event");
         if wanted(&event) {
             return event;
         }
@@ -577,25 +735,40 @@ fn a_flag_file_throttles() {
         let flag = dir.0.join(format!("throttle-{}", case.server.port()));
         std::fs::write(&flag, "").unwrap();
         let (alter, events) = listen(case.alter());
-        let alter = alter.throttle_flag_file(&flag).postpone_cut_over(Postpone::until_released());
+        let alter = alter
+            .throttle_flag_file(&flag)
+            .postpone_cut_over(Postpone::until_released());
         let handle = alter.start().unwrap();
         let throttled = |event: &Event| matches!(event, Event::Throttled(_) | Event::Unthrottled);
-        assert_eq!(next_event(&events, throttled), Event::Throttled("flag-file".to_owned()));
+        assert_eq!(
+            next_event(&events, throttled),
+            Event::Throttled("flag-file".to_owned())
+        );
         until("it copies", || handle.progress().phase == Phase::Copy);
-        case.write_through(&handle, 5);
+        case.write_for_a_while(&handle);
         assert_eq!(case.number("SELECT COUNT(*) FROM _t_gho"), 0);
         assert_eq!(handle.progress().throttled.as_deref(), Some("flag-file"));
-        assert!(handle.progress().to_string().contains("throttled, flag-file"));
+        assert!(
+            handle
+                .progress()
+                .to_string()
+                .contains("throttled, flag-file")
+        );
         std::fs::remove_file(&flag).unwrap();
         assert_eq!(next_event(&events, throttled), Event::Unthrottled);
-        until("it is postponed", || handle.progress().phase == Phase::Postponed);
+        until("it is postponed", || {
+            handle.progress().phase == Phase::Postponed
+        });
 
         // The refreshes are held back just the same.
         std::fs::write(&flag, "").unwrap();
-        assert_eq!(next_event(&events, throttled), Event::Throttled("flag-file".to_owned()));
+        assert_eq!(
+            next_event(&events, throttled),
+            Event::Throttled("flag-file".to_owned())
+        );
         until("the gate is shut", || handle.progress().throttled.is_some());
         case.sql("UPDATE t SET v = v + 1000 WHERE id = 1");
-        case.write_through(&handle, 5);
+        case.write_for_a_while(&handle);
         assert_eq!(case.number("SELECT v FROM _t_gho WHERE id = 1"), 1);
         std::fs::remove_file(&flag).unwrap();
         assert_eq!(next_event(&events, throttled), Event::Unthrottled);
@@ -614,11 +787,13 @@ fn a_status_variable_throttles() {
         let limits: StatusLimits = "Threads_running=1".parse().unwrap();
         let handle = alter.throttle(limits).start().unwrap();
         let event = next_event(&events, |event| matches!(event, Event::Throttled(_)));
-        let Event::Throttled(reason) = event else { unreachable!() };
+        let Event::Throttled(reason) = event else {
+            unreachable!()
+        };
         assert!(reason.starts_with("max-load Threads_running="), "{reason}");
         assert!(reason.ends_with(" >= 1"), "{reason}");
         until("it copies", || handle.progress().phase == Phase::Copy);
-        case.write_through(&handle, 5);
+        case.write_for_a_while(&handle);
         assert_eq!(case.number("SELECT COUNT(*) FROM _t_gho"), 0);
         handle.abort();
         let error = handle.join().unwrap_err();
@@ -633,9 +808,14 @@ fn a_status_variable_throttles() {
 fn an_unknown_status_variable_throttles() {
     each("throttle_unknown", ADD, |case| {
         let (alter, events) = listen(case.alter());
-        let handle = alter.throttle(StatusLimits::new().limit("No_such", 1)).start().unwrap();
+        let handle = alter
+            .throttle(StatusLimits::new().limit("No_such", 1))
+            .start()
+            .unwrap();
         let event = next_event(&events, |event| matches!(event, Event::Throttled(_)));
-        let Event::Throttled(reason) = event else { unreachable!() };
+        let Event::Throttled(reason) = event else {
+            unreachable!()
+        };
         assert!(reason.contains("No_such"), "{reason}");
         handle.abort();
         let error = handle.join().unwrap_err();
@@ -680,8 +860,14 @@ fn a_postponed_ghost_is_kept_in_step() {
         handle.join().unwrap();
         assert_eq!(case.number("SELECT v FROM t WHERE id = 1"), 5000);
         assert_eq!(case.number("SELECT COUNT(*) FROM t WHERE id = 2"), 0);
-        assert_eq!(case.number("SELECT v FROM t WHERE id = 1000 AND pad = 'late'"), 6000);
-        assert_eq!(case.number("SELECT COUNT(*) FROM t WHERE id = 3 AND pad = 'last'"), 1);
+        assert_eq!(
+            case.number("SELECT v FROM t WHERE id = 1000 AND pad = 'late'"),
+            6000
+        );
+        assert_eq!(
+            case.number("SELECT COUNT(*) FROM t WHERE id = 3 AND pad = 'last'"),
+            1
+        );
         case.assert_altered();
     });
 }
@@ -691,7 +877,9 @@ fn removing_the_flag_file_releases_the_cut_over() {
     let dir = tempdir("postpone");
     each("postpone_file", ADD, |case| {
         let flag = dir.0.join(format!("postpone-{}", case.server.port()));
-        let alter = case.alter().postpone_cut_over(Postpone::while_file_exists(&flag));
+        let alter = case
+            .alter()
+            .postpone_cut_over(Postpone::while_file_exists(&flag));
         let plan = alter.plan().unwrap();
         assert!(!flag.exists(), "a plan writes nothing");
         let handle = wait_for_postponed(plan.start().unwrap());
@@ -710,7 +898,9 @@ fn the_handle_releases_the_cut_over_though_the_file_is_there() {
     each("postpone_handle", ADD, |case| {
         let flag = dir.0.join(format!("release-{}", case.server.port()));
         std::fs::write(&flag, "mine").unwrap();
-        let alter = case.alter().postpone_cut_over(Postpone::while_file_exists(&flag));
+        let alter = case
+            .alter()
+            .postpone_cut_over(Postpone::while_file_exists(&flag));
         let handle = wait_for_postponed(alter.start().unwrap());
         handle.cut_over();
         handle.join().unwrap();
@@ -722,7 +912,9 @@ fn the_handle_releases_the_cut_over_though_the_file_is_there() {
 #[test]
 fn a_flag_file_that_cannot_be_created() {
     each("postpone_bad_file", ADD, |case| {
-        let alter = case.alter().postpone_cut_over(Postpone::while_file_exists("/nowhere/flag"));
+        let alter = case
+            .alter()
+            .postpone_cut_over(Postpone::while_file_exists("/nowhere/flag"));
         let error = alter.run().unwrap_err();
         assert!(error.message().contains("/nowhere/flag"), "{error}");
         case.assert_failed(&error, ErrorKind::Config);

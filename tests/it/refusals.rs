@@ -23,8 +23,8 @@ const PASSWORD: &str = "pa55-w0rd";
 /// Runs the test on this flavor's server of this module, with nobody beside it.
 fn alone_on(flavor: Flavor, name: &str, test: impl Fn(&Server, &Database)) {
     static SERVERS: [OnceLock<Option<Mutex<Server>>>; 3] = [const { OnceLock::new() }; 3];
-    let server = SERVERS[flavor as usize]
-        .get_or_init(|| available(Server::start(flavor)).map(Mutex::new));
+    let server =
+        SERVERS[flavor as usize].get_or_init(|| available(Server::start(flavor)).map(Mutex::new));
     let Some(server) = server else { return };
     let server = server.lock();
     eprintln!("{name} on {flavor}");
@@ -66,18 +66,28 @@ impl Facts {
             .into_iter()
             .map(|name| {
                 let table = format!("`{}`.`{name}`", db.name());
-                let row: Row =
-                    conn.query_first(format!("SHOW CREATE TABLE {table}")).unwrap().unwrap();
+                let row: Row = conn
+                    .query_first(format!("SHOW CREATE TABLE {table}"))
+                    .unwrap()
+                    .unwrap();
                 let rows = conn.query(format!("CHECKSUM TABLE {table}")).unwrap();
                 (name, row.get(1).unwrap(), rows)
             })
             .collect();
-        Facts { tables, definitions, position: position(&mut conn, server.flavor()) }
+        Facts {
+            tables,
+            definitions,
+            position: position(&mut conn, server.flavor()),
+        }
     }
 }
 
 fn position(conn: &mut Conn, flavor: Flavor) -> Option<(String, u64)> {
-    let sql = if flavor.is_mariadb() { "SHOW MASTER STATUS" } else { "SHOW BINARY LOG STATUS" };
+    let sql = if flavor.is_mariadb() {
+        "SHOW MASTER STATUS"
+    } else {
+        "SHOW BINARY LOG STATUS"
+    };
     let row: Option<Row> = conn.query_first(sql).unwrap();
     row.map(|row| (row.get(0).unwrap(), row.get(1).unwrap()))
 }
@@ -116,24 +126,31 @@ fn refused_at_run(server: &Server, db: &Database, alter: OnlineAlter) -> Error {
 fn is(error: &Error, kind: ErrorKind, words: &[&str]) {
     assert_eq!(error.kind(), kind, "{error}");
     for word in words {
-        assert!(error.message().contains(word), "{word:?} is not in: {error}");
+        assert!(
+            error.message().contains(word),
+            "{word:?} is not in: {error}"
+        );
     }
 }
 
 fn sql(conn: &mut Conn, statements: &[&str]) {
     for statement in statements {
-        conn.query_drop(statement).unwrap_or_else(|error| panic!("{statement}: {error}"));
+        conn.query_drop(statement)
+            .unwrap_or_else(|error| panic!("{statement}: {error}"));
     }
 }
 
 /// `t` as most tests need it, with three rows.
 fn plain_table(db: &Database) -> Conn {
     let mut conn = db.conn();
-    sql(&mut conn, &[
-        "CREATE TABLE t (id INT AUTO_INCREMENT PRIMARY KEY, v INT NOT NULL, pad VARCHAR(40) NOT \
+    sql(
+        &mut conn,
+        &[
+            "CREATE TABLE t (id INT AUTO_INCREMENT PRIMARY KEY, v INT NOT NULL, pad VARCHAR(40) NOT \
          NULL) ENGINE=InnoDB",
-        "INSERT INTO t (v, pad) VALUES (1, 'a'), (2, 'b'), (3, 'c')",
-    ]);
+            "INSERT INTO t (v, pad) VALUES (1, 'a'), (2, 'b'), (3, 'c')",
+        ],
+    );
     conn
 }
 
@@ -142,7 +159,11 @@ fn plain_table(db: &Database) -> Conn {
 fn clause_refused(name: &str, clause: &str, words: &[&str]) {
     alone(name, |server, db| {
         plain_table(db);
-        is(&refused(server, db, alter(db, "t", clause)), ErrorKind::Alter, words);
+        is(
+            &refused(server, db, alter(db, "t", clause)),
+            ErrorKind::Alter,
+            words,
+        );
     });
 }
 
@@ -151,7 +172,11 @@ fn clause_refused(name: &str, clause: &str, words: &[&str]) {
 fn table_refused(name: &str, definition: &str, kind: ErrorKind, words: &[&str]) {
     alone(name, |server, db| {
         sql(&mut db.conn(), &[definition]);
-        is(&refused(server, db, alter(db, "t", "ADD COLUMN c INT")), kind, words);
+        is(
+            &refused(server, db, alter(db, "t", "ADD COLUMN c INT")),
+            kind,
+            words,
+        );
     });
 }
 
@@ -160,7 +185,11 @@ struct Restore<'a>(&'a Server, &'static str);
 
 impl Drop for Restore<'_> {
     fn drop(&mut self) {
-        if let Err(error) = self.0.connect().and_then(|mut conn| conn.query_drop(self.1)) {
+        if let Err(error) = self
+            .0
+            .connect()
+            .and_then(|mut conn| conn.query_drop(self.1))
+        {
             eprintln!("{}: {error}", self.1);
         }
     }
@@ -181,14 +210,22 @@ fn no_such_schema() {
     alone("refuse_no_schema", |server, db| {
         plain_table(db);
         let to_other = alter(db, "t", "ADD COLUMN c INT").schema("nowhere");
-        is(&refused(server, db, to_other), ErrorKind::NoSuchTable, &["`nowhere`.`t`"]);
+        is(
+            &refused(server, db, to_other),
+            ErrorKind::NoSuchTable,
+            &["`nowhere`.`t`"],
+        );
         // One that the URL names is refused by the server.
         let url = OnlineAlter::new(server.url_for("nowhere"), "t").alter("ADD COLUMN c INT");
         let error = refused(server, db, url);
         assert!(error.message().contains("nowhere"), "{error}");
         assert_eq!(error.server_code(), Some(1049), "{error}");
         let none = OnlineAlter::new(server.url(), "t").alter("ADD COLUMN c INT");
-        is(&refused(server, db, none), ErrorKind::Config, &["no schema"]);
+        is(
+            &refused(server, db, none),
+            ErrorKind::Config,
+            &["no schema"],
+        );
     });
 }
 
@@ -204,7 +241,12 @@ fn a_view() {
 #[test]
 fn myisam() {
     let t = "CREATE TABLE t (id INT PRIMARY KEY) ENGINE=MyISAM";
-    table_refused("refuse_myisam", t, ErrorKind::UnsupportedTable, &["MyISAM", "InnoDB"]);
+    table_refused(
+        "refuse_myisam",
+        t,
+        ErrorKind::UnsupportedTable,
+        &["MyISAM", "InnoDB"],
+    );
 }
 
 #[test]
@@ -229,7 +271,12 @@ fn a_system_versioned_table() {
 #[test]
 fn no_unique_key() {
     let t = "CREATE TABLE t (id INT NOT NULL, v INT, KEY (id)) ENGINE=InnoDB";
-    table_refused("refuse_no_key", t, ErrorKind::NoUsableKey, &["has no primary key"]);
+    table_refused(
+        "refuse_no_key",
+        t,
+        ErrorKind::NoUsableKey,
+        &["has no primary key"],
+    );
 }
 
 #[test]
@@ -242,13 +289,23 @@ fn only_a_nullable_unique_key() {
 #[test]
 fn only_a_prefix_key() {
     let t = "CREATE TABLE t (name VARCHAR(100) NOT NULL, PRIMARY KEY (name(10))) ENGINE=InnoDB";
-    table_refused("refuse_prefix_key", t, ErrorKind::NoUsableKey, &["prefix", "name"]);
+    table_refused(
+        "refuse_prefix_key",
+        t,
+        ErrorKind::NoUsableKey,
+        &["prefix", "name"],
+    );
 }
 
 #[test]
 fn only_a_float_key() {
     let t = "CREATE TABLE t (f FLOAT NOT NULL PRIMARY KEY) ENGINE=InnoDB";
-    table_refused("refuse_float_key", t, ErrorKind::NoUsableKey, &["f is of type float"]);
+    table_refused(
+        "refuse_float_key",
+        t,
+        ErrorKind::NoUsableKey,
+        &["f is of type float"],
+    );
 }
 
 #[test]
@@ -266,11 +323,27 @@ fn names_that_are_too_long() {
         let error = refused(server, db, alter(db, &"x".repeat(65), "ADD COLUMN c INT"));
         is(&error, ErrorKind::Config, &["too long", "65"]);
         let schema = alter(db, "t", "ADD COLUMN c INT").schema("x".repeat(65));
-        is(&refused(server, db, schema), ErrorKind::Config, &["too long", "schema"]);
-        is(&refused(server, db, alter(db, "", "ADD COLUMN c INT")), ErrorKind::Config, &["empty"]);
-        is(&refused(server, db, alter(db, "t ", "ADD COLUMN c INT")), ErrorKind::Config, &["space"]);
+        is(
+            &refused(server, db, schema),
+            ErrorKind::Config,
+            &["too long", "schema"],
+        );
+        is(
+            &refused(server, db, alter(db, "", "ADD COLUMN c INT")),
+            ErrorKind::Config,
+            &["empty"],
+        );
+        is(
+            &refused(server, db, alter(db, "t ", "ADD COLUMN c INT")),
+            ErrorKind::Config,
+            &["space"],
+        );
         // Servers have no names with characters beyond the basic plane.
-        let error = refused(server, db, alter(db, &"\u{1f600}".repeat(64), "ADD COLUMN c INT"));
+        let error = refused(
+            server,
+            db,
+            alter(db, &"\u{1f600}".repeat(64), "ADD COLUMN c INT"),
+        );
         is(&error, ErrorKind::Config, &["U+FFFF"]);
     });
 }
@@ -278,19 +351,30 @@ fn names_that_are_too_long() {
 #[test]
 fn the_longest_names_work() {
     alone("accept_long", |_, db| {
-        for name in ["x".repeat(64), "\u{e9}".repeat(64), "x".repeat(60), "we `ird.%-".repeat(6)] {
+        for name in [
+            "x".repeat(64),
+            "\u{e9}".repeat(64),
+            "x".repeat(60),
+            "we `ird.%-".repeat(6),
+        ] {
             let quoted = name.replace('`', "``");
             let mut conn = db.conn();
-            sql(&mut conn, &[
-                &format!("CREATE TABLE `{quoted}` (id INT PRIMARY KEY, v INT) ENGINE=InnoDB"),
-                &format!("INSERT INTO `{quoted}` VALUES (1, 1), (2, 2)"),
-            ]);
+            sql(
+                &mut conn,
+                &[
+                    &format!("CREATE TABLE `{quoted}` (id INT PRIMARY KEY, v INT) ENGINE=InnoDB"),
+                    &format!("INSERT INTO `{quoted}` VALUES (1, 1), (2, 2)"),
+                ],
+            );
             let report = alter(db, &name, "ADD COLUMN c INT").run().unwrap();
-            let rows: Vec<(u32, u32, Option<u32>)> =
-                conn.query(format!("SELECT id, v, c FROM `{quoted}` ORDER BY id")).unwrap();
+            let rows: Vec<(u32, u32, Option<u32>)> = conn
+                .query(format!("SELECT id, v, c FROM `{quoted}` ORDER BY id"))
+                .unwrap();
             assert_eq!(rows, [(1, 1, None), (2, 2, None)]);
             let old = report.old_table.unwrap();
-            let count: Option<u32> = conn.query_first(format!("SELECT COUNT(*) FROM {old}")).unwrap();
+            let count: Option<u32> = conn
+                .query_first(format!("SELECT COUNT(*) FROM {old}"))
+                .unwrap();
             assert_eq!(count, Some(2));
             sql(&mut conn, &[&format!("DROP TABLE {old}, `{quoted}`")]);
         }
@@ -303,7 +387,11 @@ fn the_longest_names_work() {
 fn an_alter_that_does_not_parse() {
     clause_refused("refuse_parse", "ADD COLUMN", &["ALTER"]);
     // This one only the server can judge.
-    clause_refused("refuse_parse", "ADD COLUMN c NOSUCHTYPE", &["cannot parse the ALTER"]);
+    clause_refused(
+        "refuse_parse",
+        "ADD COLUMN c NOSUCHTYPE",
+        &["cannot parse the ALTER"],
+    );
 }
 
 #[test]
@@ -314,24 +402,39 @@ fn an_empty_alter() {
 
 #[test]
 fn a_whole_statement() {
-    clause_refused("refuse_whole", "ALTER TABLE t ADD COLUMN c INT", &["only the clause"]);
+    clause_refused(
+        "refuse_whole",
+        "ALTER TABLE t ADD COLUMN c INT",
+        &["only the clause"],
+    );
 }
 
 #[test]
 fn a_rename_of_the_table() {
-    clause_refused("refuse_rename", "ADD COLUMN c INT, RENAME TO u", &["RENAME"]);
+    clause_refused(
+        "refuse_rename",
+        "ADD COLUMN c INT, RENAME TO u",
+        &["RENAME"],
+    );
 }
 
 #[test]
 fn an_algorithm() {
-    clause_refused("refuse_algorithm", "ADD COLUMN c INT, ALGORITHM=INPLACE", &["ALGORITHM"]);
+    clause_refused(
+        "refuse_algorithm",
+        "ADD COLUMN c INT, ALGORITHM=INPLACE",
+        &["ALGORITHM"],
+    );
     clause_refused("refuse_algorithm", "ADD COLUMN c INT, LOCK=NONE", &["LOCK"]);
 }
 
 #[test]
 fn two_statements() {
     alone("refuse_two", |server, db| {
-        sql(&mut plain_table(db), &["CREATE TABLE x (id INT PRIMARY KEY)"]);
+        sql(
+            &mut plain_table(db),
+            &["CREATE TABLE x (id INT PRIMARY KEY)"],
+        );
         for clause in ["ADD COLUMN c INT; DROP TABLE x", "ADD COLUMN c INT;"] {
             let error = refused(server, db, alter(db, "t", clause));
             is(&error, ErrorKind::Alter, &["`;`"]);
@@ -350,7 +453,11 @@ fn an_alter_that_makes_no_sense_for_the_table() {
             ("CHANGE nope n INT", "nope"),
         ] {
             let error = refused_at_run(server, db, alter(db, "t", clause));
-            is(&error, ErrorKind::Alter, &["the server refuses the ALTER", word]);
+            is(
+                &error,
+                ErrorKind::Alter,
+                &["the server refuses the ALTER", word],
+            );
             assert!(error.server_code().is_some(), "{error}");
         }
     });
@@ -364,7 +471,10 @@ fn another_engine() {
 #[test]
 fn a_new_foreign_key() {
     alone("refuse_new_fk", |server, db| {
-        sql(&mut plain_table(db), &["CREATE TABLE p (id INT PRIMARY KEY) ENGINE=InnoDB"]);
+        sql(
+            &mut plain_table(db),
+            &["CREATE TABLE p (id INT PRIMARY KEY) ENGINE=InnoDB"],
+        );
         let clause = "ADD CONSTRAINT c FOREIGN KEY (v) REFERENCES p (id)";
         let error = refused(server, db, alter(db, "t", clause));
         is(&error, ErrorKind::Alter, &["foreign key"]);
@@ -383,27 +493,41 @@ fn a_not_null_column_without_a_default() {
 #[test]
 fn another_collation_of_the_key() {
     alone("refuse_collation", |server, db| {
-        sql(&mut db.conn(), &[
-            "CREATE TABLE t (k VARCHAR(20) COLLATE utf8mb4_bin NOT NULL PRIMARY KEY, v INT) \
+        sql(
+            &mut db.conn(),
+            &[
+                "CREATE TABLE t (k VARCHAR(20) COLLATE utf8mb4_bin NOT NULL PRIMARY KEY, v INT) \
              ENGINE=InnoDB DEFAULT CHARSET=utf8mb4",
-            "INSERT INTO t VALUES ('a', 1), ('A', 2)",
-        ]);
+                "INSERT INTO t VALUES ('a', 1), ('A', 2)",
+            ],
+        );
         let clause = "MODIFY k VARCHAR(20) COLLATE utf8mb4_unicode_ci NOT NULL";
         let error = refused_at_run(server, db, alter(db, "t", clause));
-        is(&error, ErrorKind::NoUsableKey, &["`k`", "utf8mb4_bin", "utf8mb4_unicode_ci"]);
+        is(
+            &error,
+            ErrorKind::NoUsableKey,
+            &["`k`", "utf8mb4_bin", "utf8mb4_unicode_ci"],
+        );
         let convert = "CONVERT TO CHARACTER SET utf8mb4 COLLATE utf8mb4_unicode_ci";
         let error = refused_at_run(server, db, alter(db, "t", convert));
-        is(&error, ErrorKind::NoUsableKey, &["`k`", "utf8mb4_bin", "utf8mb4_unicode_ci"]);
+        is(
+            &error,
+            ErrorKind::NoUsableKey,
+            &["`k`", "utf8mb4_bin", "utf8mb4_unicode_ci"],
+        );
     });
 }
 
 #[test]
 fn another_primary_key() {
     alone("refuse_other_pk", |server, db| {
-        sql(&mut db.conn(), &[
-            "CREATE TABLE t (a INT NOT NULL PRIMARY KEY, b INT NOT NULL) ENGINE=InnoDB",
-            "INSERT INTO t VALUES (1, 1), (2, 1)",
-        ]);
+        sql(
+            &mut db.conn(),
+            &[
+                "CREATE TABLE t (a INT NOT NULL PRIMARY KEY, b INT NOT NULL) ENGINE=InnoDB",
+                "INSERT INTO t VALUES (1, 1), (2, 1)",
+            ],
+        );
         let clause = "DROP PRIMARY KEY, ADD PRIMARY KEY (b)";
         let error = refused_at_run(server, db, alter(db, "t", clause));
         is(&error, ErrorKind::NoUsableKey, &["primary key"]);
@@ -413,10 +537,13 @@ fn another_primary_key() {
 #[test]
 fn no_primary_key_any_more() {
     alone("refuse_drop_pk", |server, db| {
-        sql(&mut db.conn(), &[
-            "CREATE TABLE t (a INT NOT NULL PRIMARY KEY, b INT NOT NULL) ENGINE=InnoDB",
-            "INSERT INTO t VALUES (1, 1), (2, 1)",
-        ]);
+        sql(
+            &mut db.conn(),
+            &[
+                "CREATE TABLE t (a INT NOT NULL PRIMARY KEY, b INT NOT NULL) ENGINE=InnoDB",
+                "INSERT INTO t VALUES (1, 1), (2, 1)",
+            ],
+        );
         let error = refused_at_run(server, db, alter(db, "t", "DROP PRIMARY KEY"));
         is(&error, ErrorKind::NoUsableKey, &["primary key"]);
     });
@@ -429,17 +556,29 @@ fn foreign_keys_in_both_directions() {
     alone("refuse_fk", |server, db| {
         let mut conn = db.conn();
         let other = database(server, "refuse_fk_elsewhere");
-        sql(&mut conn, &[
-            "CREATE TABLE p (id INT PRIMARY KEY) ENGINE=InnoDB",
-            "CREATE TABLE t (id INT PRIMARY KEY, p INT, CONSTRAINT upward FOREIGN KEY (p) REFERENCES \
+        sql(
+            &mut conn,
+            &[
+                "CREATE TABLE p (id INT PRIMARY KEY) ENGINE=InnoDB",
+                "CREATE TABLE t (id INT PRIMARY KEY, p INT, CONSTRAINT upward FOREIGN KEY (p) REFERENCES \
              p (id)) ENGINE=InnoDB",
-            "CREATE TABLE c (id INT PRIMARY KEY, t INT, CONSTRAINT downward FOREIGN KEY (t) \
+                "CREATE TABLE c (id INT PRIMARY KEY, t INT, CONSTRAINT downward FOREIGN KEY (t) \
              REFERENCES t (id)) ENGINE=InnoDB",
-            "CREATE TABLE refuse_fk_elsewhere.c (id INT PRIMARY KEY, t INT, CONSTRAINT abroad \
+                "CREATE TABLE refuse_fk_elsewhere.c (id INT PRIMARY KEY, t INT, CONSTRAINT abroad \
              FOREIGN KEY (t) REFERENCES refuse_fk.t (id)) ENGINE=InnoDB",
-        ]);
-        let words = ["`upward`", "`downward`", "`abroad`", "`refuse_fk_elsewhere`.`c`"];
-        is(&refused(server, db, alter(db, "t", "ADD COLUMN c INT")), ErrorKind::ForeignKeys, &words);
+            ],
+        );
+        let words = [
+            "`upward`",
+            "`downward`",
+            "`abroad`",
+            "`refuse_fk_elsewhere`.`c`",
+        ];
+        is(
+            &refused(server, db, alter(db, "t", "ADD COLUMN c INT")),
+            ErrorKind::ForeignKeys,
+            &words,
+        );
         let error = refused(server, db, alter(db, "p", "ADD COLUMN c INT"));
         is(&error, ErrorKind::ForeignKeys, &["`upward`"]);
         assert!(!error.message().contains("downward"), "{error}");
@@ -454,14 +593,17 @@ fn foreign_keys_out_of_sight() {
         let mut conn = db.conn();
         database(server, "refuse_hidden_fk_2");
         for (at, name) in ["t", "t-\u{e9} x"].into_iter().enumerate() {
-            sql(&mut conn, &[
-                &format!("CREATE TABLE `{name}` (id INT PRIMARY KEY) ENGINE=InnoDB"),
-                &format!(
-                    "CREATE TABLE refuse_hidden_fk_2.c{at} (id INT PRIMARY KEY, t INT, CONSTRAINT \
+            sql(
+                &mut conn,
+                &[
+                    &format!("CREATE TABLE `{name}` (id INT PRIMARY KEY) ENGINE=InnoDB"),
+                    &format!(
+                        "CREATE TABLE refuse_hidden_fk_2.c{at} (id INT PRIMARY KEY, t INT, CONSTRAINT \
                      hidden{at} FOREIGN KEY (t) REFERENCES refuse_hidden_fk.`{name}` (id)) \
                      ENGINE=InnoDB"
-                ),
-            ]);
+                    ),
+                ],
+            );
             let user = User::new(server, db, "hidden");
             user.grant_all_needed();
             let plan = user.alter(name).plan().unwrap();
@@ -469,7 +611,11 @@ fn foreign_keys_out_of_sight() {
             assert!(plan.to_string().contains("PROCESS"), "{plan}");
             sql(&mut conn, &["GRANT PROCESS ON *.* TO hidden"]);
             let error = refused(server, db, user.alter(name));
-            is(&error, ErrorKind::ForeignKeys, &[&format!("hidden{at}"), &format!("c{at}")]);
+            is(
+                &error,
+                ErrorKind::ForeignKeys,
+                &[&format!("hidden{at}"), &format!("c{at}")],
+            );
         }
         sql(&mut conn, &["DROP DATABASE refuse_hidden_fk_2"]);
     });
@@ -478,10 +624,13 @@ fn foreign_keys_out_of_sight() {
 #[test]
 fn triggers() {
     alone("refuse_triggers", |server, db| {
-        sql(&mut plain_table(db), &[
-            "CREATE TRIGGER before_it BEFORE INSERT ON t FOR EACH ROW SET NEW.v = 1",
-            "CREATE TRIGGER after_it AFTER DELETE ON t FOR EACH ROW SET @x = 1",
-        ]);
+        sql(
+            &mut plain_table(db),
+            &[
+                "CREATE TRIGGER before_it BEFORE INSERT ON t FOR EACH ROW SET NEW.v = 1",
+                "CREATE TRIGGER after_it AFTER DELETE ON t FOR EACH ROW SET @x = 1",
+            ],
+        );
         let error = refused(server, db, alter(db, "t", "ADD COLUMN c INT"));
         let words = ["`before_it` (BEFORE INSERT)", "`after_it` (AFTER DELETE)"];
         is(&error, ErrorKind::Triggers, &words);
@@ -499,23 +648,44 @@ struct User<'a> {
 
 impl<'a> User<'a> {
     fn new(server: &'a Server, db: &Database, name: &'static str) -> Self {
-        sql(&mut server.conn(), &[
-            &format!("DROP USER IF EXISTS {name}"),
-            &format!("CREATE USER {name} IDENTIFIED BY '{PASSWORD}'"),
-        ]);
-        User { server, name, schema: db.name().to_owned() }
+        sql(
+            &mut server.conn(),
+            &[
+                &format!("DROP USER IF EXISTS {name}"),
+                &format!("CREATE USER {name} IDENTIFIED BY '{PASSWORD}'"),
+            ],
+        );
+        User {
+            server,
+            name,
+            schema: db.name().to_owned(),
+        }
     }
 
     /// Each privilege that is needed, and what it is granted on.
     fn needed(&self) -> Vec<(&'static str, String)> {
-        let monitor =
-            if self.server.flavor().is_mariadb() { "BINLOG MONITOR" } else { "REPLICATION CLIENT" };
+        let monitor = if self.server.flavor().is_mariadb() {
+            "BINLOG MONITOR"
+        } else {
+            "REPLICATION CLIENT"
+        };
         let on_tables = [
-            "ALTER", "CREATE", "DELETE", "DROP", "INSERT", "LOCK TABLES", "SELECT", "TRIGGER", "UPDATE",
+            "ALTER",
+            "CREATE",
+            "DELETE",
+            "DROP",
+            "INSERT",
+            "LOCK TABLES",
+            "SELECT",
+            "TRIGGER",
+            "UPDATE",
         ];
         let on_server = ["REPLICATION SLAVE", monitor].map(|p| (p, "*.*".to_owned()));
         let schema = format!("`{}`.*", self.schema);
-        on_server.into_iter().chain(on_tables.map(|p| (p, schema.clone()))).collect()
+        on_server
+            .into_iter()
+            .chain(on_tables.map(|p| (p, schema.clone())))
+            .collect()
     }
 
     fn grant_all_needed(&self) {
@@ -524,13 +694,19 @@ impl<'a> User<'a> {
 
     fn grant_all_needed_to(&self, whom: &str) {
         for (privilege, on) in self.needed() {
-            sql(&mut self.server.conn(), &[&format!("GRANT {privilege} ON {on} TO {whom}")]);
+            sql(
+                &mut self.server.conn(),
+                &[&format!("GRANT {privilege} ON {on} TO {whom}")],
+            );
         }
     }
 
     fn url(&self) -> String {
         let User { name, schema, .. } = self;
-        format!("mysql://{name}:{PASSWORD}@127.0.0.1:{}/{schema}", self.server.port())
+        format!(
+            "mysql://{name}:{PASSWORD}@127.0.0.1:{}/{schema}",
+            self.server.port()
+        )
     }
 
     fn alter(&self, table: &str) -> OnlineAlter {
@@ -549,7 +725,9 @@ impl<'a> User<'a> {
         until("there are writes", || writers.statements() > 5);
         let report = self.alter("t").run().unwrap();
         let before = writers.statements();
-        until("writes go on", || writers.statements() > before + 5 || writers.errors() > 0);
+        until("writes go on", || {
+            writers.statements() > before + 5 || writers.errors() > 0
+        });
         let outcome = writers.stop();
         assert_eq!(outcome.errors, Vec::<String>::new());
         assert_eq!(report.warnings, Vec::<String>::new());
@@ -566,7 +744,10 @@ fn a_user_who_lacks_one_privilege() {
         let user = User::new(server, db, "lacks_one");
         user.grant_all_needed();
         for (privilege, on) in user.needed() {
-            sql(&mut server.conn(), &[&format!("REVOKE {privilege} ON {on} FROM {}", user.name)]);
+            sql(
+                &mut server.conn(),
+                &[&format!("REVOKE {privilege} ON {on} FROM {}", user.name)],
+            );
             let error = refused(server, db, user.alter("t"));
             let grant = format!(": GRANT {privilege} ON {on} TO `lacks_one`@`%`");
             is(&error, ErrorKind::Privileges, &[&grant]);
@@ -586,7 +767,9 @@ fn a_user_without_any_privilege() {
         let user = User::new(server, db, "nobody");
         // Into the schema he may not even go, so he names it.
         let url = format!("mysql://nobody:{PASSWORD}@127.0.0.1:{}", server.port());
-        let to_schema = OnlineAlter::new(url, "t").schema(db.name()).alter("ADD COLUMN c INT");
+        let to_schema = OnlineAlter::new(url, "t")
+            .schema(db.name())
+            .alter("ADD COLUMN c INT");
         let error = refused(server, db, to_schema);
         let all = user.needed();
         let words: Vec<&str> = all.iter().map(|(privilege, _)| *privilege).collect();
@@ -615,12 +798,26 @@ fn a_user_with_a_role() {
         plain_table(db);
         let user = User::new(server, db, "actor");
         let mut conn = server.conn();
-        sql(&mut conn, &["DROP ROLE IF EXISTS hero", "CREATE ROLE hero", "GRANT hero TO actor"]);
+        sql(
+            &mut conn,
+            &[
+                "DROP ROLE IF EXISTS hero",
+                "CREATE ROLE hero",
+                "GRANT hero TO actor",
+            ],
+        );
         user.grant_all_needed_to("hero");
         // A role that is not in force gives nothing.
-        sql(&mut conn, &[&format!("GRANT SELECT ON `{}`.* TO actor", db.name())]);
+        sql(
+            &mut conn,
+            &[&format!("GRANT SELECT ON `{}`.* TO actor", db.name())],
+        );
         let error = refused(server, db, user.alter("t"));
-        is(&error, ErrorKind::Privileges, &["ALTER", "REPLICATION SLAVE"]);
+        is(
+            &error,
+            ErrorKind::Privileges,
+            &["ALTER", "REPLICATION SLAVE"],
+        );
         assert!(!error.message().contains("SELECT"), "{error}");
         let default = if server.flavor().is_mariadb() {
             "SET DEFAULT ROLE hero FOR actor"
@@ -650,7 +847,11 @@ fn a_wrong_password_is_not_shown() {
     alone("refuse_password", |server, db| {
         plain_table(db);
         let wrong = "0pen-5esame";
-        let url = format!("mysql://root:{wrong}@127.0.0.1:{}/{}", server.port(), db.name());
+        let url = format!(
+            "mysql://root:{wrong}@127.0.0.1:{}/{}",
+            server.port(),
+            db.name()
+        );
         let alter = OnlineAlter::new(url, "t").alter("ADD COLUMN c INT");
         assert!(!format!("{alter:?} {alter:#?}").contains(wrong));
         let error = refused(server, db, alter);
@@ -665,12 +866,20 @@ fn a_right_password_is_not_shown() {
         plain_table(db);
         let user = User::new(server, db, "hider");
         user.grant_all_needed();
-        let alter = user.alter("t").postpone_cut_over(Postpone::until_released());
+        let alter = user
+            .alter("t")
+            .postpone_cut_over(Postpone::until_released());
         assert!(!format!("{alter:?} {alter:#?}").contains(PASSWORD));
         let plan = alter.plan().unwrap();
-        assert!(!format!("{plan} {plan:?} {plan:#?}").contains(PASSWORD), "{plan:?}");
+        assert!(
+            !format!("{plan} {plan:?} {plan:#?}").contains(PASSWORD),
+            "{plan:?}"
+        );
         let handle = plan.start().unwrap();
-        assert!(!format!("{handle:?} {:?}", handle.progress()).contains(PASSWORD), "{handle:?}");
+        assert!(
+            !format!("{handle:?} {:?}", handle.progress()).contains(PASSWORD),
+            "{handle:?}"
+        );
         handle.abort();
         let error = handle.join().unwrap_err();
         assert!(!all_text(&error).contains(PASSWORD), "{error:?}");
@@ -701,10 +910,21 @@ fn a_malformed_url_is_not_shown() {
 #[test]
 fn nobody_listens() {
     // A port that was free a moment ago: nobody listens on it.
-    let port = TcpListener::bind(("127.0.0.1", 0)).unwrap().local_addr().unwrap().port();
+    let port = TcpListener::bind(("127.0.0.1", 0))
+        .unwrap()
+        .local_addr()
+        .unwrap()
+        .port();
     let url = format!("mysql://root:hush-hush@127.0.0.1:{port}/db");
-    let error = OnlineAlter::new(url, "t").alter("ADD COLUMN c INT").plan().unwrap_err();
-    is(&error, ErrorKind::Connection, &[&format!("127.0.0.1:{port}")]);
+    let error = OnlineAlter::new(url, "t")
+        .alter("ADD COLUMN c INT")
+        .plan()
+        .unwrap_err();
+    is(
+        &error,
+        ErrorKind::Connection,
+        &[&format!("127.0.0.1:{port}")],
+    );
     assert_eq!(error.phase(), Phase::Plan);
     assert_eq!(error.table_state(), TableState::Untouched);
     assert!(!all_text(&error).contains("hush-hush"), "{error:?}");
@@ -714,13 +934,18 @@ fn nobody_listens() {
 fn no_binlog() {
     for flavor in FLAVORS {
         let started = Server::builder(flavor).option("--skip-log-bin").start();
-        let Some(server) = available(started) else { continue };
+        let Some(server) = available(started) else {
+            continue;
+        };
         let db = database(&server, "refuse_no_binlog");
         plain_table(&db);
         let error = refused(&server, &db, alter(&db, "t", "ADD COLUMN c INT"));
         is(&error, ErrorKind::BinlogSettings, &["log_bin=OFF"]);
-        let error =
-            refused(&server, &db, alter(&db, "t", "ADD COLUMN c INT").switch_to_row_format(true));
+        let error = refused(
+            &server,
+            &db,
+            alter(&db, "t", "ADD COLUMN c INT").switch_to_row_format(true),
+        );
         is(&error, ErrorKind::BinlogSettings, &["log_bin=OFF"]);
     }
 }
@@ -733,9 +958,16 @@ fn another_binlog_format() {
         let user = User::new(server, db, "no_admin");
         user.grant_all_needed();
         for format in ["STATEMENT", "MIXED"] {
-            sql(&mut conn, &[&format!("SET GLOBAL binlog_format = '{format}'")]);
+            sql(
+                &mut conn,
+                &[&format!("SET GLOBAL binlog_format = '{format}'")],
+            );
             let error = refused(server, db, alter(db, "t", "ADD COLUMN c INT"));
-            is(&error, ErrorKind::BinlogSettings, &[format, "switch_to_row_format"]);
+            is(
+                &error,
+                ErrorKind::BinlogSettings,
+                &[format, "switch_to_row_format"],
+            );
             let error = refused(server, db, user.alter("t").switch_to_row_format(true));
             is(&error, ErrorKind::BinlogSettings, &[format, "privilege"]);
         }
@@ -749,24 +981,42 @@ fn the_binlog_format_is_switched_when_allowed() {
         let _row = Restore(server, "SET GLOBAL binlog_format = 'ROW'");
         let user = User::new(server, db, "format_admin");
         user.grant_all_needed();
-        let admin = if server.flavor().is_mariadb() { "BINLOG ADMIN" } else { "SYSTEM_VARIABLES_ADMIN" };
-        sql(&mut server.conn(), &[
-            &format!("GRANT {admin} ON *.* TO format_admin"),
-            "SET GLOBAL binlog_format = 'STATEMENT'",
-        ]);
+        let admin = if server.flavor().is_mariadb() {
+            "BINLOG ADMIN"
+        } else {
+            "SYSTEM_VARIABLES_ADMIN"
+        };
+        sql(
+            &mut server.conn(),
+            &[
+                &format!("GRANT {admin} ON *.* TO format_admin"),
+                "SET GLOBAL binlog_format = 'STATEMENT'",
+            ],
+        );
         let format = || -> String {
-            server.conn().query_first("SELECT @@GLOBAL.binlog_format").unwrap().unwrap()
+            server
+                .conn()
+                .query_first("SELECT @@GLOBAL.binlog_format")
+                .unwrap()
+                .unwrap()
         };
         if server.flavor().is_mariadb() {
             // Replicas may depend on the format, and are seen only with this.
             let error = refused(server, db, user.alter("t").switch_to_row_format(true));
-            is(&error, ErrorKind::Privileges, &["REPLICATION MASTER ADMIN", "replicas"]);
+            is(
+                &error,
+                ErrorKind::Privileges,
+                &["REPLICATION MASTER ADMIN", "replicas"],
+            );
             let sql = "GRANT REPLICATION MASTER ADMIN ON *.* TO format_admin";
             server.conn().query_drop(sql).unwrap();
         }
         let before = Facts::read(server, db);
         let plan = user.alter("t").switch_to_row_format(true).plan().unwrap();
-        let [Warning::HiddenForeignKeys, Warning::SwitchesFormat { from, .. }] = plan.warnings()
+        let [
+            Warning::HiddenForeignKeys,
+            Warning::SwitchesFormat { from, .. },
+        ] = plan.warnings()
         else {
             panic!("{:?}", plan.warnings());
         };
@@ -797,7 +1047,12 @@ fn tables_of_others_are_never_dropped() {
     alone("refuse_foreign", |server, db| {
         let mut conn = plain_table(db);
         for name in ["_t_gho", "_t_ghc"] {
-            sql(&mut conn, &[&format!("CREATE TABLE {name} (id INT PRIMARY KEY) ENGINE=InnoDB")]);
+            sql(
+                &mut conn,
+                &[&format!(
+                    "CREATE TABLE {name} (id INT PRIMARY KEY) ENGINE=InnoDB"
+                )],
+            );
             for replace in [false, true] {
                 let alter = alter(db, "t", "ADD COLUMN c INT").replace_ghost_table(replace);
                 let error = refused(server, db, alter.replace_old_table(true));
@@ -808,7 +1063,11 @@ fn tables_of_others_are_never_dropped() {
         // Nor is a view.
         sql(&mut conn, &["CREATE VIEW _t_gho AS SELECT * FROM t"]);
         let alter = alter(db, "t", "ADD COLUMN c INT").replace_ghost_table(true);
-        is(&refused(server, db, alter), ErrorKind::LeftoversPresent, &["_t_gho"]);
+        is(
+            &refused(server, db, alter),
+            ErrorKind::LeftoversPresent,
+            &["_t_gho"],
+        );
     });
 }
 
@@ -821,7 +1080,11 @@ fn a_state_table_does_not_make_every_ghost_ours() {
         sql(&mut conn, &["DELETE FROM _t_ghc WHERE id = 2"]);
         let alter = alter(db, "t", "ADD COLUMN c INT").replace_ghost_table(true);
         let error = refused(server, db, alter);
-        is(&error, ErrorKind::LeftoversPresent, &["_t_gho", "not touched"]);
+        is(
+            &error,
+            ErrorKind::LeftoversPresent,
+            &["_t_gho", "not touched"],
+        );
     });
 }
 
@@ -831,12 +1094,18 @@ fn leave(db: &Database) {
         .keep_on_failure(true)
         .postpone_cut_over(Postpone::until_released());
     let handle = alter.start().unwrap();
-    until("it is postponed", || handle.progress().phase == Phase::Postponed);
+    until("it is postponed", || {
+        handle.progress().phase == Phase::Postponed
+    });
     handle.abort();
     let error = handle.join().unwrap_err();
     assert_eq!(error.kind(), ErrorKind::Aborted, "{error}");
     let name = |table: &str| Leftover::Table(format!("`{}`.`{table}`", db.name()));
-    assert_eq!(error.leftovers(), [name("_t_gho"), name("_t_ghc")], "{error}");
+    assert_eq!(
+        error.leftovers(),
+        [name("_t_gho"), name("_t_ghc")],
+        "{error}"
+    );
     assert_eq!(tables(&mut db.conn()), ["_t_ghc", "_t_gho", "t"]);
 }
 
@@ -846,21 +1115,32 @@ fn tables_of_an_earlier_run_are_replaced_when_told() {
         let mut conn = plain_table(db);
         leave(db);
         let error = refused(server, db, alter(db, "t", "ADD COLUMN c INT"));
-        is(&error, ErrorKind::LeftoversPresent, &["_t_gho", "replace_ghost_table"]);
+        is(
+            &error,
+            ErrorKind::LeftoversPresent,
+            &["_t_gho", "replace_ghost_table"],
+        );
         let before = Facts::read(server, db);
-        let plan =
-            alter(db, "t", "ADD COLUMN c INT").replace_ghost_table(true).plan().unwrap();
+        let plan = alter(db, "t", "ADD COLUMN c INT")
+            .replace_ghost_table(true)
+            .plan()
+            .unwrap();
         assert_eq!(Facts::read(server, db), before);
         let drops: Vec<String> = plan.statements().into_iter().take(2).collect();
-        assert_eq!(drops, [
-            "DROP TABLE `replace_leftovers`.`_t_gho`",
-            "DROP TABLE `replace_leftovers`.`_t_ghc`"
-        ]);
+        assert_eq!(
+            drops,
+            [
+                "DROP TABLE `replace_leftovers`.`_t_gho`",
+                "DROP TABLE `replace_leftovers`.`_t_ghc`"
+            ]
+        );
         plan.run().unwrap();
         assert_eq!(tables(&mut conn), ["_t_del", "t"]);
         let columns: Vec<Row> = conn.query("SHOW COLUMNS FROM t LIKE 'old_try'").unwrap();
         assert_eq!(columns.len(), 0);
-        let sum: Option<u32> = conn.query_first("SELECT SUM(v) FROM t WHERE c IS NULL").unwrap();
+        let sum: Option<u32> = conn
+            .query_first("SELECT SUM(v) FROM t WHERE c IS NULL")
+            .unwrap();
         assert_eq!(sum, Some(6));
     });
 }
@@ -869,13 +1149,23 @@ fn tables_of_an_earlier_run_are_replaced_when_told() {
 fn an_old_table_is_replaced_when_told() {
     alone("replace_old", |server, db| {
         let mut conn = plain_table(db);
-        sql(&mut conn, &["CREATE TABLE _t_del (precious INT PRIMARY KEY) ENGINE=InnoDB"]);
+        sql(
+            &mut conn,
+            &["CREATE TABLE _t_del (precious INT PRIMARY KEY) ENGINE=InnoDB"],
+        );
         for replace_ghost in [false, true] {
             let alter = alter(db, "t", "ADD COLUMN c INT").replace_ghost_table(replace_ghost);
             let error = refused(server, db, alter);
-            is(&error, ErrorKind::LeftoversPresent, &["_t_del", "replace_old_table"]);
+            is(
+                &error,
+                ErrorKind::LeftoversPresent,
+                &["_t_del", "replace_old_table"],
+            );
         }
-        alter(db, "t", "ADD COLUMN c INT").replace_old_table(true).run().unwrap();
+        alter(db, "t", "ADD COLUMN c INT")
+            .replace_old_table(true)
+            .run()
+            .unwrap();
         assert_eq!(tables(&mut conn), ["_t_del", "t"]);
         let sum: Option<u32> = conn.query_first("SELECT SUM(v) FROM _t_del").unwrap();
         assert_eq!(sum, Some(6));
@@ -888,8 +1178,16 @@ fn tables_of_others_that_appear_after_the_plan_are_not_dropped() {
     alone("refuse_late", |server, db| {
         let mut conn = plain_table(db);
         for name in ["_t_gho", "_t_ghc", "_t_del"] {
-            let plan = alter(db, "t", "ADD COLUMN c INT").replace_ghost_table(true).plan().unwrap();
-            sql(&mut conn, &[&format!("CREATE TABLE {name} (id INT PRIMARY KEY) ENGINE=InnoDB")]);
+            let plan = alter(db, "t", "ADD COLUMN c INT")
+                .replace_ghost_table(true)
+                .plan()
+                .unwrap();
+            sql(
+                &mut conn,
+                &[&format!(
+                    "CREATE TABLE {name} (id INT PRIMARY KEY) ENGINE=InnoDB"
+                )],
+            );
             let before = Facts::read(server, db);
             let error = plan.run().unwrap_err();
             is(&error, ErrorKind::LeftoversPresent, &[name]);
@@ -923,9 +1221,15 @@ fn another_run_is_under_way() {
             .postpone_cut_over(Postpone::until_released())
             .start()
             .unwrap();
-        until("it is postponed", || handle.progress().phase == Phase::Postponed);
+        until("it is postponed", || {
+            handle.progress().phase == Phase::Postponed
+        });
         let second = alter(db, "t", "ADD COLUMN d INT").replace_ghost_table(true);
-        is(&refused(server, db, second), ErrorKind::AlreadyRunning, &["`refuse_second`.`t`"]);
+        is(
+            &refused(server, db, second),
+            ErrorKind::AlreadyRunning,
+            &["`refuse_second`.`t`"],
+        );
         handle.cut_over();
         handle.join().unwrap();
         assert_eq!(tables(&mut conn), ["_t_del", "t"]);
