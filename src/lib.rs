@@ -77,7 +77,7 @@
 //!
 //! # Versions
 //!
-//! The minimum Rust version is 1.85; raising it is a minor release. [`mysql`] is part of the
+//! The minimum Rust version is 1.88, which `mysql_common` needs; raising it is a minor release. [`mysql`] is part of the
 //! interface ([`Endpoint`]): its major releases are ours too.
 #![warn(missing_docs)]
 

@@ -64,11 +64,10 @@ pub(crate) fn skip_partial_bits(bytes: &mut Bytes<'_>, layout: &Layout) -> Resul
 
 /// The key from its values, or `None` if one of them is missing.
 pub(crate) fn key(table: &WatchedTable, found: &Found<'_>) -> Result<Option<Key>, Malformed> {
-    if let ([part], [value]) = (table.key.as_slice(), found) {
-        if let KeyType::Int { unsigned } = part.ty {
+    if let ([part], [value]) = (table.key.as_slice(), found)
+        && let KeyType::Int { unsigned } = part.ty {
             return value.map(|raw| widen(raw, unsigned).map(Key::Int)).transpose();
         }
-    }
     let mut wide = WideKey::default();
     for (part, value) in table.key.iter().zip(found) {
         let Some(raw) = value else { return Ok(None) };

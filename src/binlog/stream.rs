@@ -68,11 +68,10 @@ impl Stream {
     pub(crate) fn stop(&self, with: Option<&mut Session>) {
         self.stop.store(true, Ordering::SeqCst);
         let connection = self.connection.swap(0, Ordering::SeqCst);
-        if let (Some(session), true) = (with, connection != 0) {
-            if let Err(error) = session.kill(connection) {
+        if let (Some(session), true) = (with, connection != 0)
+            && let Err(error) = session.kill(connection) {
                 log::debug!("the stream's connection could not be ended: {}", error.message());
             }
-        }
     }
 
     /// Reads until stopped. `changed` is called with each changed key and may block: then the
@@ -91,7 +90,8 @@ impl Stream {
                 interpreter.reconnected(before.clone());
                 self.follow(events, &mut interpreter, config, cancel, changed)
             });
-            self.connection.store(0, Ordering::SeqCst);
+            // The id stays known for `stop`, which ends the server's side at once: by itself the server
+            // notices only when it next has something to send.
             if self.stop.load(Ordering::SeqCst) || cancel.is_set() {
                 return Ok(());
             }

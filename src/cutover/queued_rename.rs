@@ -56,9 +56,9 @@ impl CutOver<'_> {
         prober.exec("SET SESSION lock_wait_timeout = 0")?;
 
         self.steps.at(Step::BeforeLock, locker.id());
-        let clock = LockClock::start();
-        // READ keeps writers out, and lets others read on.
+        // READ keeps writers out, and lets others read on. Writers go on until it is granted.
         locker.exec(&format!("LOCK TABLES {} READ, {} WRITE", self.pair.source, self.old))?;
+        let clock = LockClock::start();
         self.steps.at(Step::Locked, locker.id());
         if !self.drain(control, &mut refresher)? {
             return Ok(Attempt::Retry("the binlog stream took too long".to_owned()));

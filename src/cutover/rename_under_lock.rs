@@ -13,6 +13,7 @@ impl CutOver<'_> {
         let mut locker = self.session(Purpose::Refresh)?;
         let id = locker.id();
         self.steps.at(Step::BeforeLock, id);
+        // Writers queue up behind the request for the lock already.
         let clock = LockClock::start();
         let prepared = self.lock_and_drain(control, &mut locker);
         match prepared {

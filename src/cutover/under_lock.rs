@@ -47,11 +47,10 @@ impl CutOver<'_> {
             return Err(changed(&self.pair.ghost));
         }
         let mut clauses = Vec::new();
-        if let (true, Some(counter)) = (self.carry_counter, source.auto_increment) {
-            if ghost.auto_increment.unwrap_or(1) < counter {
+        if let (true, Some(counter)) = (self.carry_counter, source.auto_increment)
+            && ghost.auto_increment.unwrap_or(1) < counter {
                 clauses.push(format!("AUTO_INCREMENT = {counter}"));
             }
-        }
         clauses.extend(self.last_alter.clone());
         if !clauses.is_empty() {
             session.exec(&format!("ALTER TABLE {} {}", self.pair.ghost, clauses.join(", ")))?;

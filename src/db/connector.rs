@@ -45,7 +45,7 @@ impl fmt::Debug for Connector {
 }
 
 impl Connector {
-    pub(crate) fn new(opts: Opts) -> Result<Self> {
+    pub(crate) fn new(opts: &Opts) -> Result<Self> {
         if opts.get_ssl_opts().is_some() && !cfg!(feature = "rustls") {
             return Err(Error::new(
                 ErrorKind::Config,

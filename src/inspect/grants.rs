@@ -175,11 +175,10 @@ fn split_outside<'a>(text: &'a str, separator: &str) -> Option<(&'a str, &'a str
     for (i, c) in text.char_indices() {
         if c == '`' {
             quoted = !quoted;
-        } else if !quoted {
-            if let Some(rest) = text.get(i..).and_then(|rest| rest.strip_prefix(separator)) {
+        } else if !quoted
+            && let Some(rest) = text.get(i..).and_then(|rest| rest.strip_prefix(separator)) {
                 return Some((text.get(..i)?, rest));
             }
-        }
     }
     None
 }

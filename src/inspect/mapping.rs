@@ -21,7 +21,7 @@ pub(crate) fn map(
         let new = match clause.mapping(name) {
             Fate::Dropped => continue,
             Fate::Kept => name.to_owned(),
-            Fate::Renamed(new) => new.to_string(),
+            Fate::Renamed(new) => new.clone(),
         };
         let Some(target) = ghost.column(&new) else {
             return Err(Error::new(

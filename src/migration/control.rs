@@ -26,6 +26,8 @@ pub(crate) struct Control {
     /// A connection whose statement may take long, and is to be killed when the run ends: 0 if none.
     pub(crate) long_statement: AtomicU32,
     observer: Mutex<Option<Box<dyn Observer>>>,
+    swapped: AtomicBool,
+    warnings: Mutex<Vec<String>>,
     /// The first error of any thread: what ended the run.
     failure: Mutex<Option<Error>>,
     began: Instant,
@@ -72,6 +74,8 @@ impl Control {
             abort: Mutex::default(),
             long_statement: AtomicU32::new(0),
             observer: Mutex::new(observer),
+            swapped: AtomicBool::new(false),
+            warnings: Mutex::default(),
             failure: Mutex::new(None),
             began: Instant::now(),
             phase: Mutex::new(Phase::Prepare),
@@ -92,14 +96,19 @@ impl Control {
         });
     }
 
-    /// Tells the observer. If that panics, the run ends.
+    /// Tells the observer. If that panics before the swap, the run ends.
     pub(crate) fn tell(&self, event: &Event) {
         let mut observer = self.observer.lock();
         let told = observer.as_mut().map(|o| catch_unwind(AssertUnwindSafe(|| o.on_event(event))));
         if let Some(Err(_)) = told {
             *observer = None;
             drop(observer);
-            self.fail(Error::new(ErrorKind::Panic, "the observer panicked"));
+            if self.swapped.load(Ordering::SeqCst) {
+                // What is left to do, the proof first of all, matters more.
+                self.warnings.lock().push("the observer panicked".to_owned());
+            } else {
+                self.fail(Error::new(ErrorKind::Panic, "the observer panicked"));
+            }
         }
     }
 
@@ -127,6 +136,15 @@ impl Control {
         }
         drop(failure);
         self.cancel.set();
+    }
+
+    /// The tables are swapped: from now on the run can only end as swapped.
+    pub(crate) fn note_swap(&self) {
+        self.swapped.store(true, Ordering::SeqCst);
+    }
+
+    pub(crate) fn take_warnings(&self) -> Vec<String> {
+        std::mem::take(&mut self.warnings.lock())
     }
 
     pub(crate) fn take_failure(&self) -> Option<Error> {

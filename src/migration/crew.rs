@@ -12,7 +12,7 @@ pub(crate) struct Crew<'scope, 'env> {
     pub(crate) control: &'env Control,
 }
 
-impl<'scope, 'env> Crew<'scope, 'env> {
+impl<'scope> Crew<'scope, '_> {
     pub(crate) fn spawn(
         &self,
         name: &str,

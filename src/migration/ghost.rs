@@ -77,19 +77,16 @@ pub(crate) fn check_leftovers(
     Ok(replace)
 }
 
-/// Creates and alters the ghost. `created` is told of each table once it may be there.
-pub(crate) fn create(
+/// Alters the ghost, which is an empty copy of the table, and sees how the table maps to it.
+pub(crate) fn alter(
     session: &mut Session,
     server: &ServerInfo,
     table: &Table,
     clause: &AlterClause,
     key: &KeyShape,
-    created: &mut dyn FnMut(&TableName),
 ) -> Result<Ghost> {
     let source = &table.name;
     let name = source.ghost();
-    created(&name);
-    session.exec(&format!("CREATE TABLE {name} LIKE {source}"))?;
     session.exec(&format!("ALTER TABLE {name} {}", clause.text)).map_err(|error| {
         error.with_kind(ErrorKind::Alter).context("the server refuses the ALTER")
     })?;

@@ -59,7 +59,7 @@ pub enum Event {
 /// Closures and [`crossbeam_channel::Sender`]s are observers. Events come in order, one at a time,
 /// on the threads of the run, which wait for the observer: it should be quick, or hand the event
 /// on. While the table is locked for the cut-over, no event is delivered. A panic of the observer
-/// ends the run.
+/// ends the run, or after the swap is a warning of the report.
 pub trait Observer: Send {
     /// Receives an event.
     fn on_event(&mut self, event: &Event);

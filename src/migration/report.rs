@@ -13,7 +13,8 @@ pub struct Report {
     pub old_table: Option<String>,
     /// Rows that the copy read.
     pub rows_copied: u64,
-    /// Keys refreshed because of changes during the run.
+    /// Keys refreshed because of changes during the run. May exceed the number of changes: a row that
+    /// was deleted is looked at again after the chunks that were under way.
     pub keys_refreshed: u64,
     /// Changed keys that came through the binlog stream, repetitions included.
     pub keys_changed: u64,
@@ -33,7 +34,7 @@ pub struct Report {
     /// Keys of such rows that the new table was written at since, so that it is not clear which
     /// write should stand: compare them with the old table.
     pub conflicting_keys: Vec<String>,
-    /// What is left on the server and should not be, in words.
+    /// What went wrong after the swap, such as a table that could not be dropped, in words.
     pub warnings: Vec<String>,
 }
 

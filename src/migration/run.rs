@@ -1,5 +1,6 @@
 //! The stages of a run, in order.
 
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
@@ -26,7 +27,7 @@ use crate::fault::Fault;
 use crate::inspect::grants;
 use crate::inspect::table::Definition;
 use crate::inspect::{ServerInfo, Table};
-use crate::sql::KeyShape;
+use crate::sql::{KeyShape, TableName};
 use crate::sql::alter::AlterClause;
 use crate::steps::Step;
 use crate::throttle::AllOf;
@@ -53,7 +54,15 @@ const POSTPONED_LOOK: Duration = Duration::from_millis(200);
 /// Goes through all stages; on an error, tidies up and says what is left.
 pub(crate) fn run(mut migration: Migration, control: &Control) -> Result<Report> {
     let mut made = Made::default();
-    let result = stages(&mut migration, control, &mut made);
+    let stages = AssertUnwindSafe(|| stages(&mut migration, control, &mut made));
+    let result = catch_unwind(stages).unwrap_or_else(|_| {
+        let state = if control.phase() < Phase::CutOver {
+            TableState::Untouched
+        } else {
+            TableState::Unknown
+        };
+        Err(Error::new(ErrorKind::Panic, "the run panicked").with_table_state(state))
+    });
     control.cancel.set();
     let result = result.map_err(|error| {
         // A thread that failed has stopped the others: its error is the one that matters.
@@ -191,8 +200,7 @@ fn prepare(
     let leftovers = ghost::check_leftovers(definer, source, options)?;
     ghost::drop_leftovers(definer, &leftovers, &control.cancel)?;
     control.cancel.check()?;
-    made.tables.push(source.state());
-    definer.exec(&state.create_sql())?;
+    create_table(definer, &state.create_sql(), &source.state(), made)?;
     // What is going to be created is recorded before it is, so that it can be told from others'.
     let record = format!(
         "online-alter {}\ntable {source}\nghost {}\nold {}\nalter {}\n",
@@ -203,9 +211,25 @@ fn prepare(
     );
     state.record(guard.session(), &record)?;
     made.sentry = Some(source.old());
-    // The state table is to be dropped last.
-    let mut created = |name: &_| made.tables.insert(0, Clone::clone(name));
-    ghost::create(definer, server, table, clause, key, &mut created)
+    let ghost = source.ghost();
+    let create = format!("CREATE TABLE {ghost} LIKE {source}");
+    create_table(definer, &create, &ghost, made)?;
+    ghost::alter(definer, server, table, clause, key)
+}
+
+/// Creates a table, and notes it for cleaning up, the last one first. Not if the server refuses, as
+/// it does when somebody else has just made a table of that name.
+fn create_table(
+    definer: &mut Session,
+    sql: &str,
+    name: &TableName,
+    made: &mut Made,
+) -> Result<()> {
+    let created = definer.exec(sql);
+    if !matches!(&created, Err(error) if error.fault() != Some(Fault::Gone)) {
+        made.tables.insert(0, name.clone());
+    }
+    created.map(drop)
 }
 
 /// The stages in which the ghost follows the table.
@@ -369,16 +393,16 @@ impl Stages<'_> {
 
     /// Waits until everything written so far is refreshed.
     fn catch_up(&self, session: &mut Session) -> Result<()> {
+        const ROUND: Duration = Duration::from_secs(1);
+        // A busy table may never come down to none.
+        const FEW: usize = 100;
         let Self { control, follow, options, .. } = *self;
         let (cancel, feed) = (&control.cancel, &follow.feed);
         let marker = session.retrying(options.retries(), cancel, |session| {
             self.state.write_marker(session, feed, |_| ())
         })?;
-        const ROUND: Duration = Duration::from_secs(1);
         while !feed.wait_for_marker(marker, ROUND, cancel)? {}
         follow.pending.hurry(true);
-        // A busy table may never come down to none.
-        const FEW: usize = 100;
         let result = (|| {
             let mut goal = 0;
             while !follow.pending.wait_for_at_most(goal, ROUND, cancel)? {
@@ -438,6 +462,7 @@ impl Stages<'_> {
             limits: options.cut_over_limits(),
         };
         let swapped = cut_over.run(session, control)?;
+        control.note_swap();
         control.tell(&Event::Swapped { locked: swapped.locked });
         control.enter(Phase::Finish);
         let proof = cut_over
@@ -473,8 +498,8 @@ fn finish(
     proof: Proof,
 ) -> Report {
     let Migration { table, options, .. } = migration;
-    let mut warnings = Vec::new();
-    let mut drop_table = |name: &crate::sql::TableName| {
+    let mut warnings = control.take_warnings();
+    let mut drop_table = |name: &TableName| {
         let dropped = definer.exec(&format!("DROP TABLE {name}"));
         if let Err(error) = &dropped {
             warnings.push(format!("{name} could not be dropped: {}", error.message()));

@@ -104,13 +104,12 @@ impl Refresher {
                 Try::Done { found, locked } => {
                     longest = longest.max(locked);
                     self.count(batch.len());
-                    if found < batch.len() {
-                        if let Some(below) = self.flights.since(before) {
+                    if found < batch.len()
+                        && let Some(below) = self.flights.since(before) {
                             let absent = self.absent(session, batch, cancel)?;
                             self.pending.hold(below, absent);
                             self.pending.release(self.flights.ended_below());
                         }
-                    }
                 }
                 Try::Locked | Try::TooBig if batch.len() > 1 => {
                     let half = batch.split_off(batch.len() / 2);

@@ -56,6 +56,10 @@ impl Gate {
         }
     }
 
+    pub(crate) fn is_open(&self) -> bool {
+        self.state.lock().reason().is_none()
+    }
+
     /// Why the gate is shut, if it is.
     pub(crate) fn reason(&self) -> Option<String> {
         self.state.lock().reason()

@@ -62,7 +62,7 @@ impl Busy {
 
 /// Alternates between two definitions.
 fn clause(round: u32) -> &'static str {
-    if round % 2 == 0 { "MODIFY id BIGINT UNSIGNED NOT NULL AUTO_INCREMENT" } else { "MODIFY id INT NOT NULL AUTO_INCREMENT" }
+    if round.is_multiple_of(2) { "MODIFY id BIGINT UNSIGNED NOT NULL AUTO_INCREMENT" } else { "MODIFY id INT NOT NULL AUTO_INCREMENT" }
 }
 
 #[test]

@@ -80,7 +80,7 @@ fn change_behind_a_chunks_back(db: &Database, change: &str) -> Vec<(i64, i64)> {
     holder.query_drop("INSERT INTO _t_gho VALUES (1, 0)").unwrap();
     go_on.send(()).unwrap();
     wait_until("the chunk has its snapshot", || {
-        waiting_for_rows(&mut conn, "INSERT%ON DUPLICATE KEY%") == 1
+        waiting_for_rows(&mut conn, "%\\_t\\_gho%<= 10%") == 1
     });
     conn.query_drop(change).unwrap();
     wait_until("the change is refreshed", || handle.progress().keys_refreshed >= 1);
@@ -310,7 +310,7 @@ fn a_refresh_waits_for_a_row_that_is_not_visible_yet() {
         // Either the refresh waits for the row, or it has read the old one and commits that.
         wait_until("the refresh has come to the row", || {
             waiting_for_rows(&mut conn, "REPLACE%") == 1
-                || servers.invisible(&mut conn, "COMMIT%") >= 1
+                || running(&mut conn, "COMMIT%") >= 1
         });
         servers.thaw();
         writing.join().unwrap().unwrap();

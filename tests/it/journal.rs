@@ -15,7 +15,7 @@ fn the_csm_alter_under_writers() {
         let mut conn = db.conn();
         csm::create_table(&mut conn, csm::TABLE).unwrap();
         csm::fill(&mut conn, csm::TABLE, 20_000).unwrap();
-        let writers = Writers::start(&db.url(), Workload::new(Table::csm(csm::TABLE))).unwrap();
+        let writers = Writers::start(db.url(), Workload::new(Table::csm(csm::TABLE))).unwrap();
         std::thread::sleep(Duration::from_millis(500));
         let report = alter(db, csm::TABLE, BIGINT).run().unwrap();
         std::thread::sleep(Duration::from_millis(300));
