@@ -10,11 +10,13 @@ use mysql::binlog::events::{Event, TransactionPayloadEvent};
 
 use super::bytes::{Bytes, Malformed};
 use super::layout::{Layout, TableMap, WatchedTable};
+use super::police::{Passed, Suspect};
 use super::position::BinlogPosition;
+use super::query::Query;
 use super::rows::{self, RowsKind, Unreadable};
 use crate::error::{Error, ErrorKind, Result};
 use crate::sql::literal::hex;
-use crate::sql::mentions::{Control, DdlKind, Effect, Statement, classify};
+use crate::sql::mentions::{Control, Effect, classify};
 use crate::sql::tokens::Dialect;
 use crate::sql::{Key, TableName};
 
@@ -325,7 +327,20 @@ impl Interpreter {
         match &statement.effect {
             Effect::TransactionControl(control) => self.control(control, sink)?,
             Effect::None | Effect::Other => {}
-            Effect::Dml | Effect::Ddl(_) => self.police(&statement, &query, sink)?,
+            Effect::Dml | Effect::Ddl(_) => {
+                let suspect = Suspect {
+                    watch: &self.watch,
+                    statement: &statement,
+                    query: &query,
+                    position: &self.position,
+                    own: sink.is_own(query.connection_id),
+                    swapped: self.swapped,
+                };
+                if suspect.judge()? == Passed::OurSwap {
+                    self.swapped = true;
+                    sink.swapped();
+                }
+            }
         }
         if !self.in_transaction && self.xa.is_none() {
             self.commit(sink);
@@ -372,76 +387,6 @@ impl Interpreter {
     pub(crate) fn copy_begins(&mut self) {
         self.copying = true;
     }
-
-    /// Stops the run if a statement touches a table of the run.
-    fn police(&mut self, statement: &Statement, query: &Query, sink: &mut dyn Sink) -> Result<()> {
-        // Other charsets have the letters of ASCII in common; a text that is not in UTF-8 may mean
-        // any name that has others.
-        let names = |table: &TableName| {
-            let (schema, table) = (table.schema.as_str(), table.table.as_str());
-            statement.names(schema, table)
-                || query.foreign_charset && !(schema.is_ascii() && table.is_ascii())
-        };
-        let watch = &self.watch;
-        let own = sink.is_own(query.connection_id);
-        let ours = [&watch.ghost, &watch.state];
-        let touched = std::iter::once(&watch.source)
-            .chain(ours.into_iter().filter(|_| !own && !self.swapped))
-            .find(|table| names(table));
-        let stop = |what: &str, table: &TableName| {
-            Err(Error::new(
-                ErrorKind::TableChanged,
-                format!("{what} on {table} at {}: {}", self.position, excerpt(&query.text)),
-            ))
-        };
-        match &statement.effect {
-            Effect::Dml => match touched {
-                Some(table) => stop("a change logged as a statement instead of rows", table),
-                None => Ok(()),
-            },
-            Effect::Ddl(DdlKind::DropDatabase(_)) if names(&watch.source) => {
-                stop("DROP DATABASE", &watch.source)
-            }
-            Effect::Ddl(DdlKind::RenameTable(_)) if own && names(&watch.source) => {
-                self.swapped = true;
-                sink.swapped();
-                Ok(())
-            }
-            // After the swap the table is the application's own business again.
-            _ if self.swapped => Ok(()),
-            Effect::Ddl(DdlKind::CreateTable) => match touched {
-                // `CREATE TABLE x LIKE t` reads the definition only.
-                Some(table)
-                    if query.text.to_ascii_uppercase().contains("REFERENCES")
-                        || statement.creates(table) =>
-                {
-                    stop("a new definition or foreign key", table)
-                }
-                _ => Ok(()),
-            },
-            Effect::Ddl(
-                DdlKind::AlterTable
-                | DdlKind::DropTable
-                | DdlKind::TruncateTable
-                | DdlKind::RenameTable(_)
-                | DdlKind::CreateIndex
-                | DdlKind::DropIndex
-                | DdlKind::CreateTrigger
-                | DdlKind::Unknown,
-            ) => match touched {
-                Some(table) => stop("a change of definition", table),
-                None => Ok(()),
-            },
-            _ => Ok(()),
-        }
-    }
-}
-
-impl Statement {
-    /// Whether a CREATE TABLE creates this very table.
-    fn creates(&self, table: &TableName) -> bool {
-        self.tables.first().is_some_and(|(_, name)| name.eq_ignore_ascii_case(table.table.as_str()))
-    }
 }
 
 impl Watch {
@@ -453,60 +398,6 @@ impl Watch {
                         .is_ok_and(|bytes| name.to_lowercase() == bytes.to_lowercase())
         };
         same(table.table.as_str(), map.table) && same(table.schema.as_str(), map.schema)
-    }
-}
-
-/// A QUERY event.
-#[derive(Debug)]
-struct Query {
-    connection_id: u32,
-    schema: String,
-    text: String,
-    /// The text is in the charset of the client, and that is not UTF-8.
-    foreign_charset: bool,
-    dialect: Dialect,
-}
-
-impl Query {
-    /// `extra` bytes of the post-header stand between the usual ones and the body.
-    fn parse(data: &[u8], extra: usize, compressed: bool) -> Result<Self, Malformed> {
-        let mut bytes = Bytes(data);
-        let connection_id = u32::try_from(bytes.number(4)?).unwrap_or(0);
-        bytes.skip(4)?;
-        let schema_length = bytes.length(1)?;
-        bytes.skip(2)?;
-        let status_length = bytes.length(2)?;
-        bytes.skip(extra)?;
-        let dialect = dialect(Bytes(bytes.take(status_length)?));
-        let schema = String::from_utf8_lossy(bytes.take(schema_length)?).into_owned();
-        bytes.skip(1)?;
-        let text = if compressed { rows::inflate(bytes)? } else { bytes.0.to_vec() };
-        let (text, foreign_charset) = match String::from_utf8(text) {
-            Ok(text) => (text, false),
-            Err(error) => (String::from_utf8_lossy(error.as_bytes()).into_owned(), true),
-        };
-        Ok(Query { connection_id, schema, text, foreign_charset, dialect })
-    }
-}
-
-/// The SQL mode under which the statement ran: the second status variable, behind the flags.
-fn dialect(mut status: Bytes<'_>) -> Dialect {
-    const ANSI_QUOTES: u64 = 1 << 2;
-    const NO_BACKSLASH_ESCAPES: u64 = 1 << 20;
-    let mut mode = 0;
-    while let Ok(code) = status.u8() {
-        match code {
-            0 if status.skip(4).is_ok() => {}
-            1 => {
-                mode = status.number(8).unwrap_or(0);
-                break;
-            }
-            _ => break,
-        }
-    }
-    Dialect {
-        ansi_quotes: mode & ANSI_QUOTES != 0,
-        no_backslash_escapes: mode & NO_BACKSLASH_ESCAPES != 0,
     }
 }
 
@@ -525,12 +416,4 @@ fn malformed(what: &str, error: impl std::error::Error + Send + Sync + 'static) 
 
 fn changed(table: &TableName, why: &str) -> Error {
     Error::new(ErrorKind::TableChanged, format!("the definition of {table} has changed: {why}"))
-}
-
-fn excerpt(text: &str) -> String {
-    let mut excerpt: String = text.chars().take(120).collect();
-    if excerpt.len() < text.len() {
-        excerpt.push_str(" ..");
-    }
-    excerpt
 }

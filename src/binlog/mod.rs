@@ -9,7 +9,9 @@ pub(crate) mod feed;
 pub(crate) mod image;
 pub(crate) mod interpreter;
 pub(crate) mod layout;
+mod police;
 pub(crate) mod position;
+mod query;
 pub(crate) mod rows;
 pub(crate) mod stream;
 

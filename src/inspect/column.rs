@@ -48,7 +48,10 @@ impl Column {
             "varbinary" if !self.column_type.contains("COMPRESSED") => {
                 KeyType::Binary { pad_to: None }
             }
-            "enum" | "set" => KeyType::Ordinal,
+            "enum" => KeyType::Ordinal,
+            // The server compares a SET with a number as doubles, which hold 53 bits exactly; members
+            // cannot contain commas.
+            "set" if self.column_type.matches(',').count() < 53 => KeyType::Ordinal,
             "bit" => KeyType::Bit,
             "uuid" if flavor == Flavor::MariaDb => KeyType::Uuid,
             "inet6" if flavor == Flavor::MariaDb => KeyType::Inet6,

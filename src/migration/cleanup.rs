@@ -3,6 +3,7 @@
 use crate::cutover::SENTRY_COMMENT;
 use crate::db::{Connector, Flavor, Purpose, Session};
 use crate::error::{Leftover, Result, TableState};
+use crate::fault::Fault;
 use crate::inspect::Table;
 use crate::sql::TableName;
 
@@ -44,9 +45,14 @@ fn drop_all(session: &mut Session, made: &Made) -> Vec<Leftover> {
         }
     }
     for name in &made.tables {
-        if let Err(error) = session.exec(&format!("DROP TABLE IF EXISTS {name}")) {
-            log::debug!("{name} could not be dropped: {}", error.message());
-            left.push(Leftover::Table(name.to_string()));
+        match session.exec(&format!("DROP TABLE IF EXISTS {name}")) {
+            Ok(_) => {}
+            // The whole schema is gone.
+            Err(error) if error.fault() == Some(Fault::NoSuchTable) => {}
+            Err(error) => {
+                log::debug!("{name} could not be dropped: {}", error.message());
+                left.push(Leftover::Table(name.to_string()));
+            }
         }
     }
     left

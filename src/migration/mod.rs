@@ -1,6 +1,6 @@
 //! The run: its stages, its threads, and what its owner sees and says while it goes on.
 //!
-//! [`run`] goes through the stages in order. [`crew`] keeps the threads that work beside it,
+//! [`run`] sets the run up and tidies up after it, [`stages`] goes through the stages. [`crew`] keeps the threads that work beside it,
 //! [`ghost`] makes the ghost table, [`follow`] sets up everything that follows the table's changes,
 //! and [`cleanup`] takes away what a failed run has made.
 
@@ -17,6 +17,7 @@ mod postpone;
 mod progress;
 mod report;
 mod run;
+mod stages;
 
 pub(crate) use control::Control;
 pub use handle::Handle;

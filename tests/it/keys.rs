@@ -744,7 +744,6 @@ fn set_of_fifty_three() {
 /// The servers compare a SET with a number as floating-point numbers, to which values of more bits
 /// are the same: rows would be lost.
 #[test]
-#[ignore = "inspect/column.rs does not refuse it yet"]
 fn set_of_more_is_refused() {
     for flavor in FLAVORS {
         on(flavor, "keys_set54", |_, db| {

@@ -486,7 +486,6 @@ fn statements_in_the_place_of_rows() {
 /// Statements that write to the table without naming it: by a trigger of another table, or by a
 /// function. In statement format the binlog shows only the statement itself.
 #[test]
-#[ignore = "the interpreter lets them pass"]
 fn statements_that_write_behind_the_scenes() {
     for write in [
         "INSERT INTO other VALUES (1)",

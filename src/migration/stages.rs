@@ -1,0 +1,291 @@
+//! The stages in which the ghost follows the table: fence, copy, unique keys, statistics,
+//! postponement, cut-over, proof.
+
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+use std::time::{Duration, Instant};
+
+use super::control::Control;
+use super::crew::Crew;
+use super::follow::Follow;
+use super::ghost::Ghost;
+use super::observer::Event;
+use super::options::Options;
+use super::postpone::Postpone;
+use crate::checkpoint::StateTable;
+use crate::copy::chunk::Watermark;
+use crate::copy::chunker::Chunker;
+use crate::copy::worker::{Copied, CopyWorker};
+use crate::cutover::proof::Proof;
+use crate::cutover::{CutOver, Swapped};
+use crate::db::{Connector, Purpose, Session};
+use crate::error::{Error, ErrorKind, Phase, Result, TableState};
+use crate::fault::Fault;
+use crate::inspect::table::Definition;
+use crate::inspect::{ServerInfo, Table};
+use crate::sql::alter::AlterClause;
+use crate::steps::Step;
+
+/// How long the fence may take to come through the stream.
+const FENCE_PATIENCE: Duration = Duration::from_secs(60);
+
+/// How often a wait looks again at what nothing tells it of.
+const LOOK_AGAIN: Duration = Duration::from_millis(200);
+
+/// The stages in which the ghost follows the table.
+pub(super) struct Stages<'a> {
+    pub(super) connector: &'a Connector,
+    pub(super) server: &'a ServerInfo,
+    pub(super) table: &'a Table,
+    pub(super) clause: &'a AlterClause,
+    pub(super) options: &'a Options,
+    pub(super) control: &'a Control,
+    pub(super) follow: &'a Follow,
+    pub(super) state: &'a StateTable,
+    pub(super) ghost: &'a Ghost,
+}
+
+impl Stages<'_> {
+    pub(super) fn in_step(
+        &self,
+        session: &mut Session,
+        definer: &mut Session,
+        postpone: &mut Postpone,
+    ) -> Result<(Swapped, Proof)> {
+        let control = self.control;
+        self.fence(session)?;
+        control.enter(Phase::Copy);
+        self.copy(session)?;
+        self.options.steps.at(Step::CopyDone, session.id());
+        if !self.ghost.deferred.is_empty() {
+            control.enter(Phase::BuildIndexes);
+            self.build_indexes(session, definer)?;
+            self.options.steps.at(Step::IndexesBuilt, definer.id());
+        }
+        if self.options.analyze {
+            control.enter(Phase::Analyze);
+            self.analyze(definer)?;
+        }
+        // The place of verification: the rows of both tables are compared here, before the swap.
+        self.postponed(postpone)?;
+        control.enter(Phase::CutOver);
+        control.gate.pass(&control.cancel)?;
+        self.cut_over(session, definer)
+    }
+
+    /// The copy may begin only behind a marker that was written after the stream's start: a change
+    /// logged before the start may not be visible yet, but commits become visible in the order of
+    /// the binlog, so one that was acknowledged later proves that it is.
+    fn fence(&self, session: &mut Session) -> Result<()> {
+        self.wait_for_prepared(session)?;
+        let marker = self.state.write_marker(session, &self.follow.feed, |_| ())?;
+        let cancel = &self.control.cancel;
+        if !self.follow.feed.wait_for_marker(marker, FENCE_PATIENCE, cancel)? {
+            let why = format!(
+                "a change that was written to {} did not come back through the binlog within {} s: \
+                 is it filtered out?",
+                self.follow.config.watch.state,
+                FENCE_PATIENCE.as_secs()
+            );
+            return Err(Error::new(ErrorKind::Binlog, why));
+        }
+        self.follow.stream.copy_begins();
+        self.options.steps.at(Step::FencePassed, session.id());
+        Ok(())
+    }
+
+    /// XA transactions that were prepared before the stream began have their rows in front of it, and
+    /// change the table when they are committed. Most end soon. One that has not after a while is
+    /// left alone: should it be committed after all, the stream stops the run.
+    fn wait_for_prepared(&self, session: &mut Session) -> Result<()> {
+        const PATIENCE: Duration = Duration::from_secs(10);
+        let end = Instant::now() + PATIENCE;
+        // MySQL wants the privilege XA_RECOVER_ADMIN for the list.
+        let Ok(before) = session.rows("XA RECOVER") else { return Ok(()) };
+        loop {
+            let now = session.rows("XA RECOVER")?;
+            if !before.iter().any(|prepared| now.contains(prepared)) || Instant::now() > end {
+                return Ok(());
+            }
+            self.control.cancel.sleep(LOOK_AGAIN)?;
+        }
+    }
+
+    fn copy(&self, session: &mut Session) -> Result<()> {
+        let Self { control, follow, options, .. } = *self;
+        let (cancel, retries) = (&control.cancel, options.retries());
+        let workers = options.copy_workers.max(1);
+        let mut chunker = Chunker::new(Arc::clone(&follow.pair), retries, session, cancel)?;
+        std::thread::scope(|scope| {
+            let crew = Crew { scope, control };
+            // One chunk waits for each worker, so that none waits for its boundary to be found.
+            let (todo, todo_of_workers) = crossbeam_channel::bounded(workers);
+            let (done_of_worker, done) = crossbeam_channel::bounded::<Copied>(workers);
+            for _ in 0..workers {
+                let (todo, done) = (todo_of_workers.clone(), done_of_worker.clone());
+                let mut session =
+                    Session::open(self.connector, self.server.flavor, Purpose::Rows)?;
+                crew.spawn("copy", move || {
+                    let worker = CopyWorker {
+                        pair: Arc::clone(&follow.pair),
+                        flights: &follow.flights,
+                        pending: &follow.pending,
+                        gate: &control.gate,
+                        retries,
+                        cancel,
+                    };
+                    for chunk in todo {
+                        let copied = worker.copy(chunk, &mut session)?;
+                        if done.send(copied).is_err() {
+                            break;
+                        }
+                    }
+                    Ok(())
+                })?;
+            }
+            drop((todo_of_workers, done_of_worker));
+            crew.spawn("chunks", move || {
+                loop {
+                    control.gate.pass(cancel)?;
+                    let Some(chunk) = chunker.next(follow.sizer.rows(), session, cancel)? else {
+                        return Ok(());
+                    };
+                    // The workers are gone only if they have failed.
+                    if todo.send(chunk).is_err() {
+                        return Ok(());
+                    }
+                }
+            })?;
+            let mut watermark = Watermark::default();
+            for copied in done {
+                self.copied(copied, &mut watermark);
+            }
+            cancel.check()
+        })
+    }
+
+    fn copied(&self, copied: Copied, watermark: &mut Watermark) {
+        let Copied { chunk, rows, time } = copied;
+        let before = self.control.rows_copied.fetch_add(rows, Ordering::Relaxed);
+        self.follow.sizer.learn(rows, time);
+        watermark.finished(chunk);
+        if let Some(through) = watermark.through() {
+            log::trace!("copied through {through}");
+        }
+        self.control.tell(&Event::ChunkCopied { rows, rows_copied: before + rows, time });
+    }
+
+    /// Adds the unique keys that the table does not have. A row that is out of date may seem to be
+    /// a duplicate, so the ghost is brought in step first, and a failure is tried again.
+    fn build_indexes(&self, session: &mut Session, definer: &mut Session) -> Result<()> {
+        const TRIES: u32 = 3;
+        let Self { control, follow, ghost, .. } = *self;
+        let sql = format!("ALTER TABLE {} {}", follow.pair.ghost, ghost.deferred.join(", "));
+        for last in (0..TRIES).rev() {
+            self.catch_up(session)?;
+            follow.pending.pause(&control.cancel)?;
+            control.long_statement.store(definer.id(), Ordering::SeqCst);
+            let built = control.cancel.check().and_then(|()| definer.exec(&sql));
+            control.long_statement.store(0, Ordering::SeqCst);
+            match built {
+                Ok(_) => {
+                    follow.refresher.be_strict();
+                    follow.pending.resume();
+                    return Ok(());
+                }
+                Err(error) if error.fault() == Some(Fault::Killed) => {
+                    control.cancel.check()?;
+                    return Err(error);
+                }
+                Err(error) if error.fault() == Some(Fault::Duplicate) && last > 0 => {
+                    log::debug!("trying again to build the unique keys: {}", error.message());
+                    follow.pending.resume();
+                }
+                Err(error) => {
+                    return Err(error.context("adding the unique keys of the ALTER"));
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// Waits until everything written so far is refreshed.
+    fn catch_up(&self, session: &mut Session) -> Result<()> {
+        const ROUND: Duration = Duration::from_secs(1);
+        // A busy table may never come down to none.
+        const FEW: usize = 100;
+        let Self { control, follow, options, .. } = *self;
+        let (cancel, feed) = (&control.cancel, &follow.feed);
+        let marker = session.retrying(options.retries(), cancel, |session| {
+            self.state.write_marker(session, feed, |_| ())
+        })?;
+        while !feed.wait_for_marker(marker, ROUND, cancel)? {}
+        follow.pending.hurry(true);
+        let result = (|| {
+            let mut goal = 0;
+            while !follow.pending.wait_for_at_most(goal, ROUND, cancel)? {
+                goal = FEW;
+            }
+            Ok(())
+        })();
+        follow.pending.hurry(false);
+        result
+    }
+
+    fn analyze(&self, definer: &mut Session) -> Result<()> {
+        let control = self.control;
+        control.long_statement.store(definer.id(), Ordering::SeqCst);
+        let sql = format!("ANALYZE TABLE {}", self.follow.pair.ghost);
+        let analyzed = control.cancel.check().and_then(|()| definer.rows(&sql));
+        control.long_statement.store(0, Ordering::SeqCst);
+        control.cancel.check()?;
+        for row in analyzed? {
+            let get = |i: usize| row.get(i).cloned().flatten().unwrap_or_default();
+            if get(2).eq_ignore_ascii_case("error") {
+                return Err(Error::new(ErrorKind::Server, format!("ANALYZE TABLE: {}", get(3))));
+            }
+        }
+        Ok(())
+    }
+
+    fn postponed(&self, postpone: &mut Postpone) -> Result<()> {
+        let mut entered = false;
+        while !self.control.is_released() && postpone.waits() {
+            if !entered {
+                self.control.enter(Phase::Postponed);
+                entered = true;
+            }
+            self.control.cancel.sleep(LOOK_AGAIN)?;
+        }
+        Ok(())
+    }
+
+    fn cut_over(&self, session: &mut Session, definer: &mut Session) -> Result<(Swapped, Proof)> {
+        let Self { control, follow, options, .. } = *self;
+        let ghost_definition = Definition::read(definer, &follow.pair.ghost)?;
+        let cut_over = CutOver {
+            pair: Arc::clone(&follow.pair),
+            old: follow.pair.source.old(),
+            connector: self.connector,
+            flavor: self.server.flavor,
+            state: self.state,
+            feed: &follow.feed,
+            refresher: &follow.refresher,
+            steps: &options.steps,
+            cancel: &control.cancel,
+            source_definition: &self.table.definition,
+            ghost_definition: &ghost_definition,
+            carry_counter: !self.clause.sets_auto_increment,
+            last_alter: self.ghost.last_alter.clone(),
+            limits: options.cut_over_limits(),
+        };
+        let swapped = cut_over.run(session, control)?;
+        control.note_swap();
+        control.tell(&Event::Swapped { locked: swapped.locked });
+        control.enter(Phase::Finish);
+        let proof = cut_over
+            .prove(session, &follow.new_key)
+            .map_err(|error| error.with_table_state(TableState::Swapped))?;
+        Ok((swapped, proof))
+    }
+}
