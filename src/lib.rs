@@ -105,9 +105,9 @@ mod sql;
 mod cancel;
 mod error;
 mod fault;
-mod steps;
 #[doc(hidden)]
 pub mod internals;
+mod steps;
 
 pub use binlog::BinlogPosition;
 pub use copy::ChunkSize;

@@ -93,7 +93,9 @@ impl ImageColumn {
             }
             code::NEWDECIMAL => {
                 let (precision, scale) = (meta.u8()?, meta.u8()?);
-                let integer = precision.checked_sub(scale).ok_or(Malformed("a negative precision"))?;
+                let integer = precision
+                    .checked_sub(scale)
+                    .ok_or(Malformed("a negative precision"))?;
                 let bytes = |digits: u8| usize::from(digits / 9 * 4 + (digits % 9).div_ceil(2));
                 let packed = u64::from(precision) | u64::from(scale) << 8;
                 (packed, Fixed(bytes(integer) + bytes(scale)))
@@ -106,8 +108,14 @@ impl ImageColumn {
                 let longest = meta.number(2)?;
                 (longest, Prefixed(if longest < 256 { 1 } else { 2 }))
             }
-            code::BLOB | code::TINY_BLOB | code::MEDIUM_BLOB | code::LONG_BLOB | code::GEOMETRY
-            | code::JSON | code::VECTOR | code::BLOB_COMPRESSED => {
+            code::BLOB
+            | code::TINY_BLOB
+            | code::MEDIUM_BLOB
+            | code::LONG_BLOB
+            | code::GEOMETRY
+            | code::JSON
+            | code::VECTOR
+            | code::BLOB_COMPRESSED => {
                 let prefix = meta.length(1)?;
                 if !(1..=4).contains(&prefix) {
                     return Err(Malformed("a blob with an impossible length"));
@@ -207,7 +215,12 @@ impl<'a> TableMap<'a> {
         let length = bytes.length(1)?;
         let table = bytes.take(length)?;
         bytes.skip(1)?;
-        Ok(TableMap { table_id, schema, table, rest: bytes })
+        Ok(TableMap {
+            table_id,
+            schema,
+            table,
+            rest: bytes,
+        })
     }
 
     /// The layout, if it is the one that the schema promises; the reason, if not.
@@ -221,8 +234,14 @@ impl<'a> TableMap<'a> {
             ));
         }
         for part in &expected.key {
-            if !columns.get(part.column).is_some_and(|column| column.holds(&part.ty)) {
-                return Err(format!("its key column {} has another type now", part.column + 1));
+            if !columns
+                .get(part.column)
+                .is_some_and(|column| column.holds(&part.ty))
+            {
+                return Err(format!(
+                    "its key column {} has another type now",
+                    part.column + 1
+                ));
             }
         }
         Ok(Layout { columns })
@@ -234,6 +253,9 @@ impl<'a> TableMap<'a> {
         let codes = bytes.take(count)?;
         let length = bytes.packed()?;
         let mut meta = Bytes(bytes.take(length)?);
-        codes.iter().map(|code| ImageColumn::new(*code, &mut meta)).collect()
+        codes
+            .iter()
+            .map(|code| ImageColumn::new(*code, &mut meta))
+            .collect()
     }
 }

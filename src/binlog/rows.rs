@@ -45,7 +45,12 @@ impl RowsKind {
             171 => (Verb::Delete, true, false, true),
             _ => return None,
         };
-        Some(RowsKind { verb, version2, partial, compressed })
+        Some(RowsKind {
+            verb,
+            version2,
+            partial,
+            compressed,
+        })
     }
 }
 
@@ -100,12 +105,21 @@ pub(crate) fn written(
     table: &WatchedTable,
     mut written: impl FnMut(Key),
 ) -> Result<(), Unreadable> {
-    walk(kind, data, layout, table, |_| true, |before, after| {
-        if kind.verb != Verb::Delete {
-            image::key(table, after.unwrap_or(before))?.into_iter().for_each(&mut written);
-        }
-        Ok(())
-    })
+    walk(
+        kind,
+        data,
+        layout,
+        table,
+        |_| true,
+        |before, after| {
+            if kind.verb != Verb::Delete {
+                image::key(table, after.unwrap_or(before))?
+                    .into_iter()
+                    .for_each(&mut written);
+            }
+            Ok(())
+        },
+    )
 }
 
 /// Goes through the rows of an event, if the columns of their (first) image are as `wanted`. An
@@ -123,7 +137,11 @@ fn walk(
     bytes.skip(6 + 2)?;
     if kind.version2 {
         let extra = bytes.length(2)?;
-        bytes.skip(extra.checked_sub(2).ok_or(Malformed("extra data shorter than its length"))?)?;
+        bytes.skip(
+            extra
+                .checked_sub(2)
+                .ok_or(Malformed("extra data shorter than its length"))?,
+        )?;
     }
     let count = bytes.packed()?;
     if count != layout.columns.len() {
@@ -184,7 +202,9 @@ pub(crate) fn inflate(mut bytes: Bytes<'_>) -> Result<Vec<u8>, Malformed> {
         return Err(Malformed("compressed in an unknown way"));
     }
     let length = bytes.take(usize::from(header & 0x07))?;
-    let length = length.iter().fold(0_u64, |value, byte| value << 8 | u64::from(*byte));
+    let length = length
+        .iter()
+        .fold(0_u64, |value, byte| value << 8 | u64::from(*byte));
     let mut out = Vec::new();
     flate2::read::ZlibDecoder::new(bytes.0)
         .take(length + 1)
@@ -193,6 +213,8 @@ pub(crate) fn inflate(mut bytes: Bytes<'_>) -> Result<Vec<u8>, Malformed> {
     if u64::try_from(out.len()) == Ok(length) {
         Ok(out)
     } else {
-        Err(Malformed("compressed bytes of another length than they say"))
+        Err(Malformed(
+            "compressed bytes of another length than they say",
+        ))
     }
 }

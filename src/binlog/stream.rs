@@ -69,9 +69,13 @@ impl Stream {
         self.stop.store(true, Ordering::SeqCst);
         let connection = self.connection.swap(0, Ordering::SeqCst);
         if let (Some(session), true) = (with, connection != 0)
-            && let Err(error) = session.kill(connection) {
-                log::debug!("the stream's connection could not be ended: {}", error.message());
-            }
+            && let Err(error) = session.kill(connection)
+        {
+            log::debug!(
+                "the stream's connection could not be ended: {}",
+                error.message()
+            );
+        }
     }
 
     /// Reads until stopped. `changed` is called with each changed key and may block: then the
@@ -97,25 +101,33 @@ impl Stream {
             }
             let error = match ended {
                 Ok(ControlFlow::Break(())) => return Ok(()),
-                Ok(ControlFlow::Continue(why)) => {
-                    Error::new(ErrorKind::Connection, format!("the binlog stream broke: {why}"))
-                }
+                Ok(ControlFlow::Continue(why)) => Error::new(
+                    ErrorKind::Connection,
+                    format!("the binlog stream broke: {why}"),
+                ),
                 Err(error) if may_pass(&error) => error,
                 Err(error) => return Err(error),
             };
-            attempt = if self.feed.position() == before { attempt + 1 } else { 1 };
+            attempt = if self.feed.position() == before {
+                attempt + 1
+            } else {
+                1
+            };
             if attempt >= config.retries.attempts {
                 return Err(error);
             }
-            log::debug!("{}; reading on from {}", error.message(), self.feed.position());
+            log::debug!(
+                "{}; reading on from {}",
+                error.message(),
+                self.feed.position()
+            );
             cancel.sleep(config.retries.pause(attempt))?;
         }
     }
 
     fn connect(&self, config: &StreamConfig, at: &BinlogPosition) -> Result<BinlogStream> {
         let mut conn = config.connector.connect_for_stream(SILENCE)?;
-        let identity: Option<String> =
-            conn.query_first(config.identity_query).map_err(to_error)?;
+        let identity: Option<String> = conn.query_first(config.identity_query).map_err(to_error)?;
         if identity.as_deref() != Some(config.identity.as_str()) {
             return Err(Error::new(
                 ErrorKind::Binlog,
@@ -125,7 +137,9 @@ impl Stream {
         let offset = u32::try_from(at.offset()).map_err(|_| {
             Error::new(
                 ErrorKind::Binlog,
-                format!("the stream broke at {at}, and a position beyond 4 GiB cannot be asked for"),
+                format!(
+                    "the stream broke at {at}, and a position beyond 4 GiB cannot be asked for"
+                ),
             )
         })?;
         // Both names of each variable: servers ignore the one that they do not know. The capability
@@ -138,7 +152,8 @@ impl Stream {
         ] {
             conn.query_drop(statement).map_err(to_error)?;
         }
-        self.connection.store(conn.connection_id(), Ordering::SeqCst);
+        self.connection
+            .store(conn.connection_id(), Ordering::SeqCst);
         let request = BinlogRequest::new(config.server_id)
             .with_filename(at.file().as_bytes().to_vec())
             .with_pos(u64::from(offset));
@@ -154,7 +169,12 @@ impl Stream {
         cancel: &Cancel,
         changed: &(dyn Fn(Key) -> bool + Sync),
     ) -> Result<ControlFlow<(), String>> {
-        let mut sink = FeedSink { feed: &self.feed, connector: &config.connector, changed, go_on: true };
+        let mut sink = FeedSink {
+            feed: &self.feed,
+            connector: &config.connector,
+            changed,
+            go_on: true,
+        };
         for event in events {
             // A run that ends by a panic cannot stop us, and only sets the latch.
             if self.stop.load(Ordering::SeqCst) || cancel.is_set() {
@@ -182,10 +202,12 @@ fn stream_error(error: mysql::Error) -> Result<ControlFlow<(), String>> {
     let error = to_error(error);
     match error.server_code() {
         // Someone registered with our server id (1236 on MySQL says so in words only).
-        Some(4052) => Ok(ControlFlow::Continue("another replica took our server id".to_owned())),
-        Some(1236) if error.message().contains("server_id") => {
-            Ok(ControlFlow::Continue("another replica took our server id".to_owned()))
-        }
+        Some(4052) => Ok(ControlFlow::Continue(
+            "another replica took our server id".to_owned(),
+        )),
+        Some(1236) if error.message().contains("server_id") => Ok(ControlFlow::Continue(
+            "another replica took our server id".to_owned(),
+        )),
         Some(1236) => Err(error
             .with_kind(ErrorKind::Binlog)
             .context("the binlog position is not to be had (any more)")),
@@ -198,12 +220,16 @@ fn stream_error(error: mysql::Error) -> Result<ControlFlow<(), String>> {
 /// statement was killed.
 fn may_pass(error: &Error) -> bool {
     error.kind() == ErrorKind::Connection
-        || error.fault().is_some_and(|fault| fault.is_passing() || fault == Fault::Killed)
+        || error
+            .fault()
+            .is_some_and(|fault| fault.is_passing() || fault == Fault::Killed)
 }
 
 /// The crate hands on the checksum, and does not look at it.
 fn check_crc(event: &Event) -> Result<()> {
-    let Some(expected) = event.checksum() else { return Ok(()) };
+    let Some(expected) = event.checksum() else {
+        return Ok(());
+    };
     let crc32 = event.footer().get_checksum_alg().ok().flatten()
         == Some(BinlogChecksumAlg::BINLOG_CHECKSUM_ALG_CRC32);
     let found = event.calc_checksum(BinlogChecksumAlg::BINLOG_CHECKSUM_ALG_CRC32);

@@ -329,13 +329,15 @@ fn a_statement_outside_of_a_transaction_ends_itself() {
     assert_eq!(run.seen.commits.len(), 1);
     run.query(1, "BEGIN").unwrap();
     run.query(1, "SAVEPOINT a").unwrap();
-    run.query(1, "INSERT INTO mysql.rds_heartbeat2 VALUES (1)").unwrap();
+    run.query(1, "INSERT INTO mysql.rds_heartbeat2 VALUES (1)")
+        .unwrap();
     assert_eq!(run.seen.commits.len(), 1);
     run.query(1, "COMMIT").unwrap();
     assert_eq!(run.seen.commits.len(), 2);
     // MariaDB's GTID says whether the statement stands alone.
     run.ok(162, &[0; 13]);
-    run.query(1, "INSERT INTO mysql.rds_heartbeat2 VALUES (1)").unwrap();
+    run.query(1, "INSERT INTO mysql.rds_heartbeat2 VALUES (1)")
+        .unwrap();
     assert_eq!(run.seen.commits.len(), 2);
     run.ok(XID, &[0; 8]);
     let mut alone = [0; 13];
@@ -477,7 +479,10 @@ fn statements_are_judged() {
         ("ANALYZE TABLE t", false),
         // A trigger of that table may write to t.
         ("UPDATE other SET a = 't'", true),
-        ("INSERT INTO mysql.rds_heartbeat2(id, value) values (1, 2) ON DUPLICATE KEY UPDATE value = 2", false),
+        (
+            "INSERT INTO mysql.rds_heartbeat2(id, value) values (1, 2) ON DUPLICATE KEY UPDATE value = 2",
+            false,
+        ),
         ("DROP DATABASE d", false),
         ("DROP TABLE other.t", false),
         ("gibberish about u", false),

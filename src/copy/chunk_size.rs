@@ -43,7 +43,11 @@ impl Sizer {
             ChunkSize::Rows(rows) => rows.max(1),
             ChunkSize::Time(_) => FIRST.min(most),
         };
-        Sizer { goal, most, rows: Mutex::new(first) }
+        Sizer {
+            goal,
+            most,
+            rows: Mutex::new(first),
+        }
     }
 
     pub(crate) fn rows(&self) -> u64 {
@@ -52,7 +56,9 @@ impl Sizer {
 
     /// A chunk of `rows` took `time`.
     pub(crate) fn learn(&self, rows: u64, time: Duration) {
-        let ChunkSize::Time(goal) = self.goal else { return };
+        let ChunkSize::Time(goal) = self.goal else {
+            return;
+        };
         if rows == 0 {
             return;
         }
@@ -66,7 +72,9 @@ impl Sizer {
             reason = "a size, which is clamped right after"
         )]
         let wanted = (rows as f64 * ratio) as u64;
-        *size = wanted.clamp(*size / 2, *size * 2).clamp(LEAST, self.most.max(LEAST));
+        *size = wanted
+            .clamp(*size / 2, *size * 2)
+            .clamp(LEAST, self.most.max(LEAST));
     }
 }
 

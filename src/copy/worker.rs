@@ -43,7 +43,11 @@ impl CopyWorker<'_> {
             chunk.rows,
             session,
         )?;
-        Ok(Copied { chunk, rows, time: started.elapsed() })
+        Ok(Copied {
+            chunk,
+            rows,
+            time: started.elapsed(),
+        })
     }
 
     fn copy_range(
@@ -72,7 +76,9 @@ impl CopyWorker<'_> {
                  (max_binlog_cache_size, max_allowed_packet)",
             )
             .with_source(error)),
-            Err(error) => Err(error.context(format_args!("copying the rows {}", range(after, through)))),
+            Err(error) => {
+                Err(error.context(format_args!("copying the rows {}", range(after, through))))
+            }
         }
     }
 
@@ -96,5 +102,9 @@ impl CopyWorker<'_> {
 
 fn range(after: Option<&Bound>, through: Option<&Bound>) -> String {
     let show = |bound: Option<&Bound>, none: &str| bound.map_or(none.to_owned(), Bound::to_string);
-    format!("behind {} through {}", show(after, "the beginning"), show(through, "the end"))
+    format!(
+        "behind {} through {}",
+        show(after, "the beginning"),
+        show(through, "the end")
+    )
 }

@@ -117,7 +117,12 @@ impl CutOver<'_> {
                 }
             }
             match result? {
-                Attempt::Swapped { locked } => return Ok(Swapped { attempts: attempt, locked }),
+                Attempt::Swapped { locked } => {
+                    return Ok(Swapped {
+                        attempts: attempt,
+                        locked,
+                    });
+                }
                 Attempt::Retry(reason) => {
                     told.failed(attempt, &reason);
                     why = reason;
@@ -125,7 +130,10 @@ impl CutOver<'_> {
             }
         }
         let attempts = self.limits.attempts;
-        Err(Error::new(ErrorKind::CutOver, format!("no cut-over in {attempts} attempts: {why}")))
+        Err(Error::new(
+            ErrorKind::CutOver,
+            format!("no cut-over in {attempts} attempts: {why}"),
+        ))
     }
 
     fn attempt(&self, control: &mut Session) -> Result<Attempt> {
@@ -140,7 +148,13 @@ impl CutOver<'_> {
                 if error.table_state() == TableState::Untouched
                     && matches!(
                         error.fault(),
-                        Some(Fault::LockWait | Fault::Deadlock | Fault::Gone | Fault::Killed | Fault::Busy)
+                        Some(
+                            Fault::LockWait
+                                | Fault::Deadlock
+                                | Fault::Gone
+                                | Fault::Killed
+                                | Fault::Busy
+                        )
                     ) =>
             {
                 if error.fault() == Some(Fault::Gone) {
@@ -175,25 +189,50 @@ impl CutOver<'_> {
         }
     }
 
-    /// A session that waits for locks for as long as an attempt may.
+    /// A session that waits for locks for as long as an attempt may, and that the server ends soon
+    /// when it hears no more of it: a client that vanished must not keep the table locked.
     fn session(&self, purpose: Purpose) -> Result<Session> {
         let mut session = Session::open(self.connector, self.flavor, purpose)?;
         let seconds = self.limits.lock_seconds();
-        session.exec(&format!("SET SESSION lock_wait_timeout = {seconds}"))?;
+        session.exec(&format!(
+            "SET SESSION lock_wait_timeout = {seconds}, wait_timeout = {}",
+            3 * seconds + 5
+        ))?;
         Ok(session)
+    }
+
+    /// Gives back the table locks of a session, for certain.
+    fn unlock(&self, mut locker: Session, control: &mut Session) {
+        let mark = locker.mark().clone();
+        if let Err(error) = locker.exec("UNLOCK TABLES") {
+            log::debug!("UNLOCK TABLES: {}", error.message());
+            drop(locker);
+            if let Err(error) = control.end(&mark, &Cancel::default()) {
+                log::warn!(
+                    "connection {} may hold locks still: {}",
+                    mark.id,
+                    error.message()
+                );
+            }
+        }
     }
 
     /// `RENAME TABLE t TO _t_del, _t_gho TO t`
     fn rename_sql(&self) -> String {
         let TablePair { source, ghost, .. } = &*self.pair;
         let old = &self.old;
-        format!("RENAME {} TABLE {source} TO {old}, {ghost} TO {source}", crate::sql::TAG)
+        format!(
+            "RENAME {} TABLE {source} TO {old}, {ghost} TO {source}",
+            crate::sql::TAG
+        )
     }
 }
 
 /// For connections that the cut-over cannot do without.
-const PATIENT: crate::db::Retries =
-    crate::db::Retries { attempts: 60, longest_pause: Duration::from_secs(1) };
+const PATIENT: crate::db::Retries = crate::db::Retries {
+    attempts: 60,
+    longest_pause: Duration::from_secs(1),
+};
 
 /// Measures for how long writers are blocked.
 #[derive(Debug)]

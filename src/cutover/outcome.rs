@@ -5,25 +5,28 @@ use std::time::Duration;
 
 use super::{Attempt, CutOver, PATIENT};
 use crate::cancel::Cancel;
-use crate::db::{Purpose, Session};
+use crate::db::{Mark, Purpose, Session};
 use crate::error::{Error, ErrorKind, Leftover, Result, TableState};
 use crate::inspect::Table;
 use crate::steps::Step;
 
 impl CutOver<'_> {
-    /// Waits until the statement of the connection has certainly ended, and looks. Nobody but this
+    /// Ends the connection, and with it the statement, and looks. Nobody but this
     /// run, which holds the named lock, creates or renames the ghost, so whether the ghost is there
     /// decides.
     pub(super) fn outcome_of_lost_answer(
         &self,
-        connection: u32,
+        connection: &Mark,
         lost: &Error,
         locked: Duration,
     ) -> Result<Attempt> {
-        log::warn!("the answer to RENAME was lost ({}); looking what became of it", lost.message());
+        log::warn!(
+            "the answer to RENAME was lost ({}); looking what became of it",
+            lost.message()
+        );
         match self.look(connection) {
             Ok(true) => {
-                self.steps.at(Step::Renamed, connection);
+                self.steps.at(Step::Renamed, connection.id);
                 Ok(Attempt::Swapped { locked })
             }
             Ok(false) => Ok(Attempt::Retry(format!("RENAME failed: {}", lost.message()))),
@@ -38,7 +41,7 @@ impl CutOver<'_> {
             )
             .with_table_state(TableState::Unknown)
             .with_leftovers(vec![
-                Leftover::Connection(connection),
+                Leftover::Connection(connection.id),
                 Leftover::Table(self.pair.ghost.to_string()),
             ])
             .with_source(error)),
@@ -46,7 +49,7 @@ impl CutOver<'_> {
     }
 
     /// Whether the tables are swapped.
-    fn look(&self, connection: u32) -> Result<bool> {
+    fn look(&self, connection: &Mark) -> Result<bool> {
         // The outcome matters even to a run that was asked to stop.
         let cancel = Cancel::default();
         let mut session = None;
@@ -64,7 +67,7 @@ impl CutOver<'_> {
             return Err(Error::new(ErrorKind::Connection, "no connection"));
         };
         session.retrying(PATIENT, &cancel, |session| {
-            session.end_statement_of(connection, &cancel)?;
+            session.end(connection, &cancel)?;
             let ghost = Table::exists(session, &self.pair.ghost)?;
             let old = Table::exists(session, &self.old)?;
             let source = Table::exists(session, &self.pair.source)?;

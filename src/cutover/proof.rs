@@ -29,9 +29,8 @@ const PATIENCE: Duration = Duration::from_secs(60);
 impl CutOver<'_> {
     /// Makes the proof. `new_key` is the shape of the key's values in the new table.
     pub(crate) fn prove(&self, control: &mut Session, new_key: &KeyShape) -> Result<Proof> {
-        let unproven = |why: String| {
-            Error::new(ErrorKind::Binlog, why).with_table_state(TableState::Swapped)
-        };
+        let unproven =
+            |why: String| Error::new(ErrorKind::Binlog, why).with_table_state(TableState::Swapped);
         if !self.feed.wait_for_swap(PATIENCE, self.cancel)? {
             return Err(unproven(format!(
                 "the swap did not come through the binlog stream within {} s, so it is not proven \
@@ -44,9 +43,16 @@ impl CutOver<'_> {
         if strays.is_empty() {
             return Ok(Proof::default());
         }
-        log::warn!("{} rows of {} were written behind the marker", strays.len(), self.pair.source);
+        log::warn!(
+            "{} rows of {} were written behind the marker",
+            strays.len(),
+            self.pair.source
+        );
         self.reconcile(control, new_key).map_err(|error| {
-            let keys: Vec<String> = strays.iter().map(|key| self.pair.key.display(key)).collect();
+            let keys: Vec<String> = strays
+                .iter()
+                .map(|key| self.pair.key.display(key))
+                .collect();
             let why = format!(
                 "rows with these keys went into {} and could not be brought over: {} ({})",
                 self.old,
@@ -65,10 +71,17 @@ impl CutOver<'_> {
         })?;
         let marker = self.state.write_marker(control, self.feed, |_| ())?;
         if !self.feed.wait_for_marker(marker, PATIENCE, self.cancel)? {
-            return Err(Error::new(ErrorKind::Binlog, "the binlog stream took too long"));
+            return Err(Error::new(
+                ErrorKind::Binlog,
+                "the binlog stream took too long",
+            ));
         }
         let (strays, since) = self.feed.strays();
-        let pair = TablePair { source: old.clone(), ghost: new.clone(), ..(*self.pair).clone() };
+        let pair = TablePair {
+            source: old.clone(),
+            ghost: new.clone(),
+            ..(*self.pair).clone()
+        };
         let mut proof = Proof::default();
         for key in unique(strays) {
             let name = pair.key.display(&key);
@@ -80,7 +93,10 @@ impl CutOver<'_> {
                 Ok(()) => proof.reconciled.push(name),
                 Err(error) => {
                     session.exec("ROLLBACK")?;
-                    log::warn!("the row {name} could not be brought over: {}", error.message());
+                    log::warn!(
+                        "the row {name} could not be brought over: {}",
+                        error.message()
+                    );
                     proof.conflicting.push(name);
                 }
             }
@@ -103,13 +119,19 @@ fn written_since(shape: &KeyShape, key: &Key, new_key: &KeyShape, since: &[Key])
         return !since.is_empty();
     }
     let literal = shape.literals(key).ok();
-    since.iter().any(|new| new_key.literals(new).ok() == literal)
+    since
+        .iter()
+        .any(|new| new_key.literals(new).ok() == literal)
 }
 
 fn bring_over(session: &mut Session, pair: &TablePair, key: &Key) -> Result<()> {
     let keys = std::slice::from_ref(key);
     let malformed = |error| Error::new(ErrorKind::Binlog, format!("{error}"));
     session.exec(&pair.delete_keys(keys).map_err(malformed)?)?;
-    session.exec(&pair.put_keys(Put::Insert, keys, OnLocked::Wait).map_err(malformed)?)?;
+    session.exec(
+        &pair
+            .put_keys(Put::Insert, keys, OnLocked::Wait)
+            .map_err(malformed)?,
+    )?;
     session.exec("COMMIT").map(drop)
 }

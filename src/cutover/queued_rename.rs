@@ -11,7 +11,8 @@
 use std::time::{Duration, Instant};
 
 use super::{Attempt, CutOver, LockClock};
-use crate::db::{Done, Purpose, Session};
+use crate::cancel::Cancel;
+use crate::db::{Done, Mark, Purpose, Session};
 use crate::error::{Error, ErrorKind, Result};
 use crate::fault::Fault;
 use crate::inspect::Table;
@@ -57,69 +58,87 @@ impl CutOver<'_> {
 
         self.steps.at(Step::BeforeLock, locker.id());
         // READ keeps writers out, and lets others read on. Writers go on until it is granted.
-        locker.exec(&format!("LOCK TABLES {} READ, {} WRITE", self.pair.source, self.old))?;
+        locker.exec(&format!(
+            "LOCK TABLES {} READ, {} WRITE",
+            self.pair.source, self.old
+        ))?;
         let clock = LockClock::start();
         self.steps.at(Step::Locked, locker.id());
-        if !self.drain(control, &mut refresher)? {
-            return Ok(Attempt::Retry("the binlog stream took too long".to_owned()));
+        match self.prepare_ghost(control, &mut refresher, &mut prober) {
+            Ok(true) => {}
+            Ok(false) => {
+                self.unlock(locker, control);
+                return Ok(Attempt::Retry("the binlog stream took too long".to_owned()));
+            }
+            Err(error) => {
+                self.unlock(locker, control);
+                return Err(error);
+            }
         }
-        self.settle_definition(&mut refresher)?;
         drop(refresher);
 
-        // Whoever else uses the ghost would keep the swap from reaching the table.
-        prober
-            .exec(&format!("LOCK TABLES {} WRITE", self.pair.ghost))
-            .and_then(|_| prober.exec("UNLOCK TABLES"))
-            .map_err(|error| error.context(format_args!("{} is in use", self.pair.ghost)))?;
-
         self.steps.at(Step::BeforeRename, renamer.id());
-        let renamer_id = renamer.id();
+        let renamer_mark = renamer.mark().clone();
         let rename = self.rename_sql();
         std::thread::scope(|scope| {
             let renaming = std::thread::Builder::new()
                 .name("oa-rename".to_owned())
                 .spawn_scoped(scope, move || (renamer.exec(&rename), renamer))
                 .map_err(|error| {
-                    Error::new(ErrorKind::Server, "a thread could not be started").with_source(error)
+                    Error::new(ErrorKind::Server, "a thread could not be started")
+                        .with_source(error)
                 })?;
-            let queued = self.let_it_reach_the_table(control, &mut locker, &mut prober, renamer_id);
+            let queued =
+                self.let_it_reach_the_table(control, &mut locker, &mut prober, renamer_mark.id);
             if queued.is_err() {
                 // It may be waiting still, and must not go through once the lock is gone.
-                if let Err(error) = prober.kill(renamer_id) {
-                    log::debug!("the queued swap could not be ended: {}", error.message());
-                    let _ = control.kill(renamer_id);
+                let forever = Cancel::default();
+                let ended = prober.end(&renamer_mark, &forever);
+                if let Err(error) = ended.or_else(|_| control.end(&renamer_mark, &forever)) {
+                    log::warn!("the queued swap could not be ended: {}", error.message());
                 }
             }
             // Only now that the swap is either at the head of the queue, or dead.
-            let answer = if queued.is_ok() {
-                if let Err(error) = locker.exec("UNLOCK TABLES") {
-                    log::debug!("UNLOCK TABLES: {}", error.message());
-                }
-                renaming.join()
-            } else {
-                let answer = renaming.join();
-                drop(locker);
-                answer
-            };
+            self.unlock(locker, control);
+            let answer = renaming.join();
             let locked = clock.elapsed();
             let Ok((answer, renamer)) = answer else {
                 return Err(Error::new(ErrorKind::Panic, "the renaming thread panicked"));
             };
             drop(renamer);
-            self.judge(answer, queued, renamer_id, locked)
+            self.judge(answer, queued, &renamer_mark, locked)
         })
+    }
+
+    /// Brings the ghost in step, and makes sure that nobody uses it: whoever does would keep the swap
+    /// from reaching the table.
+    fn prepare_ghost(
+        &self,
+        control: &mut Session,
+        refresher: &mut Session,
+        prober: &mut Session,
+    ) -> Result<bool> {
+        if !self.drain(control, refresher)? {
+            return Ok(false);
+        }
+        self.settle_definition(refresher)?;
+        prober
+            .exec(&format!("LOCK TABLES {} WRITE", self.pair.ghost))
+            .and_then(|_| prober.exec("UNLOCK TABLES"))
+            .map_err(|error| error.context(format_args!("{} is in use", self.pair.ghost)))?;
+        Ok(true)
     }
 
     fn judge(
         &self,
         answer: Result<Done>,
         queued: Result<()>,
-        renamer: u32,
+        renamer: &Mark,
         locked: Duration,
     ) -> Result<Attempt> {
         match answer {
             Ok(_) => {
-                self.steps.at(Step::Renamed, renamer);
+                self.steps.at(Step::Renamed, renamer.id);
                 Ok(Attempt::Swapped { locked })
             }
             Err(error) if matches!(error.fault(), Some(Fault::Gone | Fault::Killed)) => {

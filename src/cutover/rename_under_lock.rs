@@ -19,11 +19,11 @@ impl CutOver<'_> {
         match prepared {
             Ok(true) => {}
             Ok(false) => {
-                unlock(locker);
+                self.unlock(locker, control);
                 return Ok(Attempt::Retry("the binlog stream took too long".to_owned()));
             }
             Err(error) => {
-                unlock(locker);
+                self.unlock(locker, control);
                 return Err(error);
             }
         }
@@ -31,17 +31,18 @@ impl CutOver<'_> {
         match locker.exec(&self.rename_sql()) {
             Ok(_) => {
                 let locked = clock.elapsed();
-                unlock(locker);
+                self.unlock(locker, control);
                 self.steps.at(Step::Renamed, id);
                 Ok(Attempt::Swapped { locked })
             }
             // Not even a killed statement is sure not to have been carried out.
             Err(error) if matches!(error.fault(), Some(Fault::Gone | Fault::Killed)) => {
+                let mark = locker.mark().clone();
                 drop(locker);
-                self.outcome_of_lost_answer(id, &error, clock.elapsed())
+                self.outcome_of_lost_answer(&mark, &error, clock.elapsed())
             }
             Err(error) => {
-                unlock(locker);
+                self.unlock(locker, control);
                 Err(error)
             }
         }
@@ -56,12 +57,5 @@ impl CutOver<'_> {
         }
         self.settle_definition(locker)?;
         Ok(true)
-    }
-}
-
-/// Gives the locks back. Closing the connection does it too, if later.
-fn unlock(mut locker: Session) {
-    if let Err(error) = locker.exec("UNLOCK TABLES") {
-        log::debug!("UNLOCK TABLES: {}", error.message());
     }
 }

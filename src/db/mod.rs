@@ -3,6 +3,6 @@
 mod connector;
 mod session;
 
-pub(crate) use connector::{Connector, Flavor};
 pub(crate) use connector::to_error;
-pub(crate) use session::{Done, Purpose, Retries, Session, missing};
+pub(crate) use connector::{Connector, Flavor};
+pub(crate) use session::{Done, Mark, Purpose, Retries, Session, missing};

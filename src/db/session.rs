@@ -1,5 +1,6 @@
 //! One connection, set up for a purpose, that can be made anew.
 
+use std::hash::{BuildHasher, RandomState};
 use std::time::Duration;
 
 use mysql::Conn;
@@ -9,7 +10,6 @@ use super::connector::{Connector, Flavor, to_error};
 use crate::cancel::Cancel;
 use crate::error::{Error, ErrorKind, Result};
 use crate::fault::Fault;
-use crate::sql::TAG;
 
 /// What a connection is for decides how its session is set up.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -51,16 +51,38 @@ pub(crate) struct Done {
 /// The values of a row, by the names of their columns.
 pub(crate) type NamedRow = Vec<(String, Option<String>)>;
 
+/// What a connection is known by, even when it is lost: a named lock that it alone holds. Its id is
+/// not enough, as it may be somebody else's after a restart of the server. The lock is given back
+/// last, after the connection's transaction and its table locks.
+#[derive(Clone, Debug)]
+pub(crate) struct Mark {
+    pub(crate) id: u32,
+    lock: String,
+}
+
+impl Mark {
+    fn new(id: u32) -> Self {
+        // A hasher with random keys is the standard library's only source of randomness.
+        Mark {
+            id,
+            lock: format!("online-alter#{:016x}", RandomState::new().hash_one(id)),
+        }
+    }
+}
+
 /// A connection to the server.
 pub(crate) struct Session {
     conn: Conn,
     connector: Connector,
     setup: Vec<String>,
+    mark: Mark,
 }
 
 impl std::fmt::Debug for Session {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Session").field("id", &self.id()).finish_non_exhaustive()
+        f.debug_struct("Session")
+            .field("id", &self.id())
+            .finish_non_exhaustive()
     }
 }
 
@@ -76,16 +98,30 @@ impl Session {
 
     fn open_with(connector: &Connector, setup: Vec<String>) -> Result<Self> {
         let conn = connector.connect()?;
-        let mut session = Session { conn, connector: connector.clone(), setup };
-        session.run_setup()?;
+        let mark = Mark::new(conn.connection_id());
+        let mut session = Session {
+            conn,
+            connector: connector.clone(),
+            setup,
+            mark,
+        };
+        session.set_up()?;
         Ok(session)
     }
 
-    fn run_setup(&mut self) -> Result<()> {
-        for statement in self.setup.clone() {
-            self.exec(&statement).map_err(|e| e.context("setting up a session"))?;
+    fn set_up(&mut self) -> Result<()> {
+        self.mark = Mark::new(self.id());
+        let lock = format!("SELECT GET_LOCK('{}', 0)", self.mark.lock);
+        for statement in std::iter::once(&lock).chain(&self.setup.clone()) {
+            self.exec(statement)
+                .map_err(|e| e.context("setting up a session"))?;
         }
         Ok(())
+    }
+
+    /// What the connection is known by to others.
+    pub(crate) fn mark(&self) -> &Mark {
+        &self.mark
     }
 
     /// The connection id, as in the process list.
@@ -97,7 +133,10 @@ impl Session {
     pub(crate) fn exec(&mut self, sql: &str) -> Result<Done> {
         log::trace!("connection {}: {sql}", self.id());
         let mut result = self.conn.query_iter(sql).map_err(to_error)?;
-        let done = Done { affected: result.affected_rows(), records: records(&result.info_str()) };
+        let done = Done {
+            affected: result.affected_rows(),
+            records: records(&result.info_str()),
+        };
         // Errors may still come while the rows do: the crate's own shortcuts drop them.
         while let Some(rows) = result.iter() {
             for row in rows {
@@ -121,7 +160,12 @@ impl Session {
 
     /// The first column of the first row.
     pub(crate) fn scalar(&mut self, sql: &str) -> Result<Option<String>> {
-        Ok(self.rows(sql)?.into_iter().next().and_then(|row| row.into_iter().next()).flatten())
+        Ok(self
+            .rows(sql)?
+            .into_iter()
+            .next()
+            .and_then(|row| row.into_iter().next())
+            .flatten())
     }
 
     /// Like [`rows`](Self::rows), with the names of the columns.
@@ -130,9 +174,17 @@ impl Session {
         let mut answer = Vec::new();
         for row in self.conn.query_iter(sql).map_err(to_error)? {
             let row = row.map_err(to_error)?;
-            let names: Vec<String> =
-                row.columns_ref().iter().map(|c| c.name_str().into_owned()).collect();
-            answer.push(names.into_iter().zip(row.unwrap().into_iter().map(to_text)).collect());
+            let names: Vec<String> = row
+                .columns_ref()
+                .iter()
+                .map(|c| c.name_str().into_owned())
+                .collect();
+            answer.push(
+                names
+                    .into_iter()
+                    .zip(row.unwrap().into_iter().map(to_text))
+                    .collect(),
+            );
         }
         Ok(answer)
     }
@@ -167,7 +219,10 @@ impl Session {
             if !fault.is_passing() || attempt >= retries.attempts {
                 return Err(error);
             }
-            log::debug!("attempt {attempt} failed, trying again: {}", error.message());
+            log::debug!(
+                "attempt {attempt} failed, trying again: {}",
+                error.message()
+            );
             cancel.sleep(retries.pause(attempt))?;
             if fault == Fault::Gone {
                 // If this fails too, the next try of the work will say so.
@@ -178,29 +233,23 @@ impl Session {
         }
     }
 
-    /// Replaces the connection, and sees to it that a statement which the old one may still be
-    /// executing has ended: a late chunk could bring back deleted rows.
+    /// Replaces the connection, and sees to it that the old one has ended, with whatever statement it
+    /// may have been executing: a late chunk could bring back deleted rows.
     pub(crate) fn reopen(&mut self, cancel: &Cancel) -> Result<()> {
-        let old = self.id();
+        let old = self.mark.clone();
         self.conn = self.connector.connect()?;
-        self.run_setup()?;
-        self.end_statement_of(old, cancel)
+        self.set_up()?;
+        self.end(&old, cancel)
     }
 
-    /// Waits until the connection executes no statement of ours any more, killing it.
-    pub(crate) fn end_statement_of(&mut self, id: u32, cancel: &Cancel) -> Result<()> {
-        loop {
-            // Only with our tag: after a restart of the server the id may be somebody else's.
-            let running = self.rows("SHOW FULL PROCESSLIST")?.into_iter().any(|row| {
-                let field = |i: usize| row.get(i).cloned().flatten().unwrap_or_default();
-                field(0) == id.to_string() && field(7).contains(TAG)
-            });
-            if !running {
-                return Ok(());
-            }
-            self.kill(id)?;
-            cancel.sleep(Duration::from_millis(20))?;
+    /// Ends another connection of ours, and waits until the server has given back all that it held.
+    pub(crate) fn end(&mut self, other: &Mark, cancel: &Cancel) -> Result<()> {
+        let holder = format!("SELECT IS_USED_LOCK('{}')", other.lock);
+        while let Some(id) = self.scalar(&holder)? {
+            self.kill(id.parse().map_err(|_| missing("who holds a lock"))?)?;
+            cancel.sleep(Duration::from_millis(10))?;
         }
+        Ok(())
     }
 
     /// Ends another connection; one that is gone already is no error.
@@ -274,7 +323,11 @@ fn to_text(value: mysql::Value) -> Option<String> {
 
 /// "Records: 3  Duplicates: 1  Warnings: 0"
 fn records(info: &str) -> Option<u64> {
-    info.strip_prefix("Records: ")?.split_whitespace().next()?.parse().ok()
+    info.strip_prefix("Records: ")?
+        .split_whitespace()
+        .next()?
+        .parse()
+        .ok()
 }
 
 /// For values that the server must give, or else something is very wrong.

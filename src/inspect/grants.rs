@@ -6,8 +6,17 @@ use crate::sql::{Ident, TableName};
 
 /// Privileges on the schema, or on each of the four tables of a run. TRIGGER is needed to see
 /// whether the table has any.
-const ON_TABLES: [&str; 9] =
-    ["ALTER", "CREATE", "DELETE", "DROP", "INSERT", "LOCK TABLES", "SELECT", "TRIGGER", "UPDATE"];
+const ON_TABLES: [&str; 9] = [
+    "ALTER",
+    "CREATE",
+    "DELETE",
+    "DROP",
+    "INSERT",
+    "LOCK TABLES",
+    "SELECT",
+    "TRIGGER",
+    "UPDATE",
+];
 
 /// Privileges on the server: to be sent the binlog, and to ask where it stands. MariaDB 10.5
 /// renamed the second one.
@@ -29,11 +38,16 @@ pub(crate) fn check(session: &mut Session, flavor: Flavor, table: &TableName) ->
     let user = account(&session.scalar("SELECT CURRENT_USER()")?.unwrap_or_default());
     let statements: Vec<String> = missing
         .iter()
-        .map(|(privileges, target)| format!("GRANT {} ON {target} TO {user}", privileges.join(", ")))
+        .map(|(privileges, target)| {
+            format!("GRANT {} ON {target} TO {user}", privileges.join(", "))
+        })
         .collect();
     Err(Error::new(
         ErrorKind::Privileges,
-        format!("the user {user} lacks privileges: {}", statements.join("; ")),
+        format!(
+            "the user {user} lacks privileges: {}",
+            statements.join("; ")
+        ),
     ))
 }
 
@@ -50,8 +64,10 @@ fn missing(grants: &[Grant], flavor: Flavor, table: &TableName) -> Vec<(Vec<Stri
     let lacks = |privilege: &&str, schema: Option<&TableName>| {
         // The last word counts: MySQL's partial revokes take away what a wider grant gives.
         let applies = |grant: &&Grant| grant.gives(privilege) && grant.covers(schema);
-        let (given, revoked): (Vec<&Grant>, Vec<&Grant>) =
-            grants.iter().filter(applies).partition(|grant| !grant.revoked);
+        let (given, revoked): (Vec<&Grant>, Vec<&Grant>) = grants
+            .iter()
+            .filter(applies)
+            .partition(|grant| !grant.revoked);
         let narrowest = given.iter().map(|grant| grant.scope.width()).min();
         match narrowest {
             None => true,
@@ -59,7 +75,11 @@ fn missing(grants: &[Grant], flavor: Flavor, table: &TableName) -> Vec<(Vec<Stri
         }
     };
     let collect = |wanted: &[&str], schema: Option<&TableName>| -> Vec<String> {
-        wanted.iter().filter(|p| lacks(p, schema)).map(ToString::to_string).collect()
+        wanted
+            .iter()
+            .filter(|p| lacks(p, schema))
+            .map(ToString::to_string)
+            .collect()
     };
     let mut missing = Vec::new();
     let global = collect(&on_server(flavor), None);
@@ -152,7 +172,11 @@ impl Grant {
             .filter(|privilege| !privilege.contains('('))
             .map(|privilege| privilege.trim().to_ascii_uppercase())
             .collect();
-        Some(Grant { revoked, privileges, scope })
+        Some(Grant {
+            revoked,
+            privileges,
+            scope,
+        })
     }
 }
 
@@ -165,7 +189,10 @@ fn read(session: &mut Session, flavor: Flavor) -> Result<Vec<Grant>> {
             sql = format!("SHOW GRANTS FOR CURRENT_USER() USING {roles}");
         }
     }
-    let lines = session.rows(&sql)?.into_iter().filter_map(|row| row.into_iter().next().flatten());
+    let lines = session
+        .rows(&sql)?
+        .into_iter()
+        .filter_map(|row| row.into_iter().next().flatten());
     Ok(lines.filter_map(|line| Grant::parse(&line)).collect())
 }
 
@@ -176,9 +203,10 @@ fn split_outside<'a>(text: &'a str, separator: &str) -> Option<(&'a str, &'a str
         if c == '`' {
             quoted = !quoted;
         } else if !quoted
-            && let Some(rest) = text.get(i..).and_then(|rest| rest.strip_prefix(separator)) {
-                return Some((text.get(..i)?, rest));
-            }
+            && let Some(rest) = text.get(i..).and_then(|rest| rest.strip_prefix(separator))
+        {
+            return Some((text.get(..i)?, rest));
+        }
     }
     None
 }
@@ -199,7 +227,10 @@ fn split_list(text: &str) -> Vec<&str> {
 }
 
 fn unquote(name: &str) -> String {
-    match name.strip_prefix('`').and_then(|name| name.strip_suffix('`')) {
+    match name
+        .strip_prefix('`')
+        .and_then(|name| name.strip_suffix('`'))
+    {
         Some(inner) => inner.replace("``", "`"),
         None => name.to_owned(),
     }
@@ -213,13 +244,16 @@ fn matches_pattern(pattern: &str, name: &str) -> bool {
             ['%', rest @ ..] => {
                 (0..=name.len()).any(|i| name.get(i..).is_some_and(|name| matches(rest, name)))
             }
-            ['\\', c, rest @ ..] => name.split_first().is_some_and(|(n, name)| n == c && matches(rest, name)),
+            ['\\', c, rest @ ..] => name
+                .split_first()
+                .is_some_and(|(n, name)| n == c && matches(rest, name)),
             [c, rest @ ..] => name
                 .split_first()
                 .is_some_and(|(n, name)| (*c == '_' || n == c) && matches(rest, name)),
         }
     }
-    let (pattern, name): (Vec<char>, Vec<char>) = (pattern.chars().collect(), name.chars().collect());
+    let (pattern, name): (Vec<char>, Vec<char>) =
+        (pattern.chars().collect(), name.chars().collect());
     matches(&pattern, &name)
 }
 
@@ -243,7 +277,9 @@ mod tests {
         let grants: Vec<Grant> = lines.iter().filter_map(|line| Grant::parse(line)).collect();
         let table = TableName::new(Ident::new("my_db"), Ident::new("t"));
         let list = missing(&grants, flavor, &table).into_iter();
-        list.map(|(privileges, on)| format!("{} ON {on}", privileges.join(","))).collect::<Vec<_>>().join("; ")
+        list.map(|(privileges, on)| format!("{} ON {on}", privileges.join(",")))
+            .collect::<Vec<_>>()
+            .join("; ")
     }
 
     const SERVER: &str = "GRANT REPLICATION SLAVE, REPLICATION CLIENT ON *.* TO `u`@`%`";
@@ -253,21 +289,47 @@ mod tests {
     #[test]
     fn exactly_what_is_missing() {
         assert_eq!(lacking(&[SERVER, TABLES], Flavor::MySql), "");
-        assert_eq!(lacking(&["GRANT ALL PRIVILEGES ON *.* TO `u`@`%` WITH GRANT OPTION"], Flavor::MariaDb), "");
-        assert_eq!(lacking(&[TABLES], Flavor::MySql), "REPLICATION SLAVE,REPLICATION CLIENT ON *.*");
         assert_eq!(
-            lacking(&["GRANT REPLICATION SLAVE, BINLOG MONITOR ON *.* TO `u`@`%`", "GRANT ALL PRIVILEGES ON `my%`.* TO u"], Flavor::MariaDb),
+            lacking(
+                &["GRANT ALL PRIVILEGES ON *.* TO `u`@`%` WITH GRANT OPTION"],
+                Flavor::MariaDb
+            ),
             ""
         );
         assert_eq!(
-            lacking(&[SERVER, "GRANT ALL PRIVILEGES ON `other`.* TO u", "GRANT SELECT (a), INSERT ON `my_db`.* TO u"], Flavor::MySql),
+            lacking(&[TABLES], Flavor::MySql),
+            "REPLICATION SLAVE,REPLICATION CLIENT ON *.*"
+        );
+        assert_eq!(
+            lacking(
+                &[
+                    "GRANT REPLICATION SLAVE, BINLOG MONITOR ON *.* TO `u`@`%`",
+                    "GRANT ALL PRIVILEGES ON `my%`.* TO u"
+                ],
+                Flavor::MariaDb
+            ),
+            ""
+        );
+        assert_eq!(
+            lacking(
+                &[
+                    SERVER,
+                    "GRANT ALL PRIVILEGES ON `other`.* TO u",
+                    "GRANT SELECT (a), INSERT ON `my_db`.* TO u"
+                ],
+                Flavor::MySql
+            ),
             "ALTER,CREATE,DELETE,DROP,LOCK TABLES,SELECT,TRIGGER,UPDATE ON `my_db`.*"
         );
     }
 
     #[test]
     fn a_grant_on_the_table_alone_is_not_enough() {
-        let lines = [SERVER, TABLES.split(" ON ").next().unwrap(), "GRANT ALL PRIVILEGES ON `my_db`.`t` TO u"];
+        let lines = [
+            SERVER,
+            TABLES.split(" ON ").next().unwrap(),
+            "GRANT ALL PRIVILEGES ON `my_db`.`t` TO u",
+        ];
         assert!(lacking(&lines, Flavor::MySql).contains("CREATE"));
     }
 
@@ -275,8 +337,14 @@ mod tests {
     fn partial_revokes_take_away() {
         let all = "GRANT ALL PRIVILEGES ON *.* TO `u`@`%`";
         let revoke = "REVOKE INSERT ON `my_db`.* FROM `u`@`%`";
-        assert_eq!(lacking(&[all, revoke], Flavor::MySql), "INSERT ON `my_db`.*");
-        assert_eq!(lacking(&[all, "REVOKE INSERT ON `my%`.* FROM u"], Flavor::MySql), "");
+        assert_eq!(
+            lacking(&[all, revoke], Flavor::MySql),
+            "INSERT ON `my_db`.*"
+        );
+        assert_eq!(
+            lacking(&[all, "REVOKE INSERT ON `my%`.* FROM u"], Flavor::MySql),
+            ""
+        );
     }
 
     #[test]

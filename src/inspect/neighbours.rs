@@ -71,7 +71,11 @@ fn hidden_references(
         Flavor::MySql => "INNODB_FOREIGN",
         Flavor::MariaDb => "INNODB_SYS_FOREIGN",
     };
-    let name = literal::text(&format!("{}/{}", table.schema.as_str(), table.table.as_str()));
+    let name = literal::text(&format!(
+        "{}/{}",
+        table.schema.as_str(),
+        table.table.as_str()
+    ));
     // MariaDB has the names here as the files have them: `a-b` is a@002db.
     let encoded = match server.flavor {
         Flavor::MySql => String::new(),
@@ -86,7 +90,9 @@ fn hidden_references(
     );
     match session.rows(&sql) {
         Ok(rows) => {
-            let key = |row: Vec<Option<String>>| row.into_iter().flatten().collect::<Vec<_>>().join(" of ");
+            let key = |row: Vec<Option<String>>| {
+                row.into_iter().flatten().collect::<Vec<_>>().join(" of ")
+            };
             Ok(Some(rows.into_iter().map(key).collect()))
         }
         Err(error) if error.fault() == Some(Fault::Access) => Ok(None),
@@ -119,5 +125,8 @@ pub(crate) fn refuse_triggers(session: &mut Session, table: &TableName) -> Resul
 }
 
 fn names(table: &TableName) -> (String, String) {
-    (literal::text(table.schema.as_str()), literal::text(table.table.as_str()))
+    (
+        literal::text(table.schema.as_str()),
+        literal::text(table.table.as_str()),
+    )
 }

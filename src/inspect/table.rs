@@ -95,12 +95,17 @@ impl Table {
     }
 
     pub(crate) fn column(&self, name: &str) -> Option<&Column> {
-        self.columns.iter().find(|column| column.name.is_column(name))
+        self.columns
+            .iter()
+            .find(|column| column.name.is_column(name))
     }
 
     /// Whether a table, or anything else of that name, is there.
     pub(crate) fn exists(session: &mut Session, name: &TableName) -> Result<bool> {
-        let sql = format!("SELECT 1 FROM information_schema.TABLES WHERE {}", of_table(name));
+        let sql = format!(
+            "SELECT 1 FROM information_schema.TABLES WHERE {}",
+            of_table(name)
+        );
         Ok(session.scalar(&sql)?.is_some())
     }
 
@@ -115,9 +120,14 @@ impl Table {
 
 impl Definition {
     pub(crate) fn read(session: &mut Session, name: &TableName) -> Result<Self> {
-        let row = session.rows(&format!("SHOW CREATE TABLE {name}"))?.into_iter().next();
+        let row = session
+            .rows(&format!("SHOW CREATE TABLE {name}"))?
+            .into_iter()
+            .next();
         let text = row.and_then(|row| row.into_iter().nth(1)).flatten();
-        Ok(Self::parse(&text.ok_or_else(|| missing("how the table is defined"))?))
+        Ok(Self::parse(
+            &text.ok_or_else(|| missing("how the table is defined"))?,
+        ))
     }
 
     /// The counter stands right behind the engine, if at all.
@@ -131,13 +141,21 @@ impl Definition {
             if engine.trim_start_matches("\n) ").contains(' ') {
                 return None;
             }
-            let digits = rest.find(|c: char| !c.is_ascii_digit()).unwrap_or(rest.len());
+            let digits = rest
+                .find(|c: char| !c.is_ascii_digit())
+                .unwrap_or(rest.len());
             let (number, rest) = rest.split_at_checked(digits)?;
             Some((format!("{head}{engine}{rest}"), number.parse().ok()?))
         };
         match split() {
-            Some((text, counter)) => Definition { text, auto_increment: Some(counter) },
-            None => Definition { text: text.to_owned(), auto_increment: None },
+            Some((text, counter)) => Definition {
+                text,
+                auto_increment: Some(counter),
+            },
+            None => Definition {
+                text: text.to_owned(),
+                auto_increment: None,
+            },
         }
     }
 
@@ -232,9 +250,11 @@ mod tests {
              ENGINE=InnoDB AUTO_INCREMENT=42 DEFAULT CHARSET=utf8mb4 COMMENT='x AUTO_INCREMENT=7'",
         );
         assert_eq!(definition.auto_increment, Some(42));
-        assert!(definition.text.ends_with(
-            "\n) ENGINE=InnoDB DEFAULT CHARSET=utf8mb4 COMMENT='x AUTO_INCREMENT=7'"
-        ));
+        assert!(
+            definition.text.ends_with(
+                "\n) ENGINE=InnoDB DEFAULT CHARSET=utf8mb4 COMMENT='x AUTO_INCREMENT=7'"
+            )
+        );
         let none = Definition::parse(
             "CREATE TABLE `t` (\n  `a` int\n) ENGINE=InnoDB COMMENT='x AUTO_INCREMENT=7'",
         );

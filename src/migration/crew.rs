@@ -27,9 +27,13 @@ impl<'scope> Crew<'scope, '_> {
             }
         };
         // Names are cut to 15 characters by Linux.
-        Builder::new().name(format!("oa-{name}")).spawn_scoped(self.scope, guarded).map(drop).map_err(
-            |error| Error::new(ErrorKind::Server, "a thread could not be started").with_source(error),
-        )
+        Builder::new()
+            .name(format!("oa-{name}"))
+            .spawn_scoped(self.scope, guarded)
+            .map(drop)
+            .map_err(|error| {
+                Error::new(ErrorKind::Server, "a thread could not be started").with_source(error)
+            })
     }
 }
 

@@ -40,11 +40,21 @@ impl Postpone {
 
     /// Called when the run starts.
     pub(crate) fn prepare(&self) -> Result<()> {
-        let Kind::File(path) = &self.0 else { return Ok(()) };
-        OpenOptions::new().create(true).append(true).open(path).map(drop).map_err(|error| {
-            let why = format!("the flag file {} cannot be created: {error}", path.display());
-            Error::new(ErrorKind::Config, why).with_source(error)
-        })
+        let Kind::File(path) = &self.0 else {
+            return Ok(());
+        };
+        OpenOptions::new()
+            .create(true)
+            .append(true)
+            .open(path)
+            .map(drop)
+            .map_err(|error| {
+                let why = format!(
+                    "the flag file {} cannot be created: {error}",
+                    path.display()
+                );
+                Error::new(ErrorKind::Config, why).with_source(error)
+            })
     }
 
     /// Whether to go on waiting. A file that cannot be looked for counts as there.

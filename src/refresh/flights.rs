@@ -46,7 +46,10 @@ impl Flights {
 
     pub(crate) fn mark(&self) -> Mark {
         let state = self.0.lock();
-        Mark { next: state.next, any: !state.under_way.is_empty() }
+        Mark {
+            next: state.next,
+            any: !state.under_way.is_empty(),
+        }
     }
 
     /// If a chunk has been under way since `mark`: the number below which all chunks must have

@@ -61,7 +61,11 @@ pub(crate) struct Collect {
 
 impl Pending {
     pub(crate) fn new(parts: usize, limit: usize, exact: bool) -> Self {
-        let part = || Part { keys: BTreeSet::new(), cursor: None, last_take: Instant::now() };
+        let part = || Part {
+            keys: BTreeSet::new(),
+            cursor: None,
+            last_take: Instant::now(),
+        };
         Pending {
             state: Mutex::new(State {
                 parts: (0..parts.max(1)).map(|_| part()).collect(),
@@ -102,7 +106,10 @@ impl Pending {
         } else {
             0
         };
-        state.parts.get_mut(part).is_some_and(|part| part.keys.insert(key))
+        state
+            .parts
+            .get_mut(part)
+            .is_some_and(|part| part.keys.insert(key))
     }
 
     /// Takes the next batch of a worker, waiting for it. The worker must call
@@ -112,9 +119,18 @@ impl Pending {
         loop {
             cancel_check(&mut state, cancel)?;
             self.bring_back_due(&mut state);
-            let State { parts, taken, paused, hurry, .. } = &mut *state;
+            let State {
+                parts,
+                taken,
+                paused,
+                hurry,
+                ..
+            } = &mut *state;
             let mut patience = CANCEL_CHECK;
-            if let Some(part) = parts.get_mut(part).filter(|part| !*paused && !part.keys.is_empty()) {
+            if let Some(part) = parts
+                .get_mut(part)
+                .filter(|part| !*paused && !part.keys.is_empty())
+            {
                 let rested = part.last_take.elapsed();
                 if *hurry || part.keys.len() >= collect.at_most || rested >= collect.linger {
                     let batch = part.next_batch(collect.at_most);
@@ -150,7 +166,10 @@ impl Pending {
     /// Puts keys back to be refreshed again after a while.
     pub(crate) fn put_later(&self, keys: impl IntoIterator<Item = Key>, after: Duration) {
         let due = Instant::now() + after;
-        self.state.lock().later.extend(keys.into_iter().map(|key| (due, key)));
+        self.state
+            .lock()
+            .later
+            .extend(keys.into_iter().map(|key| (due, key)));
     }
 
     /// Keeps keys to be refreshed again once all chunks below the number have ended.
@@ -245,8 +264,16 @@ impl Pending {
         for part in &mut state.parts {
             keys.append(&mut part.keys);
         }
-        keys.extend(std::mem::take(&mut state.later).into_iter().map(|(_, key)| key));
-        keys.extend(std::mem::take(&mut state.held).into_iter().flat_map(|(_, keys)| keys));
+        keys.extend(
+            std::mem::take(&mut state.later)
+                .into_iter()
+                .map(|(_, key)| key),
+        );
+        keys.extend(
+            std::mem::take(&mut state.held)
+                .into_iter()
+                .flat_map(|(_, keys)| keys),
+        );
         state.taken += keys.len();
         keys.into_iter().collect()
     }
@@ -283,8 +310,12 @@ impl Part {
     /// The keys behind the cursor, from the beginning again when there are none.
     fn next_batch(&mut self, at_most: usize) -> Vec<Key> {
         let behind = self.cursor.as_ref().map_or(Unbounded, Excluded);
-        let mut batch: Vec<Key> =
-            self.keys.range((behind, Unbounded)).take(at_most).cloned().collect();
+        let mut batch: Vec<Key> = self
+            .keys
+            .range((behind, Unbounded))
+            .take(at_most)
+            .cloned()
+            .collect();
         if batch.is_empty() {
             batch = self.keys.iter().take(at_most).cloned().collect();
         }
@@ -301,7 +332,10 @@ impl Part {
 mod tests {
     use super::*;
 
-    const NOW: Collect = Collect { at_most: 2, linger: Duration::ZERO };
+    const NOW: Collect = Collect {
+        at_most: 2,
+        linger: Duration::ZERO,
+    };
 
     fn pending(keys: &[u64]) -> Pending {
         let pending = Pending::new(1, 1000, true);
@@ -311,7 +345,9 @@ mod tests {
 
     fn take(pending: &Pending) -> Vec<u64> {
         let keys = pending.take(0, NOW, &Cancel::default()).unwrap();
-        keys.iter().map(|key| if let Key::Int(id) = key { *id } else { 0 }).collect()
+        keys.iter()
+            .map(|key| if let Key::Int(id) = key { *id } else { 0 })
+            .collect()
     }
 
     #[test]
@@ -343,7 +379,11 @@ mod tests {
         let pending = pending(&[]);
         pending.hold(5, vec![Key::Int(8)]);
         pending.release(4);
-        assert!(!pending.wait_for_at_most(0, Duration::ZERO, &Cancel::default()).unwrap());
+        assert!(
+            !pending
+                .wait_for_at_most(0, Duration::ZERO, &Cancel::default())
+                .unwrap()
+        );
         pending.release(5);
         assert_eq!(take(&pending), [8]);
     }
@@ -366,7 +406,10 @@ mod tests {
     fn keys_that_may_be_one_row_stay_with_one_worker() {
         let pending = Pending::new(4, 1000, false);
         pending.put_back((0..100).map(Key::Int));
-        let all = Collect { at_most: 1000, linger: Duration::ZERO };
+        let all = Collect {
+            at_most: 1000,
+            linger: Duration::ZERO,
+        };
         assert_eq!(pending.take(0, all, &Cancel::default()).unwrap().len(), 100);
     }
 }

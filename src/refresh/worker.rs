@@ -25,7 +25,10 @@ pub(crate) fn run(
     let mut size = BatchSize::new(most_keys);
     loop {
         gate.pass(cancel)?;
-        let collect = Collect { at_most: size.get(), linger: LINGER };
+        let collect = Collect {
+            at_most: size.get(),
+            linger: LINGER,
+        };
         let keys = refresher.pending().take(part, collect, cancel)?;
         let count = keys.len();
         if !gate.is_open() {

@@ -1,7 +1,7 @@
 //! The chosen key: which columns, under which names on either side, and its values.
 
-use super::key_value::{KeyType, Malformed, write_int};
 use super::Ident;
+use super::key_value::{KeyType, Malformed, write_int};
 
 /// One column of the chosen key.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -39,7 +39,13 @@ pub(crate) enum Key {
 impl KeyShape {
     /// Whether the whole key is one integer column.
     pub(crate) fn is_int(&self) -> bool {
-        matches!(self.columns.as_slice(), [KeyColumn { ty: KeyType::Int { .. }, .. }])
+        matches!(
+            self.columns.as_slice(),
+            [KeyColumn {
+                ty: KeyType::Int { .. },
+                ..
+            }]
+        )
     }
 
     /// Whether two keys are the same row exactly if their bytes are the same.
@@ -123,7 +129,6 @@ impl std::fmt::Display for Bound {
         write!(f, "({})", self.0.join(", "))
     }
 }
-
 
 #[cfg(test)]
 mod tests {

@@ -3,7 +3,7 @@
 use std::io::{Read, Write};
 use std::net::{Shutdown, TcpListener, TcpStream};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 
 /// What to do about the first requests that contain a text.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -30,15 +30,25 @@ impl Proxy {
         std::thread::spawn(move || {
             for client in listener.incoming() {
                 let Ok(client) = client else { return };
-                let Ok(server) = TcpStream::connect(("127.0.0.1", server_port)) else { continue };
+                let Ok(server) = TcpStream::connect(("127.0.0.1", server_port)) else {
+                    continue;
+                };
                 let _ = client.set_nodelay(true);
                 let _ = server.set_nodelay(true);
                 let (answers, back) = (server.try_clone().unwrap(), client.try_clone().unwrap());
                 let count = Arc::clone(&count);
+                let mute = Arc::new(AtomicBool::new(false));
+                let muted = Arc::clone(&mute);
                 std::thread::spawn(move || {
-                    requests(client, server, text.as_bytes(), lose, times, &count);
+                    let losing = Losing {
+                        text: text.as_bytes(),
+                        lose,
+                        times,
+                        lost: &count,
+                    };
+                    losing.requests(client, server, &mute);
                 });
-                std::thread::spawn(move || pump(answers, back));
+                std::thread::spawn(move || pump(answers, back, &muted));
             }
         });
         Proxy { port, lost }
@@ -54,45 +64,49 @@ impl Proxy {
     }
 }
 
-/// A request of ours fits into one read: it is far smaller than the buffer, and nothing is sent
-/// before the answer to the one before.
-fn requests(
-    mut client: TcpStream,
-    mut server: TcpStream,
-    text: &[u8],
+struct Losing<'a> {
+    text: &'static [u8],
     lose: Lose,
     times: usize,
-    lost: &AtomicUsize,
-) {
-    let mut buffer = vec![0; 1 << 20];
-    while let Ok(length @ 1..) = client.read(&mut buffer) {
-        let request = &buffer[..length];
-        let hit = request.windows(text.len()).any(|window| window == text);
-        if hit && lost.load(Ordering::SeqCst) < times {
-            // The client hears nothing more, whatever the server does.
-            let _ = client.shutdown(Shutdown::Both);
-            if lose == Lose::Answer {
-                let _ = server.write_all(request);
-            }
-            lost.fetch_add(1, Ordering::SeqCst);
-            // The server finds out only after it has done what it was asked.
-            let mut answer = [0; 64];
-            if lose == Lose::Answer {
-                let _ = server.read(&mut answer);
-            }
-            let _ = server.shutdown(Shutdown::Both);
-            return;
-        }
-        if server.write_all(request).is_err() {
-            break;
-        }
-    }
-    let _ = server.shutdown(Shutdown::Both);
+    lost: &'a AtomicUsize,
 }
 
-fn pump(mut from: TcpStream, mut to: TcpStream) {
+impl Losing<'_> {
+    /// A request of ours fits into one read: it is far smaller than the buffer, and nothing is sent
+    /// before the answer to the one before.
+    fn requests(&self, mut client: TcpStream, mut server: TcpStream, mute: &AtomicBool) {
+        let mut buffer = vec![0; 1 << 20];
+        while let Ok(length @ 1..) = client.read(&mut buffer) {
+            let request = &buffer[..length];
+            let hit = request
+                .windows(self.text.len())
+                .any(|window| window == self.text);
+            if hit && self.lost.load(Ordering::SeqCst) < self.times {
+                // The client hears nothing more, whatever the server does.
+                let _ = client.shutdown(Shutdown::Both);
+                mute.store(true, Ordering::SeqCst);
+                self.lost.fetch_add(1, Ordering::SeqCst);
+                match self.lose {
+                    // And the server is not told that the client is gone.
+                    Lose::Answer => drop(server.write_all(request)),
+                    Lose::Request => drop(server.shutdown(Shutdown::Both)),
+                }
+                return;
+            }
+            if server.write_all(request).is_err() {
+                break;
+            }
+        }
+        let _ = server.shutdown(Shutdown::Both);
+    }
+}
+
+fn pump(mut from: TcpStream, mut to: TcpStream, mute: &AtomicBool) {
     let mut buffer = vec![0; 1 << 16];
     while let Ok(length @ 1..) = from.read(&mut buffer) {
+        if mute.load(Ordering::SeqCst) {
+            continue;
+        }
         if to.write_all(&buffer[..length]).is_err() {
             break;
         }

@@ -446,10 +446,7 @@ fn two_statements() {
 fn an_alter_that_makes_no_sense_for_the_table() {
     alone("refuse_sense", |server, db| {
         plain_table(db);
-        for (clause, word) in [
-            ("ADD COLUMN v INT", "v"),
-            ("ADD INDEX i (nope)", "nope"),
-        ] {
+        for (clause, word) in [("ADD COLUMN v INT", "v"), ("ADD INDEX i (nope)", "nope")] {
             let error = refused_at_run(server, db, alter(db, "t", clause));
             is(
                 &error,

@@ -18,14 +18,14 @@ use crate::harness::{FLAVORS, alter, on, on_each, tables};
 /// What all these runs do.
 const CLAUSE: &str = "MODIFY v BIGINT NOT NULL, ADD COLUMN extra INT DEFAULT 7";
 
-/// Runs the test on servers of its own: one that commits XA transactions stops other tests' runs,
-/// which began after they were prepared.
-fn on_own(name: &str, test: impl Fn(&Database)) {
+/// Runs the test on servers of its own: one that commits XA transactions which were prepared before
+/// other tests' runs began, or that writes in statement format, would stop those.
+fn on_own(name: &str, test: impl Fn(&Server, &Database)) {
     for flavor in FLAVORS {
         let Some(server) = available(Server::start(flavor)) else {
             continue;
         };
-        test(&database(&server, name));
+        test(&server, &database(&server, name));
     }
 }
 
@@ -283,7 +283,7 @@ fn a_key_that_is_its_default() {
 
 #[test]
 fn xa_transactions() {
-    on_own("stream_xa", |db| {
+    on_own("stream_xa", |_, db| {
         let mut conn = db.conn();
         create(&mut conn, "t");
         let handle = postponed(alter(db, "t", CLAUSE));
@@ -368,7 +368,7 @@ fn xa_transactions() {
 
 #[test]
 fn xa_transactions_around_the_copy() {
-    on_own("stream_xa_copy", |db| {
+    on_own("stream_xa_copy", |_, db| {
         let mut conn = db.conn();
         create(&mut conn, "t");
         let open = parking_lot::Mutex::new(db.conn());
@@ -401,7 +401,7 @@ fn xa_transactions_around_the_copy() {
 
 #[test]
 fn xa_transactions_prepared_before_the_run() {
-    on_own("stream_xa_before", |db| {
+    on_own("stream_xa_before", |_, db| {
         let mut conn = db.conn();
         create(&mut conn, "t");
         let mut other = db.conn();
@@ -443,7 +443,7 @@ fn stops(db: &Database, others: &[&str], statements: &[&str], kind: ErrorKind) -
 
 #[test]
 fn statements_in_the_place_of_rows() {
-    for write in [
+    let writes = [
         "UPDATE t SET v = v + 1 WHERE id = 3",
         "INSERT INTO t (v) VALUES (3)",
         "DELETE FROM t WHERE id = 3",
@@ -451,11 +451,13 @@ fn statements_in_the_place_of_rows() {
         "INSERT INTO t (v) SELECT a FROM other",
         "UPDATE other, t SET t.v = other.a WHERE t.id = 3",
         "WITH x AS (SELECT 3 AS id) DELETE FROM t WHERE id IN (SELECT id FROM x)",
-    ] {
-        on_each("stream_statement", |server, db| {
+    ];
+    on_own("stream_statement", |server, db| {
+        for write in writes {
+            execs(&mut db.conn(), &["DROP TABLE IF EXISTS t, other"]);
             // MariaDB 10.11 has no WITH in front of DELETE.
             if write.starts_with("WITH") && server.flavor().is_mariadb() {
-                return;
+                continue;
             }
             let mut session = db.conn();
             exec(&mut session, "SET SESSION binlog_format = 'STATEMENT'");
@@ -479,20 +481,28 @@ fn statements_in_the_place_of_rows() {
                 .unwrap()
                 .unwrap();
             assert_eq!(columns, 5);
-        });
-    }
+        }
+    });
 }
 
 /// Statements that write to the table without naming it: by a trigger of another table, or by a
 /// function. In statement format the binlog shows only the statement itself.
 #[test]
 fn statements_that_write_behind_the_scenes() {
-    for write in [
+    let writes = [
         "INSERT INTO other VALUES (1)",
         "INSERT INTO third VALUES (touch())",
         "DO touch()",
-    ] {
-        on_each("stream_behind", |_, db| {
+    ];
+    on_own("stream_behind", |_, db| {
+        for write in writes {
+            execs(
+                &mut db.conn(),
+                &[
+                    "DROP TABLE IF EXISTS t, _t_del, other, third",
+                    "DROP FUNCTION IF EXISTS touch",
+                ],
+            );
             let mut conn = db.conn();
             create(&mut conn, "t");
             // MySQL wants to be told that it may.
@@ -518,8 +528,8 @@ fn statements_that_write_behind_the_scenes() {
                 Ok(_) => same(&mut conn, COLUMNS),
                 Err(error) => assert_eq!(error.kind(), ErrorKind::TableChanged, "{write}: {error}"),
             }
-        });
-    }
+        }
+    });
 }
 
 #[test]
@@ -654,7 +664,6 @@ fn statements_that_are_harmless() {
                 "CREATE TABLE t (id INT PRIMARY KEY)",
                 "INSERT INTO t VALUES (1)",
                 "ALTER TABLE t ADD COLUMN b INT",
-                "SET SESSION binlog_format = 'STATEMENT'",
                 "UPDATE t SET b = 1",
                 "TRUNCATE TABLE t",
             ],
