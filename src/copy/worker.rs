@@ -9,7 +9,8 @@ use crate::cancel::Cancel;
 use crate::db::{Retries, Session};
 use crate::error::{Error, ErrorKind, Result};
 use crate::fault::Fault;
-use crate::refresh::{Flights, Pending};
+use crate::refresh::flights::Span;
+use crate::refresh::{Flights, Pending, Turns};
 use crate::sql::key::Bound;
 use crate::sql::statements::TablePair;
 use crate::throttle::Gate;
@@ -29,6 +30,7 @@ pub(crate) struct CopyWorker<'a> {
     pub(crate) pair: Arc<TablePair>,
     pub(crate) flights: &'a Flights,
     pub(crate) pending: &'a Pending,
+    pub(crate) turns: &'a Turns,
     pub(crate) gate: &'a Gate,
     pub(crate) retries: Retries,
     pub(crate) cancel: &'a Cancel,
@@ -58,8 +60,17 @@ impl CopyWorker<'_> {
     ) -> Result<u64> {
         self.gate.pass(self.cancel)?;
         let sql = self.pair.copy_range(after, through);
-        let flight = self.flights.begin();
-        let copied = session.retrying(self.retries, self.cancel, |session| session.exec(&sql));
+        let span = Span {
+            after: after.and_then(Bound::int_value),
+            through: through.and_then(Bound::int_value),
+        };
+        // Keys that are no integers cannot be told to lie in the chunk.
+        let span = if self.pair.key.is_int() { span } else { Span::NOWHERE };
+        let flight = self.flights.begin(span);
+        let copied = session.retrying(self.retries, self.cancel, |session| {
+            let _turn = self.turns.take();
+            session.exec(&sql)
+        });
         // A statement of a connection that broke may still be under way if its end was not seen.
         let ended = !matches!(&copied, Err(error) if error.fault() == Some(Fault::Gone));
         if ended {

@@ -87,6 +87,12 @@ impl ServerInfo {
             .is_some_and(|value| values.iter().any(|v| v.eq_ignore_ascii_case(value)))
     }
 
+    /// Whether statements that insert what they select into a table with AUTO_INCREMENT go one after
+    /// the other.
+    pub(crate) fn serializes_counters(&self) -> bool {
+        !self.is("innodb_autoinc_lock_mode", &["2"])
+    }
+
     pub(crate) fn identity_query(&self) -> &'static str {
         identity_query(self.flavor)
     }
@@ -267,6 +273,7 @@ fn read_variables(session: &mut Session) -> Result<HashMap<String, String>> {
         "binlog_order_commits",
         "group_replication_group_name",
         "group_replication_single_primary_mode",
+        "innodb_autoinc_lock_mode",
         "log_bin",
         "lower_case_table_names",
         "read_only",

@@ -3,19 +3,24 @@
 
 use std::hash::{BuildHasher, RandomState};
 use std::sync::Arc;
+use std::time::Duration;
 
 use super::ghost::Ghost;
 use super::options::Options;
 use crate::binlog::interpreter::Watch;
 use crate::binlog::{BinlogPosition, Feed, KeyPart, Stream, StreamConfig, WatchedTable};
 use crate::checkpoint::StateTable;
+use crate::copy::ChunkSize;
 use crate::copy::chunk_size::Sizer;
 use crate::db::{Connector, Flavor, Session};
 use crate::error::{Error, ErrorKind, Result};
 use crate::inspect::{ServerInfo, Table};
-use crate::refresh::{Flights, Pending, Refresher};
+use crate::refresh::{Flights, Pending, Refresher, Turns};
 use crate::sql::statements::TablePair;
 use crate::sql::{KeyColumn, KeyShape};
+
+/// How long a chunk should take where refreshes have to wait for its end.
+const SHORT_TURN: Duration = Duration::from_millis(100);
 
 /// The parts that work on a run's changes, each shared by several threads.
 #[derive(Debug)]
@@ -26,6 +31,7 @@ pub(crate) struct Follow {
     pub(crate) config: StreamConfig,
     pub(crate) pending: Arc<Pending>,
     pub(crate) flights: Arc<Flights>,
+    pub(crate) turns: Arc<Turns>,
     pub(crate) refresher: Arc<Refresher>,
     pub(crate) sizer: Arc<Sizer>,
     /// The key as its values are in the new table.
@@ -64,10 +70,18 @@ impl Follow {
             pair.key.is_exact(),
         ));
         let flights = Arc::new(Flights::default());
+        let counts = ghost.table.columns.iter().any(|column| column.auto_increment);
+        let turns = Arc::new(Turns::new(counts && server.serializes_counters()));
+        let chunk_size = match options.chunk_size {
+            // Refreshes wait for a chunk to end.
+            ChunkSize::Time(goal) if turns.matter() => ChunkSize::Time(goal.min(SHORT_TURN)),
+            size => size,
+        };
         let refresher = Arc::new(Refresher::new(
             Arc::clone(&pair),
             Arc::clone(&pending),
             Arc::clone(&flights),
+            Arc::clone(&turns),
             options.retries(),
         ));
         Ok(Follow {
@@ -81,11 +95,12 @@ impl Follow {
                 watch,
                 retries: options.retries(),
             },
-            sizer: Arc::new(Sizer::new(options.chunk_size, table.row_bytes)),
+            sizer: Arc::new(Sizer::new(chunk_size, table.row_bytes)),
             pair,
             feed,
             pending,
             flights,
+            turns,
             refresher,
             new_key,
         })

@@ -142,6 +142,7 @@ impl Stages<'_> {
                         pair: Arc::clone(&follow.pair),
                         flights: &follow.flights,
                         pending: &follow.pending,
+                        turns: &follow.turns,
                         gate: &control.gate,
                         retries,
                         cancel,

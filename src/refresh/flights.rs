@@ -5,7 +5,7 @@
 //! So a refresh that found no row is repeated once every chunk has ended that was under way at any
 //! moment of the refresh.
 
-use std::collections::BTreeSet;
+use std::collections::BTreeMap;
 
 use parking_lot::Mutex;
 
@@ -16,7 +16,23 @@ pub(crate) struct Flights(Mutex<State>);
 #[derive(Debug, Default)]
 struct State {
     next: u64,
-    under_way: BTreeSet<u64>,
+    under_way: BTreeMap<u64, Span>,
+}
+
+/// The keys of a chunk, where they are integers: behind `after`, up to and with `through`.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct Span {
+    pub(crate) after: Option<i128>,
+    pub(crate) through: Option<i128>,
+}
+
+impl Span {
+    /// Contains no key.
+    pub(crate) const NOWHERE: Span = Span { after: Some(i128::MAX), through: Some(i128::MIN) };
+
+    fn contains(&self, key: i128) -> bool {
+        self.after.is_none_or(|after| key > after) && self.through.is_none_or(|through| key <= through)
+    }
 }
 
 /// What was under way at a moment.
@@ -28,12 +44,20 @@ pub(crate) struct Mark {
 
 impl Flights {
     /// To be called before a chunk's statement is sent, and again before it is sent again.
-    pub(crate) fn begin(&self) -> u64 {
+    pub(crate) fn begin(&self, span: Span) -> u64 {
         let mut state = self.0.lock();
         let number = state.next;
         state.next += 1;
-        state.under_way.insert(number);
+        state.under_way.insert(number, span);
         number
+    }
+
+    /// The chunk under way that a key lies in: a refresh would have to wait for it, and would keep
+    /// the application's row locked meanwhile.
+    pub(crate) fn around(&self, key: i128) -> Option<u64> {
+        let state = self.0.lock();
+        let mut around = state.under_way.iter().filter(|(_, span)| span.contains(key));
+        around.next().map(|(number, _)| *number)
     }
 
     /// To be called when it is certain that the chunk's statement is no longer being executed.
@@ -66,7 +90,7 @@ impl Flights {
 }
 
 fn ended_below(state: &State) -> u64 {
-    state.under_way.first().copied().unwrap_or(state.next)
+    state.under_way.keys().next().copied().unwrap_or(state.next)
 }
 
 #[cfg(test)]
@@ -76,7 +100,7 @@ mod tests {
     #[test]
     fn nothing_to_wait_for_when_no_chunk_was_under_way() {
         let flights = Flights::default();
-        let chunk = flights.begin();
+        let chunk = flights.begin(Span::default());
         flights.end(chunk);
         assert_eq!(flights.since(flights.mark()), None);
     }
@@ -85,20 +109,33 @@ mod tests {
     fn a_chunk_that_began_or_ended_meanwhile_counts() {
         let flights = Flights::default();
         let before = flights.mark();
-        let chunk = flights.begin();
+        let chunk = flights.begin(Span::default());
         assert_eq!(flights.end(chunk), 1);
         assert_eq!(flights.since(before), Some(1));
 
-        let chunk = flights.begin();
+        let chunk = flights.begin(Span::default());
         let during = flights.mark();
         assert_eq!(flights.end(chunk), 2);
         assert_eq!(flights.since(during), Some(2));
     }
 
     #[test]
+    fn knows_which_chunk_a_key_lies_in() {
+        let flights = Flights::default();
+        let first = flights.begin(Span { after: None, through: Some(10) });
+        let second = flights.begin(Span { after: Some(10), through: Some(20) });
+        assert_eq!(flights.around(-5), Some(first));
+        assert_eq!(flights.around(10), Some(first));
+        assert_eq!(flights.around(11), Some(second));
+        assert_eq!(flights.around(21), None);
+        flights.end(first);
+        assert_eq!(flights.around(10), None);
+    }
+
+    #[test]
     fn the_oldest_chunk_holds_the_others_back() {
         let flights = Flights::default();
-        let (old, young) = (flights.begin(), flights.begin());
+        let (old, young) = (flights.begin(Span::default()), flights.begin(Span::default()));
         assert_eq!(flights.end(young), 0);
         assert_eq!(flights.end(old), 2);
     }

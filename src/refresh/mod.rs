@@ -8,8 +8,10 @@ pub(crate) mod batch_size;
 pub(crate) mod flights;
 pub(crate) mod pending;
 pub(crate) mod refresher;
+mod turns;
 pub(crate) mod worker;
 
 pub(crate) use flights::Flights;
 pub(crate) use pending::Pending;
 pub(crate) use refresher::Refresher;
+pub(crate) use turns::Turns;

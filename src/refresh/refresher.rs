@@ -1,12 +1,14 @@
 //! Carries out refreshes: read the table at the keys with a lock, put what is there into the
 //! ghost, take from the ghost what is not.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
 use super::flights::Flights;
 use super::pending::Pending;
+use super::turns::Turns;
 use crate::cancel::Cancel;
 use crate::db::{Retries, Session};
 use crate::error::{Error, ErrorKind, Result};
@@ -27,6 +29,7 @@ pub(crate) struct Refresher {
     pair: Arc<TablePair>,
     pending: Arc<Pending>,
     flights: Arc<Flights>,
+    turns: Arc<Turns>,
     retries: Retries,
     /// Whether the ghost has unique keys that the table does not have.
     strict: AtomicBool,
@@ -54,12 +57,14 @@ impl Refresher {
         pair: Arc<TablePair>,
         pending: Arc<Pending>,
         flights: Arc<Flights>,
+        turns: Arc<Turns>,
         retries: Retries,
     ) -> Self {
         Refresher {
             pair,
             pending,
             flights,
+            turns,
             retries,
             strict: AtomicBool::new(false),
             refreshed: AtomicU64::new(0),
@@ -98,7 +103,8 @@ impl Refresher {
         cancel: &Cancel,
     ) -> Result<Duration> {
         let mut longest = Duration::ZERO;
-        let mut batches = vec![keys];
+        let keys = self.hold_those_being_copied(keys);
+        let mut batches = if keys.is_empty() { Vec::new() } else { vec![keys] };
         while let Some(mut batch) = batches.pop() {
             let before = self.flights.mark();
             // Waiting for one row while holding another could make the application the victim of a
@@ -139,6 +145,26 @@ impl Refresher {
             }
         }
         Ok(longest)
+    }
+
+    /// Keys that lie in a chunk under way are kept until it has ended: the refresh would wait for the
+    /// chunk, while it keeps the rows of the application locked.
+    fn hold_those_being_copied(&self, keys: Vec<Key>) -> Vec<Key> {
+        let mut held: BTreeMap<u64, Vec<Key>> = BTreeMap::new();
+        let mut free = Vec::with_capacity(keys.len());
+        for key in keys {
+            match self.pair.key.int_value(&key).and_then(|value| self.flights.around(value)) {
+                Some(chunk) => held.entry(chunk + 1).or_default().push(key),
+                None => free.push(key),
+            }
+        }
+        if !held.is_empty() {
+            for (below, keys) in held {
+                self.pending.hold(below, keys);
+            }
+            self.pending.release(self.flights.ended_below());
+        }
+        free
     }
 
     /// Refreshes everything that is pending, all at once, on the connection that holds the
@@ -195,8 +221,10 @@ impl Refresher {
         session.retrying(self.retries, cancel, |session| {
             let mut transaction = || {
                 session.exec(&delete)?;
+                let turn = self.turns.take();
                 let started = Instant::now();
                 let done = session.exec(&put)?;
+                drop(turn);
                 session.exec("COMMIT")?;
                 let found = done
                     .records

@@ -53,6 +53,17 @@ impl KeyShape {
         self.columns.iter().all(|column| column.ty.is_exact())
     }
 
+    /// The value of a key that is one integer.
+    pub(crate) fn int_value(&self, key: &Key) -> Option<i128> {
+        match (key, self.columns.as_slice()) {
+            (Key::Int(value), [KeyColumn { ty: KeyType::Int { unsigned: true }, .. }]) => {
+                Some(i128::from(*value))
+            }
+            (Key::Int(value), _) => Some(i128::from(i64::from_ne_bytes(value.to_ne_bytes()))),
+            (Key::Wide(_), _) => None,
+        }
+    }
+
     /// The literals of a key, one per column.
     pub(crate) fn literals(&self, key: &Key) -> Result<Vec<String>, Malformed> {
         match key {
@@ -121,6 +132,16 @@ impl Bound {
     pub(crate) fn of_selected(shape: &KeyShape, texts: &[String]) -> Self {
         let literal = |(column, text): (&KeyColumn, &String)| column.ty.literal_of_selected(text);
         Bound(shape.columns.iter().zip(texts).map(literal).collect())
+    }
+}
+
+impl Bound {
+    /// The value, where the key is one integer.
+    pub(crate) fn int_value(&self) -> Option<i128> {
+        match self.0.as_slice() {
+            [literal] => literal.parse().ok(),
+            _ => None,
+        }
     }
 }
 
