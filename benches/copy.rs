@@ -106,11 +106,7 @@ fn image(id: i32) -> Vec<u8> {
     };
     text(&mut image, 1, format!("course-{id:08}"));
     image.extend(i64::from(id).to_le_bytes());
-    text(
-        &mut image,
-        1,
-        format!("block@{:032x}", u128::from(id.unsigned_abs()) * 7919),
-    );
+    text(&mut image, 1, format!("block@{:032x}", u128::from(id.unsigned_abs()) * 7919));
     image.extend([0x99, 0xb2, 0xc2, 0x10, 0x83, 0x0f, 0x42, 0x3f]);
     image.extend(1.5_f64.to_le_bytes());
     image.extend([0x80, 0, 0, 1, 50]);
@@ -135,9 +131,7 @@ fn update(table: u8) -> (Vec<u8>, u64) {
 
 fn event_to_key(criterion: &mut Criterion) {
     let mut group = criterion.benchmark_group("event_to_key");
-    group
-        .warm_up_time(Duration::from_millis(500))
-        .measurement_time(Duration::from_secs(2));
+    group.warm_up_time(Duration::from_millis(500)).measurement_time(Duration::from_secs(2));
     let integer = [(0, Column::Int)];
     bench_events(&mut group, "integer", &integer, 1);
     bench_events(
@@ -160,10 +154,7 @@ fn bench_events(
     reader.event(TABLE_MAP, &table_map(1, "t")).unwrap();
     reader.event(TABLE_MAP, &table_map(2, "other")).unwrap();
     let (event, rows) = update(table);
-    assert_eq!(
-        reader.event(UPDATE_ROWS, &event).unwrap(),
-        if table == 1 { rows } else { 0 }
-    );
+    assert_eq!(reader.event(UPDATE_ROWS, &event).unwrap(), if table == 1 { rows } else { 0 });
     group.throughput(Throughput::Elements(rows));
     group.bench_function(name, |bencher| {
         bencher.iter(|| reader.event(UPDATE_ROWS, black_box(&event)).unwrap());

@@ -29,11 +29,7 @@ impl Cancel {
 
     /// An error of kind `Aborted` once the latch is set.
     pub(crate) fn check(&self) -> Result<()> {
-        if self.is_set() {
-            Err(Error::aborted())
-        } else {
-            Ok(())
-        }
+        if self.is_set() { Err(Error::aborted()) } else { Ok(()) }
     }
 
     /// Waits for `time`, or until the latch is set: then an error.

@@ -32,10 +32,7 @@ pub(crate) struct StateTable {
 
 impl StateTable {
     pub(crate) fn new(name: TableName) -> Self {
-        StateTable {
-            name,
-            next_marker: AtomicU64::new(1),
-        }
+        StateTable { name, next_marker: AtomicU64::new(1) }
     }
 
     pub(crate) fn name(&self) -> &TableName {
@@ -54,14 +51,8 @@ impl StateTable {
 
     /// Its layout in the binlog; its "key" is the number of the marker.
     pub(crate) fn watched() -> WatchedTable {
-        let seq = KeyPart {
-            column: 1,
-            ty: KeyType::Int { unsigned: true },
-        };
-        WatchedTable {
-            columns: 4,
-            key: vec![seq],
-        }
+        let seq = KeyPart { column: 1, ty: KeyType::Int { unsigned: true } };
+        WatchedTable { columns: 4, key: vec![seq] }
     }
 
     /// Records which tables the run creates, before it creates them.

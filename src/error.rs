@@ -261,13 +261,7 @@ impl Error {
 
 impl fmt::Display for Error {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Inner {
-            phase,
-            message,
-            table_state,
-            leftovers,
-            ..
-        } = &*self.0;
+        let Inner { phase, message, table_state, leftovers, .. } = &*self.0;
         write!(f, "{message} (phase: {phase}; {table_state}")?;
         if !leftovers.is_empty() {
             f.write_str("; left on the server: ")?;
@@ -307,10 +301,7 @@ mod tests {
     fn says_everything_in_one_line() {
         let error = Error::new(ErrorKind::CutOver, "no luck")
             .in_phase(Phase::CutOver)
-            .with_leftovers(vec![
-                Leftover::Table("`db`.`_t_gho`".into()),
-                Leftover::Connection(7),
-            ]);
+            .with_leftovers(vec![Leftover::Table("`db`.`_t_gho`".into()), Leftover::Connection(7)]);
         assert_eq!(
             error.to_string(),
             "no luck (phase: cut over; the table is untouched; left on the server: table \

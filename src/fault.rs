@@ -77,9 +77,6 @@ impl Fault {
     /// Whether the same statement may well succeed when it is sent again, provided that sending it
     /// twice is harmless.
     pub(crate) fn is_passing(self) -> bool {
-        matches!(
-            self,
-            Fault::Deadlock | Fault::LockWait | Fault::Gone | Fault::Busy
-        )
+        matches!(self, Fault::Deadlock | Fault::LockWait | Fault::Gone | Fault::Busy)
     }
 }

@@ -30,15 +30,10 @@ impl KeyReader {
             column: *column,
             ty: match kind {
                 Column::Int => KeyType::Int { unsigned: false },
-                Column::Text => KeyType::Text {
-                    charset: "utf8mb4".to_owned(),
-                },
+                Column::Text => KeyType::Text { charset: "utf8mb4".to_owned() },
             },
         };
-        let table = WatchedTable {
-            columns,
-            key: key.iter().map(part).collect(),
-        };
+        let table = WatchedTable { columns, key: key.iter().map(part).collect() };
         let source = TableName::new(Ident::new("bench"), Ident::new("t"));
         let watch = Watch {
             ghost: source.ghost(),
@@ -50,16 +45,12 @@ impl KeyReader {
             ignores_case: false,
         };
         let start = BinlogPosition::new("binlog.000001", 4);
-        KeyReader {
-            interpreter: Interpreter::new(watch, start),
-            count: Count(0),
-        }
+        KeyReader { interpreter: Interpreter::new(watch, start), count: Count(0) }
     }
 
     /// Takes in the body of an event, and returns how many keys there have been so far.
     pub fn event(&mut self, event_type: u8, body: &[u8]) -> Result<u64> {
-        self.interpreter
-            .bytes(event_type, 0, body, &mut self.count)?;
+        self.interpreter.bytes(event_type, 0, body, &mut self.count)?;
         Ok(self.count.0)
     }
 }

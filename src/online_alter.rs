@@ -57,12 +57,9 @@ impl fmt::Debug for Endpoint {
     // `Opts` prints its password.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match &self.0 {
-            Ok(opts) => write!(
-                f,
-                "Endpoint({}:{})",
-                opts.get_ip_or_hostname(),
-                opts.get_tcp_port()
-            ),
+            Ok(opts) => {
+                write!(f, "Endpoint({}:{})", opts.get_ip_or_hostname(), opts.get_tcp_port())
+            }
             Err(why) => write!(f, "Endpoint({why})"),
         }
     }
@@ -267,26 +264,14 @@ impl OnlineAlter {
     /// Writes nothing.
     pub fn plan(self) -> Result<Plan> {
         let opts = self.endpoint.0.map_err(|why| {
-            Error::new(
-                ErrorKind::Config,
-                format!("the URL of the server cannot be used: {why}"),
-            )
+            Error::new(ErrorKind::Config, format!("the URL of the server cannot be used: {why}"))
         })?;
         let connector = Connector::new(&opts)?;
-        let schema = self
-            .schema
-            .as_deref()
-            .or(connector.default_schema())
-            .ok_or_else(|| {
-                Error::new(
-                    ErrorKind::Config,
-                    "no schema is given, neither by the URL nor by itself",
-                )
-            })?;
-        let name = TableName::new(
-            Ident::parse("schema", schema)?,
-            Ident::parse("table", &self.table)?,
-        );
+        let schema = self.schema.as_deref().or(connector.default_schema()).ok_or_else(|| {
+            Error::new(ErrorKind::Config, "no schema is given, neither by the URL nor by itself")
+        })?;
+        let name =
+            TableName::new(Ident::parse("schema", schema)?, Ident::parse("table", &self.table)?);
         let mut session = Session::open_plain(&connector)?;
         let server = ServerInfo::read(&mut session)?;
         let mut session = Session::open(&connector, server.flavor, Purpose::Inspect)?;
@@ -298,13 +283,9 @@ impl OnlineAlter {
 
         let table = Table::read(&mut session, &name)?;
         let clause = parse_clause(&self.clause, &server, &table)?;
-        session
-            .check_syntax(&format!("ALTER TABLE {name} {}", clause.text))
-            .map_err(|error| {
-                error
-                    .with_kind(ErrorKind::Alter)
-                    .context("the server cannot parse the ALTER")
-            })?;
+        session.check_syntax(&format!("ALTER TABLE {name} {}", clause.text)).map_err(|error| {
+            error.with_kind(ErrorKind::Alter).context("the server cannot parse the ALTER")
+        })?;
         let key = key::choose(&table, &clause, server.flavor)?;
         let all_seen = neighbours::refuse_foreign_keys(&mut session, &server, &name)?;
         neighbours::refuse_triggers(&mut session, &name)?;
@@ -319,9 +300,7 @@ impl OnlineAlter {
             warnings.push(Warning::HiddenForeignKeys);
         }
         if server.binlog_format != "ROW" {
-            warnings.push(Warning::SwitchesFormat {
-                from: server.binlog_format.clone(),
-            });
+            warnings.push(Warning::SwitchesFormat { from: server.binlog_format.clone() });
         }
         let migration = Migration {
             connector,
@@ -377,15 +356,11 @@ fn parse_clause(text: &str, server: &ServerInfo, table: &Table) -> Result<AlterC
         .map_err(|error| refuse(format!("the ALTER is refused: {error}")).with_source(error))?;
     // The server would say so too, but only once there is a ghost. It forgives with IF EXISTS.
     let named = clause.changes.iter().map(|change| &change.old);
-    let named = named
-        .chain(&clause.dropped_columns)
-        .chain(&clause.modified_columns);
+    let named = named.chain(&clause.dropped_columns).chain(&clause.modified_columns);
     let forgives = text.to_ascii_uppercase().contains("EXISTS");
     let mut missing = named.filter(|column| !forgives && table.column(column).is_none());
     if let Some(column) = missing.next() {
-        return Err(refuse(format!(
-            "the ALTER names a column that is not there: `{column}`"
-        )));
+        return Err(refuse(format!("the ALTER names a column that is not there: `{column}`")));
     }
     if let Some(engine) = &clause.sets_engine
         && !engine.eq_ignore_ascii_case("InnoDB")
@@ -395,9 +370,7 @@ fn parse_clause(text: &str, server: &ServerInfo, table: &Table) -> Result<AlterC
         )));
     }
     if clause.adds_foreign_key {
-        return Err(refuse(
-            "the ALTER adds a foreign key; this is not supported yet".to_owned(),
-        ));
+        return Err(refuse("the ALTER adds a foreign key; this is not supported yet".to_owned()));
     }
     Ok(clause)
 }

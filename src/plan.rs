@@ -32,10 +32,7 @@ impl fmt::Display for Warning {
                  PROCESS to have them looked for)",
             ),
             Warning::SwitchesFormat { from } => {
-                write!(
-                    f,
-                    "binlog_format of the server will be switched from {from} to ROW"
-                )
+                write!(f, "binlog_format of the server will be switched from {from} to ROW")
             }
         }
     }
@@ -53,9 +50,7 @@ pub struct Plan {
 
 impl fmt::Debug for Plan {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Plan")
-            .field("migration", &self.migration)
-            .finish_non_exhaustive()
+        f.debug_struct("Plan").field("migration", &self.migration).finish_non_exhaustive()
     }
 }
 
@@ -66,40 +61,23 @@ impl Plan {
         replaced: Vec<TableName>,
         warnings: Vec<Warning>,
     ) -> Self {
-        Plan {
-            migration,
-            observer,
-            replaced,
-            warnings,
-        }
+        Plan { migration, observer, replaced, warnings }
     }
 
     /// The name of the key by which rows are told apart, and its columns.
     pub fn key(&self) -> (&str, Vec<&str>) {
         let key = &self.migration.key;
-        (
-            key.source_index.as_str(),
-            key.columns.iter().map(|c| c.source.as_str()).collect(),
-        )
+        (key.source_index.as_str(), key.columns.iter().map(|c| c.source.as_str()).collect())
     }
 
     /// Columns that get another name, by their old and new names.
     pub fn renamed_columns(&self) -> Vec<(&str, &str)> {
-        self.migration
-            .clause
-            .renamed()
-            .map(|renamed| (renamed.old, renamed.new))
-            .collect()
+        self.migration.clause.renamed().map(|renamed| (renamed.old, renamed.new)).collect()
     }
 
     /// Columns whose data goes away.
     pub fn dropped_columns(&self) -> Vec<&str> {
-        self.migration
-            .clause
-            .dropped_columns
-            .iter()
-            .map(String::as_str)
-            .collect()
+        self.migration.clause.dropped_columns.iter().map(String::as_str).collect()
     }
 
     /// The server's estimate of the rows, which may well be half or twice the truth.
@@ -120,28 +98,18 @@ impl Plan {
 
     /// The statements that define and swap tables, in order. Those that move rows stand between.
     pub fn statements(&self) -> Vec<String> {
-        let Migration {
-            table,
-            clause,
-            options,
-            ..
-        } = &self.migration;
+        let Migration { table, clause, options, .. } = &self.migration;
         let source = &table.name;
         let (ghost, old) = (source.ghost(), source.old());
-        let mut statements: Vec<String> = self
-            .replaced
-            .iter()
-            .map(|name| format!("DROP TABLE {name}"))
-            .collect();
+        let mut statements: Vec<String> =
+            self.replaced.iter().map(|name| format!("DROP TABLE {name}")).collect();
         statements.push(StateTable::new(source.state()).create_sql());
         statements.push(format!("CREATE TABLE {ghost} LIKE {source}"));
         statements.push(format!("ALTER TABLE {ghost} {}", clause.text));
         if options.analyze {
             statements.push(format!("ANALYZE TABLE {ghost}"));
         }
-        statements.push(format!(
-            "RENAME TABLE {source} TO {old}, {ghost} TO {source}"
-        ));
+        statements.push(format!("RENAME TABLE {source} TO {old}, {ghost} TO {source}"));
         statements.push(format!("DROP TABLE {}", source.state()));
         if options.old_table == crate::migration::OldTable::Drop {
             statements.push(format!("DROP TABLE {old}"));
@@ -177,13 +145,7 @@ impl Plan {
 
 impl fmt::Display for Plan {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Migration {
-            server,
-            table,
-            key,
-            connector,
-            ..
-        } = &self.migration;
+        let Migration { server, table, key, connector, .. } = &self.migration;
         let columns = join(key.columns.iter().map(|column| &column.source));
         writeln!(
             f,

@@ -64,10 +64,6 @@ impl Steps {
 
 impl fmt::Debug for Steps {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(if self.0.is_some() {
-            "Steps(listened to)"
-        } else {
-            "Steps"
-        })
+        f.write_str(if self.0.is_some() { "Steps(listened to)" } else { "Steps" })
     }
 }

@@ -157,16 +157,9 @@ mod tests {
     fn the_last_one_counts_and_errors_quote_nothing() {
         let conf = Conf::parse("[client]\nuser=a\n[mysql]\nuser=b\n[client]\nuser=c").unwrap();
         assert_eq!(conf.user.as_deref(), Some("c"));
-        for bad in [
-            "[client]\npassword='hidden",
-            "[client]\nport=hidden",
-            "[hidden",
-        ] {
+        for bad in ["[client]\npassword='hidden", "[client]\nport=hidden", "[hidden"] {
             let error = Conf::parse(bad).unwrap_err();
-            assert!(
-                !error.contains("hidden") && error.contains("line"),
-                "{error}"
-            );
+            assert!(!error.contains("hidden") && error.contains("line"), "{error}");
         }
     }
 }

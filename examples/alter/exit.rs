@@ -34,9 +34,9 @@ impl Failure {
     /// Says what is wrong, and gives the exit code.
     pub(crate) fn report(&self) -> ExitCode {
         match self {
-            Failure::Usage(why) => warn(format_args!(
-                "error: {why}\n\nFor more information, try '--help'."
-            )),
+            Failure::Usage(why) => {
+                warn(format_args!("error: {why}\n\nFor more information, try '--help'."))
+            }
             Failure::Refused(why) => warn(format_args!("error: {why}")),
             Failure::Run(error) => {
                 for line in lines(error) {
@@ -62,18 +62,12 @@ impl Failure {
 
 /// The exit code of a run that went well.
 pub(crate) fn code_of(report: &Report) -> u8 {
-    if report.conflicting_keys.is_empty() {
-        DONE
-    } else {
-        NEEDS_A_PERSON
-    }
+    if report.conflicting_keys.is_empty() { DONE } else { NEEDS_A_PERSON }
 }
 
 /// The error with its kind; then of its causes what it does not say itself.
 fn lines(error: &Error) -> Vec<String> {
-    let code = error
-        .server_code()
-        .map_or(String::new(), |code| format!(", server error {code}"));
+    let code = error.server_code().map_or(String::new(), |code| format!(", server error {code}"));
     let mut lines = vec![format!("error ({:?}{code}): {error}", error.kind())];
     let mut cause = error.source();
     while let Some(error) = cause {

@@ -27,10 +27,7 @@ Exit codes:
 /// The flags have the names of gh-ost's where they mean the same.
 #[derive(Debug, Parser)]
 #[command(name = "alter", after_help = AFTER_HELP, max_term_width = 100)]
-#[allow(
-    clippy::struct_excessive_bools,
-    reason = "they are switches of a command line"
-)]
+#[allow(clippy::struct_excessive_bools, reason = "they are switches of a command line")]
 pub(crate) struct Flags {
     /// The server: mysql://user@host:port/schema. Port: 3306 by default. A socket is given as
     /// mysql://user@localhost/schema?socket=/path (percent-encoded where necessary)

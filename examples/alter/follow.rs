@@ -15,12 +15,8 @@ const STATUS: Duration = Duration::from_secs(1);
 /// Passes on what an operator should read at once; the rest is in the status and the log.
 pub(crate) fn observer(notes: mpsc::Sender<String>) -> impl FnMut(&Event) + Send {
     move |event| match event {
-        Event::CutOverFailed {
-            attempt, reason, ..
-        } => {
-            let _ = notes.send(format!(
-                "attempt {attempt} to cut over was given up: {reason}"
-            ));
+        Event::CutOverFailed { attempt, reason, .. } => {
+            let _ = notes.send(format!("attempt {attempt} to cut over was given up: {reason}"));
         }
         Event::Phase(phase) => log::info!("phase: {phase}"),
         Event::Throttled(reason) => log::info!("throttled: {reason}"),
@@ -56,10 +52,7 @@ impl Watch<'_> {
                 aborted = true;
             }
             if let Some(file) = self.panic_file.filter(|file| !aborted && file.exists()) {
-                warn(format_args!(
-                    "{} is there: aborting cleanly",
-                    file.display()
-                ));
+                warn(format_args!("{} is there: aborting cleanly", file.display()));
                 handle.abort();
                 aborted = true;
             }

@@ -36,9 +36,7 @@ fn main() -> ExitCode {
 fn run(flags: &Flags) -> Result<u8, Failure> {
     let opts = server::opts(flags).map_err(Failure::Usage)?;
     if flags.database.is_none() && opts.get_db_name().is_none() {
-        return Err(Failure::Usage(
-            "which schema? Say --database or give it in --url".to_owned(),
-        ));
+        return Err(Failure::Usage("which schema? Say --database or give it in --url".to_owned()));
     }
     let (tell, notes) = mpsc::channel();
     let plan = builder(flags, opts).observer(observer(tell)).plan()?;
@@ -48,15 +46,8 @@ fn run(flags: &Flags) -> Result<u8, Failure> {
         return Ok(exit::DONE);
     }
     check_renamed(flags, &plan)?;
-    if let Some(file) = flags
-        .panic_flag_file
-        .as_deref()
-        .filter(|file| file.exists())
-    {
-        return Err(Failure::Refused(format!(
-            "{} is there: nothing is done",
-            file.display()
-        )));
+    if let Some(file) = flags.panic_flag_file.as_deref().filter(|file| file.exists()) {
+        return Err(Failure::Refused(format!("{} is there: nothing is done", file.display())));
     }
     if !flags.quiet {
         for warning in plan.warnings() {
@@ -121,10 +112,7 @@ fn check_renamed(flags: &Flags, plan: &Plan) -> Result<(), Failure> {
     if renamed.is_empty() || flags.approve_renamed_columns {
         return Ok(());
     }
-    let list: Vec<String> = renamed
-        .iter()
-        .map(|(old, new)| format!("{old} to {new}"))
-        .collect();
+    let list: Vec<String> = renamed.iter().map(|(old, new)| format!("{old} to {new}")).collect();
     Err(Failure::Refused(format!(
         "the ALTER renames columns: {}. If that is right, say --approve-renamed-columns",
         list.join(", ")

@@ -7,12 +7,7 @@ use crate::flags::Flags;
 
 /// How to connect. Errors never quote the URL, which may hold a password.
 pub(crate) fn opts(flags: &Flags) -> Result<Opts, String> {
-    let conf = flags
-        .conf
-        .as_deref()
-        .map(Conf::read)
-        .transpose()?
-        .unwrap_or_default();
+    let conf = flags.conf.as_deref().map(Conf::read).transpose()?.unwrap_or_default();
     let url = flags.url.as_ref().map(|url| url.0.as_str());
     // As with the servers' own programs: whoever can set it can also see it.
     let environment = std::env::var("MYSQL_PWD").ok();
@@ -38,9 +33,7 @@ fn combine(url: Option<&str>, conf: Conf, environment: Option<String>) -> Result
     if user.is_none() {
         return Err("there is no user, neither in --url nor in --conf".to_owned());
     }
-    builder = builder
-        .user(user)
-        .pass(given_password.or(conf.password).or(environment));
+    builder = builder.user(user).pass(given_password.or(conf.password).or(environment));
     Ok(builder.into())
 }
 
@@ -76,10 +69,7 @@ mod tests {
         assert_eq!((&*all.get_ip_or_hostname(), all.get_tcp_port()), ("c", 1));
         assert_eq!((all.get_socket(), all.get_db_name()), (None, Some("d")));
         let filled = combine(Some("mysql://c"), conf(), Some("e".into())).unwrap();
-        assert_eq!(
-            (filled.get_user(), filled.get_pass()),
-            (Some("u"), Some("p"))
-        );
+        assert_eq!((filled.get_user(), filled.get_pass()), (Some("u"), Some("p")));
         assert_eq!(filled.get_tcp_port(), 3306);
         let last = combine(Some("mysql://a@c"), Conf::default(), Some("e".into())).unwrap();
         assert_eq!(last.get_pass(), Some("e"));
@@ -88,27 +78,18 @@ mod tests {
     #[test]
     fn without_a_url_the_file_says_where() {
         let remote = combine(None, conf(), None).unwrap();
-        assert_eq!(
-            (&*remote.get_ip_or_hostname(), remote.get_tcp_port()),
-            ("h", 7)
-        );
+        assert_eq!((&*remote.get_ip_or_hostname(), remote.get_tcp_port()), ("h", 7));
         assert_eq!(remote.get_socket(), None);
-        let local = Conf {
-            host: Some("localhost".to_owned()),
-            ..conf()
-        };
+        let local = Conf { host: Some("localhost".to_owned()), ..conf() };
         assert_eq!(combine(None, local, None).unwrap().get_socket(), Some("/s"));
         assert!(combine(None, Conf::default(), None).is_err());
     }
 
     #[test]
     fn what_is_wrong_with_a_url_is_said_without_it() {
-        for url in [
-            "mysql://a:hidden@c:x/d",
-            "http://a:hidden@c",
-            "hidden",
-            "mysql://a:hidden@c?x=1",
-        ] {
+        for url in
+            ["mysql://a:hidden@c:x/d", "http://a:hidden@c", "hidden", "mysql://a:hidden@c?x=1"]
+        {
             let error = combine(Some(url), Conf::default(), None).unwrap_err();
             assert!(!error.contains("hidden"), "{error}");
         }

@@ -10,22 +10,12 @@ use online_alter_support::Flavor;
 pub(crate) struct Flags {
     /// The private server to start: mysql, mariadb or mariadb11. Its data is on disk, every commit
     /// is synced, and it is gone afterwards
-    #[arg(
-        long,
-        value_name = "SERVER",
-        default_value = "mysql",
-        conflicts_with = "url"
-    )]
+    #[arg(long, value_name = "SERVER", default_value = "mysql", conflicts_with = "url")]
     pub(crate) server: Flavor,
 
     /// A server that runs already, instead: mysql://user:password@host:port/schema. Refused if the
     /// schema has a table courseware_studentmodule; the one that is created is dropped afterwards
-    #[arg(
-        long,
-        value_name = "URL",
-        env = "ONLINE_ALTER_URL",
-        hide_env_values = true
-    )]
+    #[arg(long, value_name = "URL", env = "ONLINE_ALTER_URL", hide_env_values = true)]
     pub(crate) url: Option<String>,
 
     /// With --url: leave the tables in the schema

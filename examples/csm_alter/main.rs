@@ -44,11 +44,7 @@ fn main() -> ExitCode {
 fn run(flags: &Flags) -> Result<bool> {
     let interrupts = Interrupts::listen()?;
     let target = Target::new(flags)?;
-    say(format_args!(
-        "filling {} with {} rows",
-        csm::TABLE,
-        flags.rows
-    ));
+    say(format_args!("filling {} with {} rows", csm::TABLE, flags.rows));
     target.create_table(flags.rows)?;
     let result = demo(flags, &target, &interrupts);
     let keep = match &result {
@@ -73,10 +69,7 @@ fn demo(flags: &Flags, target: &Target, interrupts: &Interrupts) -> Result<Summa
     workload.writers = flags.writers;
     workload.rate = flags.rate;
     let writers = Writers::start(&target.url, workload)?;
-    say(format_args!(
-        "{} writers have the server for themselves",
-        flags.writers
-    ));
+    say(format_args!("{} writers have the server for themselves", flags.writers));
     let baseline = pause(BASELINE, interrupts)?;
     say("the alteration begins");
     let altered = alter(&target.url, &writers, interrupts)?;

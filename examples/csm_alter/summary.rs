@@ -51,12 +51,7 @@ fn ms(time: Duration) -> String {
 
 impl fmt::Display for Summary {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Summary {
-            report,
-            outcome,
-            check,
-            ..
-        } = self;
+        let Summary { report, outcome, check, .. } = self;
         let mut line = |name: &str, value: fmt::Arguments<'_>| writeln!(f, "{name:<26}{value}");
         line("server", format_args!("{}", self.version))?;
         line("rows at the start", format_args!("{}", self.rows))?;
@@ -87,14 +82,8 @@ impl fmt::Display for Summary {
             ),
         )?;
         line("longest wait of a writer", format_args!(""))?;
-        line(
-            "  without alteration",
-            format_args!("{}", self.wait(self.baseline)),
-        )?;
-        line(
-            "  during the alteration",
-            format_args!("{}", self.wait(self.alteration)),
-        )?;
+        line("  without alteration", format_args!("{}", self.wait(self.baseline)))?;
+        line("  during the alteration", format_args!("{}", self.wait(self.alteration)))?;
         if let Some(copy) = self.copy {
             line("  during the copy", format_args!("{}", self.wait(copy)))?;
         }
@@ -130,14 +119,8 @@ impl fmt::Display for Summary {
                 check.unexpected.len()
             ),
         )?;
-        line(
-            "errors of writers",
-            format_args!("{}", outcome.errors.len()),
-        )?;
-        line(
-            "brought over afterwards",
-            format_args!("{} keys", report.reconciled_keys.len()),
-        )?;
+        line("errors of writers", format_args!("{}", outcome.errors.len()))?;
+        line("brought over afterwards", format_args!("{} keys", report.reconciled_keys.len()))?;
         line("id is now", format_args!("{}", self.type_of_id))?;
         if !check.is_clean() {
             writeln!(f, "\n{check}")?;

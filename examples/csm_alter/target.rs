@@ -24,37 +24,21 @@ impl Target {
     pub(crate) fn new(flags: &Flags) -> Result<Self> {
         let Some(url) = &flags.url else {
             let server = Server::builder(flags.server).durable().on_disk().start()?;
-            server
-                .connect()?
-                .query_drop(format!("CREATE DATABASE {SCHEMA}"))?;
+            server.connect()?.query_drop(format!("CREATE DATABASE {SCHEMA}"))?;
             let url = server.url_for(SCHEMA);
-            return Ok(Target {
-                _server: Some(server),
-                url,
-                borrowed: false,
-            });
+            return Ok(Target { _server: Some(server), url, borrowed: false });
         };
         // The crate's own error quotes the URL, password and all.
         let opts = Opts::from_url(url).map_err(|_| anyhow!("the URL is malformed"))?;
-        ensure!(
-            opts.get_db_name().is_some(),
-            "the URL names no schema: mysql://../schema"
-        );
-        let target = Target {
-            _server: None,
-            url: url.clone(),
-            borrowed: true,
-        };
+        ensure!(opts.get_db_name().is_some(), "the URL names no schema: mysql://../schema");
+        let target = Target { _server: None, url: url.clone(), borrowed: true };
         let present: Vec<String> = target.connect()?.query(format!(
             "SELECT TABLE_NAME FROM information_schema.TABLES WHERE TABLE_SCHEMA = DATABASE() AND \
              TABLE_NAME IN ('{0}', '_{0}_gho', '_{0}_ghc', '_{0}_del')",
             csm::TABLE
         ))?;
         if !present.is_empty() {
-            bail!(
-                "the schema has {} already: the demo wants a schema without",
-                present.join(", ")
-            );
+            bail!("the schema has {} already: the demo wants a schema without", present.join(", "));
         }
         Ok(target)
     }
@@ -75,11 +59,7 @@ impl Target {
     pub(crate) fn version(&self) -> Result<String> {
         let answer = self.connect()?.query_first("SELECT VERSION()")?;
         let version: String = answer.context("the server has no version")?;
-        Ok(if version.contains("MariaDB") {
-            version
-        } else {
-            format!("MySQL {version}")
-        })
+        Ok(if version.contains("MariaDB") { version } else { format!("MySQL {version}") })
     }
 
     /// The type of `id`, as the server has it.
@@ -98,10 +78,7 @@ impl Target {
             return;
         }
         let sql = format!("DROP TABLE IF EXISTS {0}, _{0}_del", csm::TABLE);
-        match self
-            .connect()
-            .and_then(|mut conn| Ok(conn.query_drop(sql)?))
-        {
+        match self.connect().and_then(|mut conn| Ok(conn.query_drop(sql)?)) {
             Ok(()) => say("the tables of the demo are dropped"),
             Err(error) => warn(format_args!("the demo's tables are not dropped: {error:#}")),
         }

@@ -37,10 +37,7 @@ pub(crate) fn alter(url: &str, writers: &Writers, interrupts: &Interrupts) -> Re
     let handle = OnlineAlter::new(url, csm::TABLE)
         .alter("CHANGE id id BIGINT UNSIGNED NOT NULL AUTO_INCREMENT")
         .observer(move |event: &Event| {
-            noted
-                .lock()
-                .unwrap_or_else(PoisonError::into_inner)
-                .note(event);
+            noted.lock().unwrap_or_else(PoisonError::into_inner).note(event);
         })
         .start()?;
     watch(&handle, writers, interrupts);
@@ -49,12 +46,7 @@ pub(crate) fn alter(url: &str, writers: &Writers, interrupts: &Interrupts) -> Re
     let moments = moments.lock().unwrap_or_else(PoisonError::into_inner);
     let copy = moments.copy_began.zip(moments.copy_ended);
     let cut_over = moments.first_attempt.zip(moments.swapped);
-    Ok(Altered {
-        report,
-        all,
-        copy,
-        cut_over,
-    })
+    Ok(Altered { report, all, copy, cut_over })
 }
 
 /// When what took place.
@@ -119,10 +111,7 @@ fn show(bar: &ProgressBar, progress: &Progress, writers: &Writers) {
     bar.set_position(progress.rows_copied);
     bar.set_message(format!(
         "{}; {} keys refreshed, {} waiting; writers: {} writes, {} errors",
-        progress
-            .throttled
-            .clone()
-            .unwrap_or_else(|| progress.phase.to_string()),
+        progress.throttled.clone().unwrap_or_else(|| progress.phase.to_string()),
         progress.keys_refreshed,
         progress.keys_pending,
         writers.statements(),

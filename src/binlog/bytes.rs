@@ -17,10 +17,7 @@ impl<'a> Bytes<'a> {
     }
 
     pub(crate) fn take(&mut self, length: usize) -> Result<&'a [u8], Malformed> {
-        let (head, tail) = self
-            .0
-            .split_at_checked(length)
-            .ok_or(Malformed("too short"))?;
+        let (head, tail) = self.0.split_at_checked(length).ok_or(Malformed("too short"))?;
         self.0 = tail;
         Ok(head)
     }
@@ -58,10 +55,7 @@ impl<'a> Bytes<'a> {
 }
 
 pub(crate) fn little_endian(bytes: &[u8]) -> u64 {
-    bytes
-        .iter()
-        .rev()
-        .fold(0, |value, byte| value << 8 | u64::from(*byte))
+    bytes.iter().rev().fold(0, |value, byte| value << 8 | u64::from(*byte))
 }
 
 /// A bitmap as events hold it: bit `i` is in byte `i / 8`, lowest first.
@@ -70,9 +64,7 @@ pub(crate) struct Bitmap<'a>(pub(crate) &'a [u8]);
 
 impl Bitmap<'_> {
     pub(crate) fn get(&self, i: usize) -> bool {
-        self.0
-            .get(i / 8)
-            .is_some_and(|byte| byte & (1 << (i % 8)) != 0)
+        self.0.get(i / 8).is_some_and(|byte| byte & (1 << (i % 8)) != 0)
     }
 
     /// Of the first `n` bits, how many are set.

@@ -57,10 +57,7 @@ impl Feed {
 
     /// To be called just before a marker is written.
     pub(crate) fn expect_marker(&self, number: u64) {
-        self.state
-            .lock()
-            .awaited
-            .push_back((number, Instant::now()));
+        self.state.lock().awaited.push_back((number, Instant::now()));
     }
 
     /// Declares a marker, which is about to be written under the cut-over's lock, to be the last
@@ -109,8 +106,7 @@ impl Feed {
             if reached(&state) {
                 break;
             }
-            self.changed
-                .wait_until(&mut state, end.min(Instant::now() + CANCEL_CHECK));
+            self.changed.wait_until(&mut state, end.min(Instant::now() + CANCEL_CHECK));
         }
         Ok(true)
     }
@@ -130,11 +126,7 @@ impl Feed {
     /// How long ago the oldest marker that has not come through yet was written: zero when the
     /// stream is up to date.
     pub(crate) fn lag(&self) -> Duration {
-        self.state
-            .lock()
-            .awaited
-            .front()
-            .map_or(Duration::ZERO, |(_, written)| written.elapsed())
+        self.state.lock().awaited.front().map_or(Duration::ZERO, |(_, written)| written.elapsed())
     }
 
     /// How many changed keys have come through.
@@ -145,11 +137,7 @@ impl Feed {
     pub(super) fn note_marker(&self, number: u64) {
         let mut state = self.state.lock();
         state.marker = state.marker.max(number);
-        while state
-            .awaited
-            .front()
-            .is_some_and(|(awaited, _)| *awaited <= number)
-        {
+        while state.awaited.front().is_some_and(|(awaited, _)| *awaited <= number) {
             state.awaited.pop_front();
         }
         self.changed.notify_all();

@@ -56,11 +56,7 @@ fn value<'a>(bytes: &mut Bytes<'a>, column: ImageColumn) -> Result<&'a [u8], Mal
 pub(crate) fn skip_partial_bits(bytes: &mut Bytes<'_>, layout: &Layout) -> Result<(), Malformed> {
     const PARTIAL_JSON: usize = 1;
     if bytes.packed()? & PARTIAL_JSON != 0 {
-        let json = layout
-            .columns
-            .iter()
-            .filter(|column| column.is_json())
-            .count();
+        let json = layout.columns.iter().filter(|column| column.is_json()).count();
         bytes.skip(json.div_ceil(8))?;
     }
     Ok(())
@@ -71,18 +67,14 @@ pub(crate) fn key(table: &WatchedTable, found: &Found<'_>) -> Result<Option<Key>
     if let ([part], [value]) = (table.key.as_slice(), found)
         && let KeyType::Int { unsigned } = part.ty
     {
-        return value
-            .map(|raw| widen(raw, unsigned).map(Key::Int))
-            .transpose();
+        return value.map(|raw| widen(raw, unsigned).map(Key::Int)).transpose();
     }
     let mut wide = WideKey::default();
     for (part, value) in table.key.iter().zip(found) {
         let Some(raw) = value else { return Ok(None) };
         match &part.ty {
             KeyType::Int { unsigned } => wide.push(&widen(raw, *unsigned)?.to_le_bytes()),
-            KeyType::Binary {
-                pad_to: Some(length),
-            } => push_padded(&mut wide, raw, *length)?,
+            KeyType::Binary { pad_to: Some(length) } => push_padded(&mut wide, raw, *length)?,
             KeyType::Uuid | KeyType::Inet6 => push_padded(&mut wide, raw, 16)?,
             KeyType::Inet4 => push_padded(&mut wide, raw, 4)?,
             _ => wide.push(raw),
@@ -99,11 +91,7 @@ fn widen(raw: &[u8], unsigned: bool) -> Result<u64, Malformed> {
         length @ 1..=4 => {
             let shift = 64 - 8 * u32::try_from(length).unwrap_or(8);
             let signed = i64::from_le_bytes((value << shift).to_le_bytes()) >> shift;
-            Ok(if unsigned {
-                value
-            } else {
-                u64::from_le_bytes(signed.to_le_bytes())
-            })
+            Ok(if unsigned { value } else { u64::from_le_bytes(signed.to_le_bytes()) })
         }
         _ => Err(Malformed("an integer of an impossible length")),
     }

@@ -112,12 +112,7 @@ impl Interpreter {
         if header.event_type_raw() == 40 {
             return self.payload(event, sink);
         }
-        self.bytes(
-            header.event_type_raw(),
-            header.flags_raw(),
-            event.data(),
-            sink,
-        )
+        self.bytes(header.event_type_raw(), header.flags_raw(), event.data(), sink)
     }
 
     /// A compressed transaction (MySQL, `binlog_transaction_compression`): events within an event.
@@ -128,18 +123,10 @@ impl Interpreter {
         footer.set_checksum_enabled(false);
         let fde = event.fde().clone().with_footer(footer);
         let mut reader = payload.decompressed().map_err(broken)?;
-        while !std::io::BufRead::fill_buf(&mut reader)
-            .map_err(broken)?
-            .is_empty()
-        {
+        while !std::io::BufRead::fill_buf(&mut reader).map_err(broken)?.is_empty() {
             let inner = Event::read(&fde, &mut reader).map_err(broken)?;
             let header = inner.header();
-            self.bytes(
-                header.event_type_raw(),
-                header.flags_raw(),
-                inner.data(),
-                sink,
-            )?;
+            self.bytes(header.event_type_raw(), header.flags_raw(), inner.data(), sink)?;
         }
         self.commit(sink);
         Ok(())
@@ -177,9 +164,9 @@ impl Interpreter {
                 self.roles.clear();
                 Ok(())
             }
-            162 => self
-                .mariadb_gtid(data)
-                .map_err(|error| malformed("a MariaDB GTID event", error)),
+            162 => {
+                self.mariadb_gtid(data).map_err(|error| malformed("a MariaDB GTID event", error))
+            }
             // STOP; INTVAR, RAND, USER_VAR and BEGIN_LOAD_QUERY, each in front of the statement that
             // matters; HEARTBEAT; IGNORABLE; ROWS_QUERY; GTID, ANONYMOUS_GTID, PREVIOUS_GTIDS;
             // TRANSACTION_CONTEXT, VIEW_CHANGE; HEARTBEAT_V2; GTID_TAGGED; MariaDB's ANNOTATE_ROWS,
@@ -207,9 +194,7 @@ impl Interpreter {
         const ARTIFICIAL: u16 = 0x20;
         const CRC: usize = 4;
         let mut bytes = Bytes(data);
-        let offset = bytes
-            .number(8)
-            .map_err(|error| malformed("a ROTATE event", error))?;
+        let offset = bytes.number(8).map_err(|error| malformed("a ROTATE event", error))?;
         let name = bytes.0;
         let ours = self.position.file.as_bytes();
         if flags & ARTIFICIAL != 0 && name.len() == ours.len() + CRC && name.starts_with(ours) {
@@ -228,20 +213,10 @@ impl Interpreter {
         let map = TableMap::parse(data).map_err(|error| malformed("a TABLE_MAP event", error))?;
         let watch = &self.watch;
         let role = if watch.is(&watch.source, &map) {
-            let expected = if self.swapped {
-                &watch.after_swap
-            } else {
-                &watch.before_swap
-            };
-            Role::Source(
-                map.layout(expected)
-                    .map_err(|why| changed(&watch.source, &why))?,
-            )
+            let expected = if self.swapped { &watch.after_swap } else { &watch.before_swap };
+            Role::Source(map.layout(expected).map_err(|why| changed(&watch.source, &why))?)
         } else if watch.is(&watch.state, &map) {
-            Role::Marker(
-                map.layout(&watch.marker)
-                    .map_err(|why| changed(&watch.state, &why))?,
-            )
+            Role::Marker(map.layout(&watch.marker).map_err(|why| changed(&watch.state, &why))?)
         } else {
             Role::Other
         };
@@ -269,11 +244,8 @@ impl Interpreter {
                 rows::written(kind, data, layout, &self.watch.marker, report).map_err(unreadable)
             }
             Some(Role::Source(layout)) => {
-                let table = if self.swapped {
-                    &self.watch.after_swap
-                } else {
-                    &self.watch.before_swap
-                };
+                let table =
+                    if self.swapped { &self.watch.after_swap } else { &self.watch.before_swap };
                 let keys = match &mut self.xa {
                     Some((_, keys)) => rows::keys(kind, data, layout, table, |key| keys.push(key)),
                     None => rows::keys(kind, data, layout, table, |key| sink.key(key)),
@@ -442,8 +414,5 @@ fn malformed(what: &str, error: impl std::error::Error + Send + Sync + 'static) 
 }
 
 fn changed(table: &TableName, why: &str) -> Error {
-    Error::new(
-        ErrorKind::TableChanged,
-        format!("the definition of {table} has changed: {why}"),
-    )
+    Error::new(ErrorKind::TableChanged, format!("the definition of {table} has changed: {why}"))
 }

@@ -93,9 +93,8 @@ impl ImageColumn {
             }
             code::NEWDECIMAL => {
                 let (precision, scale) = (meta.u8()?, meta.u8()?);
-                let integer = precision
-                    .checked_sub(scale)
-                    .ok_or(Malformed("a negative precision"))?;
+                let integer =
+                    precision.checked_sub(scale).ok_or(Malformed("a negative precision"))?;
                 let bytes = |digits: u8| usize::from(digits / 9 * 4 + (digits % 9).div_ceil(2));
                 let packed = u64::from(precision) | u64::from(scale) << 8;
                 (packed, Fixed(bytes(integer) + bytes(scale)))
@@ -215,12 +214,7 @@ impl<'a> TableMap<'a> {
         let length = bytes.length(1)?;
         let table = bytes.take(length)?;
         bytes.skip(1)?;
-        Ok(TableMap {
-            table_id,
-            schema,
-            table,
-            rest: bytes,
-        })
+        Ok(TableMap { table_id, schema, table, rest: bytes })
     }
 
     /// The layout, if it is the one that the schema promises; the reason, if not.
@@ -234,14 +228,8 @@ impl<'a> TableMap<'a> {
             ));
         }
         for part in &expected.key {
-            if !columns
-                .get(part.column)
-                .is_some_and(|column| column.holds(&part.ty))
-            {
-                return Err(format!(
-                    "its key column {} has another type now",
-                    part.column + 1
-                ));
+            if !columns.get(part.column).is_some_and(|column| column.holds(&part.ty)) {
+                return Err(format!("its key column {} has another type now", part.column + 1));
             }
         }
         Ok(Layout { columns })
@@ -253,9 +241,6 @@ impl<'a> TableMap<'a> {
         let codes = bytes.take(count)?;
         let length = bytes.packed()?;
         let mut meta = Bytes(bytes.take(length)?);
-        codes
-            .iter()
-            .map(|code| ImageColumn::new(*code, &mut meta))
-            .collect()
+        codes.iter().map(|code| ImageColumn::new(*code, &mut meta)).collect()
     }
 }

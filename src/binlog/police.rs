@@ -42,10 +42,8 @@ impl Suspect<'_> {
             // What it writes to besides the tables that it names, through triggers, functions and
             // views, is not known.
             Effect::Dml => {
-                return self.stop(
-                    "a change logged as a statement instead of rows, which may be",
-                    source,
-                );
+                return self
+                    .stop("a change logged as a statement instead of rows, which may be", source);
             }
             Effect::Ddl(DdlKind::DropDatabase(_)) if self.names(source) => {
                 return self.stop("DROP DATABASE", source);
@@ -102,10 +100,7 @@ impl Suspect<'_> {
 
     fn has_word(&self, word: &str) -> bool {
         let of_words = |c: char| !c.is_alphanumeric() && c != '_' && c != '$';
-        self.query
-            .text
-            .split(of_words)
-            .any(|found| found.eq_ignore_ascii_case(word))
+        self.query.text.split(of_words).any(|found| found.eq_ignore_ascii_case(word))
     }
 
     fn creates(&self, table: &TableName) -> bool {
@@ -116,11 +111,7 @@ impl Suspect<'_> {
     fn stop<T>(&self, what: &str, table: &TableName) -> Result<T> {
         Err(Error::new(
             ErrorKind::TableChanged,
-            format!(
-                "{what} on {table} at {}: {}",
-                self.position,
-                excerpt(&self.query.text)
-            ),
+            format!("{what} on {table} at {}: {}", self.position, excerpt(&self.query.text)),
         ))
     }
 }

@@ -12,10 +12,7 @@ pub struct BinlogPosition {
 
 impl BinlogPosition {
     pub(crate) fn new(file: impl Into<String>, offset: u64) -> Self {
-        BinlogPosition {
-            file: file.into(),
-            offset,
-        }
+        BinlogPosition { file: file.into(), offset }
     }
 
     /// The name of the binlog file.
@@ -33,11 +30,7 @@ impl BinlogPosition {
     pub(crate) fn advance(&mut self, low_bits: u32) {
         let low = u64::from(low_bits);
         let high = self.offset & !0xffff_ffff;
-        let wrapped = if low < self.offset & 0xffff_ffff {
-            1 << 32
-        } else {
-            0
-        };
+        let wrapped = if low < self.offset & 0xffff_ffff { 1 << 32 } else { 0 };
         self.offset = high.saturating_add(wrapped).saturating_add(low);
     }
 }
@@ -61,10 +54,7 @@ impl FromStr for BinlogPosition {
         if file.is_empty() {
             return Err(ParsePositionError);
         }
-        Ok(BinlogPosition::new(
-            file,
-            offset.parse().map_err(|_| ParsePositionError)?,
-        ))
+        Ok(BinlogPosition::new(file, offset.parse().map_err(|_| ParsePositionError)?))
     }
 }
 

@@ -28,22 +28,12 @@ impl Query {
         let dialect = dialect(Bytes(bytes.take(status_length)?));
         let schema = String::from_utf8_lossy(bytes.take(schema_length)?).into_owned();
         bytes.skip(1)?;
-        let text = if compressed {
-            rows::inflate(bytes)?
-        } else {
-            bytes.0.to_vec()
-        };
+        let text = if compressed { rows::inflate(bytes)? } else { bytes.0.to_vec() };
         let (text, foreign_charset) = match String::from_utf8(text) {
             Ok(text) => (text, false),
             Err(error) => (String::from_utf8_lossy(error.as_bytes()).into_owned(), true),
         };
-        Ok(Query {
-            connection_id,
-            schema,
-            text,
-            foreign_charset,
-            dialect,
-        })
+        Ok(Query { connection_id, schema, text, foreign_charset, dialect })
     }
 }
 

@@ -45,12 +45,7 @@ impl RowsKind {
             171 => (Verb::Delete, true, false, true),
             _ => return None,
         };
-        Some(RowsKind {
-            verb,
-            version2,
-            partial,
-            compressed,
-        })
+        Some(RowsKind { verb, version2, partial, compressed })
     }
 }
 
@@ -113,9 +108,7 @@ pub(crate) fn written(
         |_| true,
         |before, after| {
             if kind.verb != Verb::Delete {
-                image::key(table, after.unwrap_or(before))?
-                    .into_iter()
-                    .for_each(&mut written);
+                image::key(table, after.unwrap_or(before))?.into_iter().for_each(&mut written);
             }
             Ok(())
         },
@@ -137,11 +130,7 @@ fn walk(
     bytes.skip(6 + 2)?;
     if kind.version2 {
         let extra = bytes.length(2)?;
-        bytes.skip(
-            extra
-                .checked_sub(2)
-                .ok_or(Malformed("extra data shorter than its length"))?,
-        )?;
+        bytes.skip(extra.checked_sub(2).ok_or(Malformed("extra data shorter than its length"))?)?;
     }
     let count = bytes.packed()?;
     if count != layout.columns.len() {
@@ -202,9 +191,7 @@ pub(crate) fn inflate(mut bytes: Bytes<'_>) -> Result<Vec<u8>, Malformed> {
         return Err(Malformed("compressed in an unknown way"));
     }
     let length = bytes.take(usize::from(header & 0x07))?;
-    let length = length
-        .iter()
-        .fold(0_u64, |value, byte| value << 8 | u64::from(*byte));
+    let length = length.iter().fold(0_u64, |value, byte| value << 8 | u64::from(*byte));
     let mut out = Vec::new();
     flate2::read::ZlibDecoder::new(bytes.0)
         .take(length + 1)
@@ -213,8 +200,6 @@ pub(crate) fn inflate(mut bytes: Bytes<'_>) -> Result<Vec<u8>, Malformed> {
     if u64::try_from(out.len()) == Ok(length) {
         Ok(out)
     } else {
-        Err(Malformed(
-            "compressed bytes of another length than they say",
-        ))
+        Err(Malformed("compressed bytes of another length than they say"))
     }
 }

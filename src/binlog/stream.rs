@@ -71,10 +71,7 @@ impl Stream {
         if let (Some(session), true) = (with, connection != 0)
             && let Err(error) = session.kill(connection)
         {
-            log::debug!(
-                "the stream's connection could not be ended: {}",
-                error.message()
-            );
+            log::debug!("the stream's connection could not be ended: {}", error.message());
         }
     }
 
@@ -101,26 +98,17 @@ impl Stream {
             }
             let error = match ended {
                 Ok(ControlFlow::Break(())) => return Ok(()),
-                Ok(ControlFlow::Continue(why)) => Error::new(
-                    ErrorKind::Connection,
-                    format!("the binlog stream broke: {why}"),
-                ),
+                Ok(ControlFlow::Continue(why)) => {
+                    Error::new(ErrorKind::Connection, format!("the binlog stream broke: {why}"))
+                }
                 Err(error) if may_pass(&error) => error,
                 Err(error) => return Err(error),
             };
-            attempt = if self.feed.position() == before {
-                attempt + 1
-            } else {
-                1
-            };
+            attempt = if self.feed.position() == before { attempt + 1 } else { 1 };
             if attempt >= config.retries.attempts {
                 return Err(error);
             }
-            log::debug!(
-                "{}; reading on from {}",
-                error.message(),
-                self.feed.position()
-            );
+            log::debug!("{}; reading on from {}", error.message(), self.feed.position());
             cancel.sleep(config.retries.pause(attempt))?;
         }
     }
@@ -152,8 +140,7 @@ impl Stream {
         ] {
             conn.query_drop(statement).map_err(to_error)?;
         }
-        self.connection
-            .store(conn.connection_id(), Ordering::SeqCst);
+        self.connection.store(conn.connection_id(), Ordering::SeqCst);
         let request = BinlogRequest::new(config.server_id)
             .with_filename(at.file().as_bytes().to_vec())
             .with_pos(u64::from(offset));
@@ -169,12 +156,8 @@ impl Stream {
         cancel: &Cancel,
         changed: &(dyn Fn(Key) -> bool + Sync),
     ) -> Result<ControlFlow<(), String>> {
-        let mut sink = FeedSink {
-            feed: &self.feed,
-            connector: &config.connector,
-            changed,
-            go_on: true,
-        };
+        let mut sink =
+            FeedSink { feed: &self.feed, connector: &config.connector, changed, go_on: true };
         for event in events {
             // A run that ends by a panic cannot stop us, and only sets the latch.
             if self.stop.load(Ordering::SeqCst) || cancel.is_set() {
@@ -202,12 +185,10 @@ fn stream_error(error: mysql::Error) -> Result<ControlFlow<(), String>> {
     let error = to_error(error);
     match error.server_code() {
         // Someone registered with our server id (1236 on MySQL says so in words only).
-        Some(4052) => Ok(ControlFlow::Continue(
-            "another replica took our server id".to_owned(),
-        )),
-        Some(1236) if error.message().contains("server_id") => Ok(ControlFlow::Continue(
-            "another replica took our server id".to_owned(),
-        )),
+        Some(4052) => Ok(ControlFlow::Continue("another replica took our server id".to_owned())),
+        Some(1236) if error.message().contains("server_id") => {
+            Ok(ControlFlow::Continue("another replica took our server id".to_owned()))
+        }
         Some(1236) => Err(error
             .with_kind(ErrorKind::Binlog)
             .context("the binlog position is not to be had (any more)")),
@@ -220,9 +201,7 @@ fn stream_error(error: mysql::Error) -> Result<ControlFlow<(), String>> {
 /// statement was killed.
 fn may_pass(error: &Error) -> bool {
     error.kind() == ErrorKind::Connection
-        || error
-            .fault()
-            .is_some_and(|fault| fault.is_passing() || fault == Fault::Killed)
+        || error.fault().is_some_and(|fault| fault.is_passing() || fault == Fault::Killed)
 }
 
 /// The crate hands on the checksum, and does not look at it.

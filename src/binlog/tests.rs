@@ -48,13 +48,7 @@ impl Sink for Seen {
 }
 
 fn int_key(columns: usize) -> WatchedTable {
-    WatchedTable {
-        columns,
-        key: vec![KeyPart {
-            column: 0,
-            ty: KeyType::Int { unsigned: false },
-        }],
-    }
+    WatchedTable { columns, key: vec![KeyPart { column: 0, ty: KeyType::Int { unsigned: false } }] }
 }
 
 /// A run on `db`.`t`, of (INT, VARCHAR(20)), which becomes (BIGINT, VARCHAR(20), INT).
@@ -66,10 +60,7 @@ struct Run {
 impl Run {
     fn new() -> Self {
         let start = BinlogPosition::new("b.000001", 4);
-        Run {
-            interpreter: Interpreter::new(Self::watch(), start),
-            seen: Seen::default(),
-        }
+        Run { interpreter: Interpreter::new(Self::watch(), start), seen: Seen::default() }
     }
 
     fn watch() -> Watch {
@@ -86,8 +77,7 @@ impl Run {
     }
 
     fn take(&mut self, event_type: u8, flags: u16, data: &[u8]) -> Result<()> {
-        self.interpreter
-            .bytes(event_type, flags, data, &mut self.seen)
+        self.interpreter.bytes(event_type, flags, data, &mut self.seen)
     }
 
     fn ok(&mut self, event_type: u8, data: &[u8]) {
@@ -173,10 +163,7 @@ fn rows_of_the_table_become_keys() {
     run.map();
     run.ok(TABLE_MAP, &table_map(2, "db", "other", &[3, 15], &[20, 0]));
     run.ok(WRITE, &rows_event(WRITE, &[(1, "a"), (-1, "")]));
-    run.ok(
-        UPDATE,
-        &rows_event(UPDATE, &[(2, "a"), (2, "b"), (3, "c"), (4, "c")]),
-    );
+    run.ok(UPDATE, &rows_event(UPDATE, &[(2, "a"), (2, "b"), (3, "c"), (4, "c")]));
     run.ok(DELETE, &rows_event(DELETE, &[(5, "x")]));
     run.ok(WRITE, &head(2, WRITE));
     assert_eq!(run.ints(), [1, u64::MAX, 2, 4, 3, 5]);
@@ -188,10 +175,7 @@ fn rows_of_the_table_become_keys() {
 #[test]
 fn markers() {
     let mut run = Run::new();
-    run.ok(
-        TABLE_MAP,
-        &table_map(9, "db", "_t_ghc", &[8, 8, 18, 252], &[6, 3]),
-    );
+    run.ok(TABLE_MAP, &table_map(9, "db", "_t_ghc", &[8, 8, 18, 252], &[6, 3]));
     let mut data = 9_u64.to_le_bytes()[..6].to_vec();
     data.extend([1, 0, 2, 0, 4, 0b0000_0001, 0b0000_0010]);
     // A minimal image: the id before, the number after.
@@ -206,9 +190,7 @@ fn markers() {
 #[test]
 fn rows_need_their_table_map() {
     let mut run = Run::new();
-    let error = run
-        .take(WRITE, 0, &rows_event(WRITE, &[(1, "")]))
-        .unwrap_err();
+    let error = run.take(WRITE, 0, &rows_event(WRITE, &[(1, "")])).unwrap_err();
     assert_eq!(error.kind(), ErrorKind::Binlog);
     // But an event that only ends a statement has none.
     run.ok(WRITE, &head(0xff_ffff, WRITE));
@@ -226,9 +208,8 @@ fn a_table_of_another_shape_stops_the_run() {
         // Its key is text now.
         (&[15, 15], &[20, 0, 20, 0]),
     ] {
-        let error = Run::new()
-            .take(TABLE_MAP, 0, &table_map(1, "db", "t", codes, meta))
-            .unwrap_err();
+        let error =
+            Run::new().take(TABLE_MAP, 0, &table_map(1, "db", "t", codes, meta)).unwrap_err();
         assert_eq!(error.kind(), ErrorKind::TableChanged, "{codes:?}");
         // Of other tables it does not matter.
         Run::new().ok(TABLE_MAP, &table_map(1, "db", "x", codes, meta));
@@ -238,25 +219,14 @@ fn a_table_of_another_shape_stops_the_run() {
 
 #[test]
 fn table_maps() {
-    let data = table_map(
-        0x0102_0304_0506,
-        "d",
-        "t",
-        &[3, 254, 254, 246],
-        &[0xed, 0xf0, 247, 2, 20, 4],
-    );
+    let data =
+        table_map(0x0102_0304_0506, "d", "t", &[3, 254, 254, 246], &[0xed, 0xf0, 247, 2, 20, 4]);
     let map = TableMap::parse(&data).unwrap();
-    assert_eq!(
-        (map.table_id, map.schema, map.table),
-        (0x0102_0304_0506, &b"d"[..], &b"t"[..])
-    );
+    assert_eq!((map.table_id, map.schema, map.table), (0x0102_0304_0506, &b"d"[..], &b"t"[..]));
     assert!(map.layout(&int_key(4)).is_ok());
     for end in 0..data.len() - 4 {
         let cut = TableMap::parse(&data[..end]);
-        assert!(
-            cut.is_err() || cut.is_ok_and(|map| map.layout(&int_key(4)).is_err()),
-            "{end}"
-        );
+        assert!(cut.is_err() || cut.is_ok_and(|map| map.layout(&int_key(4)).is_err()), "{end}");
     }
 }
 
@@ -280,34 +250,23 @@ fn key_columns_that_are_left_out_are_an_error() {
 fn layout(codes: &[u8], meta: &[u8]) -> Layout {
     let data = table_map(1, "db", "t", codes, meta);
     let columns = codes.len();
-    TableMap::parse(&data)
-        .unwrap()
-        .layout(&WatchedTable {
-            columns,
-            key: Vec::new(),
-        })
-        .unwrap()
+    TableMap::parse(&data).unwrap().layout(&WatchedTable { columns, key: Vec::new() }).unwrap()
 }
 
 #[test]
 fn the_position_follows_the_files() {
     let mut run = Run::new();
     // MariaDB's first one has its checksum behind the name of the file that was asked for.
-    run.take(ROTATE, ARTIFICIAL, &rotate(b"b.000001\xff\x00ab"))
-        .unwrap();
+    run.take(ROTATE, ARTIFICIAL, &rotate(b"b.000001\xff\x00ab")).unwrap();
     run.take(ROTATE, ARTIFICIAL, &rotate(b"b.000001")).unwrap();
     assert_eq!(run.seen.commits, []);
     run.ok(ROTATE, &rotate(b"b.000002"));
     run.take(ROTATE, ARTIFICIAL, &rotate(b"b.000002")).unwrap();
-    run.take(ROTATE, ARTIFICIAL, &rotate(b"b.000002\x01\x02\x03\x04"))
-        .unwrap();
+    run.take(ROTATE, ARTIFICIAL, &rotate(b"b.000002\x01\x02\x03\x04")).unwrap();
     assert_eq!(run.seen.commits, [BinlogPosition::new("b.000002", 4)]);
     // Numbers grow by a digit after a million files.
     run.take(ROTATE, ARTIFICIAL, &rotate(b"b.1000000")).unwrap();
-    assert_eq!(
-        run.seen.commits.last(),
-        Some(&BinlogPosition::new("b.1000000", 4))
-    );
+    assert_eq!(run.seen.commits.last(), Some(&BinlogPosition::new("b.1000000", 4)));
     assert!(run.take(ROTATE, 0, &[1, 2, 3]).is_err());
 }
 
@@ -329,15 +288,13 @@ fn a_statement_outside_of_a_transaction_ends_itself() {
     assert_eq!(run.seen.commits.len(), 1);
     run.query(1, "BEGIN").unwrap();
     run.query(1, "SAVEPOINT a").unwrap();
-    run.query(1, "INSERT INTO mysql.rds_heartbeat2 VALUES (1)")
-        .unwrap();
+    run.query(1, "INSERT INTO mysql.rds_heartbeat2 VALUES (1)").unwrap();
     assert_eq!(run.seen.commits.len(), 1);
     run.query(1, "COMMIT").unwrap();
     assert_eq!(run.seen.commits.len(), 2);
     // MariaDB's GTID says whether the statement stands alone.
     run.ok(162, &[0; 13]);
-    run.query(1, "INSERT INTO mysql.rds_heartbeat2 VALUES (1)")
-        .unwrap();
+    run.query(1, "INSERT INTO mysql.rds_heartbeat2 VALUES (1)").unwrap();
     assert_eq!(run.seen.commits.len(), 2);
     run.ok(XID, &[0; 8]);
     let mut alone = [0; 13];
@@ -425,10 +382,7 @@ fn a_stream_that_breaks_within_a_transaction_begins_it_again() {
     run.interpreter.reconnected(at);
     // Not of the XA transaction that was cut off.
     run.query(1, "BEGIN").unwrap();
-    assert!(
-        run.take(WRITE, 0, &rows_event(WRITE, &[(3, "")])).is_err(),
-        "ids begin anew"
-    );
+    assert!(run.take(WRITE, 0, &rows_event(WRITE, &[(3, "")])).is_err(), "ids begin anew");
     run.map();
     run.ok(WRITE, &rows_event(WRITE, &[(3, "")]));
     assert_eq!(run.ints(), [3]);
@@ -443,17 +397,11 @@ fn the_swap_changes_what_the_table_looks_like() {
     let mut run = Run::new();
     let swap =
         "RENAME /* online-alter */ TABLE `db`.`t` TO `db`.`_t_del`, `db`.`_t_gho` TO `db`.`t`";
-    assert_eq!(
-        run.query(8, swap).unwrap_err().kind(),
-        ErrorKind::TableChanged
-    );
+    assert_eq!(run.query(8, swap).unwrap_err().kind(), ErrorKind::TableChanged);
     run.query(OWN, swap).unwrap();
     assert_eq!(run.seen.swaps, 1);
     run.ok(TABLE_MAP, &table_map(3, "db", "t", &[8, 15, 3], &[20, 0]));
-    assert!(
-        run.take(TABLE_MAP, 0, &table_map(4, "db", "t", &[3, 15], &[20, 0]))
-            .is_err()
-    );
+    assert!(run.take(TABLE_MAP, 0, &table_map(4, "db", "t", &[3, 15], &[20, 0])).is_err());
     // From now on it is the application's own business again.
     run.query(8, "ALTER TABLE db.t ADD COLUMN x INT").unwrap();
 }
@@ -469,10 +417,7 @@ fn statements_are_judged() {
         ("DROP TABLE _t_gho", true),
         ("CREATE TABLE c (a INT REFERENCES t (a))", true),
         ("CREATE TABLE t (a INT)", true),
-        (
-            "CREATE TRIGGER x BEFORE UPDATE ON t FOR EACH ROW SET @a = 1",
-            true,
-        ),
+        ("CREATE TRIGGER x BEFORE UPDATE ON t FOR EACH ROW SET @a = 1", true),
         ("gibberish about t", true),
         ("CREATE TABLE x LIKE t", false),
         ("CREATE VIEW v AS SELECT * FROM t", false),

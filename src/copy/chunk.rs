@@ -46,12 +46,7 @@ mod tests {
     #[test]
     fn the_watermark_never_passes_an_unfinished_chunk() {
         let bound = |key: u64| Some(Bound(vec![key.to_string()]));
-        let chunk = |number| Chunk {
-            number,
-            after: None,
-            through: bound(number),
-            rows: 1,
-        };
+        let chunk = |number| Chunk { number, after: None, through: bound(number), rows: 1 };
         let mut watermark = Watermark::default();
         watermark.finished(chunk(1));
         assert_eq!(watermark.through(), None);

@@ -43,11 +43,7 @@ impl Sizer {
             ChunkSize::Rows(rows) => rows.max(1),
             ChunkSize::Time(_) => FIRST.min(most),
         };
-        Sizer {
-            goal,
-            most,
-            rows: Mutex::new(first),
-        }
+        Sizer { goal, most, rows: Mutex::new(first) }
     }
 
     pub(crate) fn rows(&self) -> u64 {
@@ -72,9 +68,7 @@ impl Sizer {
             reason = "a size, which is clamped right after"
         )]
         let wanted = (rows as f64 * ratio) as u64;
-        *size = wanted
-            .clamp(*size / 2, *size * 2)
-            .clamp(LEAST, self.most.max(LEAST));
+        *size = wanted.clamp(*size / 2, *size * 2).clamp(LEAST, self.most.max(LEAST));
     }
 }
 

@@ -32,14 +32,7 @@ impl Chunker {
     ) -> Result<Self> {
         let last = key_of(&pair, &pair.last_key(), retries, session, cancel)?;
         let finished = last.is_none();
-        Ok(Chunker {
-            pair,
-            retries,
-            after: None,
-            last,
-            next: 0,
-            finished,
-        })
+        Ok(Chunker { pair, retries, after: None, last, next: 0, finished })
     }
 
     /// The next chunk, of about `rows` rows.
@@ -68,12 +61,7 @@ impl Chunker {
         let after = std::mem::replace(&mut self.after, through.clone());
         let number = self.next;
         self.next += 1;
-        Ok(Some(Chunk {
-            number,
-            after,
-            through,
-            rows,
-        }))
+        Ok(Some(Chunk { number, after, through, rows }))
     }
 }
 
@@ -86,13 +74,7 @@ pub(super) fn boundary(
     session: &mut Session,
     cancel: &Cancel,
 ) -> Result<Option<Bound>> {
-    key_of(
-        pair,
-        &pair.boundary(after, through, rows - 1),
-        retries,
-        session,
-        cancel,
-    )
+    key_of(pair, &pair.boundary(after, through, rows - 1), retries, session, cancel)
 }
 
 fn key_of(
@@ -108,10 +90,7 @@ fn key_of(
     };
     let texts: Option<Vec<String>> = row.into_iter().collect();
     let texts = texts.ok_or_else(|| {
-        Error::new(
-            ErrorKind::NoUsableKey,
-            "a key column holds NULL, and was said not to",
-        )
+        Error::new(ErrorKind::NoUsableKey, "a key column holds NULL, and was said not to")
     })?;
     Ok(Some(Bound::of_selected(&pair.key, &texts)))
 }

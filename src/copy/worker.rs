@@ -40,16 +40,9 @@ impl CopyWorker<'_> {
     /// Copies a chunk, in a session with `autocommit = 1`.
     pub(crate) fn copy(&self, chunk: Chunk, session: &mut Session) -> Result<Copied> {
         let started = Instant::now();
-        let rows = self.copy_range(
-            (chunk.after.as_ref(), chunk.through.as_ref()),
-            chunk.rows,
-            session,
-        )?;
-        Ok(Copied {
-            chunk,
-            rows,
-            time: started.elapsed(),
-        })
+        let rows =
+            self.copy_range((chunk.after.as_ref(), chunk.through.as_ref()), chunk.rows, session)?;
+        Ok(Copied { chunk, rows, time: started.elapsed() })
     }
 
     fn copy_range(
@@ -113,9 +106,5 @@ impl CopyWorker<'_> {
 
 fn range(after: Option<&Bound>, through: Option<&Bound>) -> String {
     let show = |bound: Option<&Bound>, none: &str| bound.map_or(none.to_owned(), Bound::to_string);
-    format!(
-        "behind {} through {}",
-        show(after, "the beginning"),
-        show(through, "the end")
-    )
+    format!("behind {} through {}", show(after, "the beginning"), show(through, "the end"))
 }

@@ -118,10 +118,7 @@ impl CutOver<'_> {
             }
             match result? {
                 Attempt::Swapped { locked } => {
-                    return Ok(Swapped {
-                        attempts: attempt,
-                        locked,
-                    });
+                    return Ok(Swapped { attempts: attempt, locked });
                 }
                 Attempt::Retry(reason) => {
                     told.failed(attempt, &reason);
@@ -130,10 +127,7 @@ impl CutOver<'_> {
             }
         }
         let attempts = self.limits.attempts;
-        Err(Error::new(
-            ErrorKind::CutOver,
-            format!("no cut-over in {attempts} attempts: {why}"),
-        ))
+        Err(Error::new(ErrorKind::CutOver, format!("no cut-over in {attempts} attempts: {why}")))
     }
 
     fn attempt(&self, control: &mut Session) -> Result<Attempt> {
@@ -208,11 +202,7 @@ impl CutOver<'_> {
             log::debug!("UNLOCK TABLES: {}", error.message());
             drop(locker);
             if let Err(error) = control.end(&mark, &Cancel::default()) {
-                log::warn!(
-                    "connection {} may hold locks still: {}",
-                    mark.id,
-                    error.message()
-                );
+                log::warn!("connection {} may hold locks still: {}", mark.id, error.message());
             }
         }
     }
@@ -221,18 +211,13 @@ impl CutOver<'_> {
     fn rename_sql(&self) -> String {
         let TablePair { source, ghost, .. } = &*self.pair;
         let old = &self.old;
-        format!(
-            "RENAME {} TABLE {source} TO {old}, {ghost} TO {source}",
-            crate::sql::TAG
-        )
+        format!("RENAME {} TABLE {source} TO {old}, {ghost} TO {source}", crate::sql::TAG)
     }
 }
 
 /// For connections that the cut-over cannot do without.
-const PATIENT: crate::db::Retries = crate::db::Retries {
-    attempts: 60,
-    longest_pause: Duration::from_secs(1),
-};
+const PATIENT: crate::db::Retries =
+    crate::db::Retries { attempts: 60, longest_pause: Duration::from_secs(1) };
 
 /// Measures for how long writers are blocked.
 #[derive(Debug)]

@@ -20,10 +20,7 @@ impl CutOver<'_> {
         lost: &Error,
         locked: Duration,
     ) -> Result<Attempt> {
-        log::warn!(
-            "the answer to RENAME was lost ({}); looking what became of it",
-            lost.message()
-        );
+        log::warn!("the answer to RENAME was lost ({}); looking what became of it", lost.message());
         match self.look(connection) {
             Ok(true) => {
                 self.steps.at(Step::Renamed, connection.id);

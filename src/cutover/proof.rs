@@ -43,16 +43,9 @@ impl CutOver<'_> {
         if strays.is_empty() {
             return Ok(Proof::default());
         }
-        log::warn!(
-            "{} rows of {} were written behind the marker",
-            strays.len(),
-            self.pair.source
-        );
+        log::warn!("{} rows of {} were written behind the marker", strays.len(), self.pair.source);
         self.reconcile(control, new_key).map_err(|error| {
-            let keys: Vec<String> = strays
-                .iter()
-                .map(|key| self.pair.key.display(key))
-                .collect();
+            let keys: Vec<String> = strays.iter().map(|key| self.pair.key.display(key)).collect();
             let why = format!(
                 "rows with these keys went into {} and could not be brought over: {} ({})",
                 self.old,
@@ -71,17 +64,10 @@ impl CutOver<'_> {
         })?;
         let marker = self.state.write_marker(control, self.feed, |_| ())?;
         if !self.feed.wait_for_marker(marker, PATIENCE, self.cancel)? {
-            return Err(Error::new(
-                ErrorKind::Binlog,
-                "the binlog stream took too long",
-            ));
+            return Err(Error::new(ErrorKind::Binlog, "the binlog stream took too long"));
         }
         let (strays, since) = self.feed.strays();
-        let pair = TablePair {
-            source: old.clone(),
-            ghost: new.clone(),
-            ..(*self.pair).clone()
-        };
+        let pair = TablePair { source: old.clone(), ghost: new.clone(), ..(*self.pair).clone() };
         let mut proof = Proof::default();
         for key in unique(strays) {
             let name = pair.key.display(&key);
@@ -93,10 +79,7 @@ impl CutOver<'_> {
                 Ok(()) => proof.reconciled.push(name),
                 Err(error) => {
                     session.exec("ROLLBACK")?;
-                    log::warn!(
-                        "the row {name} could not be brought over: {}",
-                        error.message()
-                    );
+                    log::warn!("the row {name} could not be brought over: {}", error.message());
                     proof.conflicting.push(name);
                 }
             }
@@ -119,19 +102,13 @@ fn written_since(shape: &KeyShape, key: &Key, new_key: &KeyShape, since: &[Key])
         return !since.is_empty();
     }
     let literal = shape.literals(key).ok();
-    since
-        .iter()
-        .any(|new| new_key.literals(new).ok() == literal)
+    since.iter().any(|new| new_key.literals(new).ok() == literal)
 }
 
 fn bring_over(session: &mut Session, pair: &TablePair, key: &Key) -> Result<()> {
     let keys = std::slice::from_ref(key);
     let malformed = |error| Error::new(ErrorKind::Binlog, format!("{error}"));
     session.exec(&pair.delete_keys(keys).map_err(malformed)?)?;
-    session.exec(
-        &pair
-            .put_keys(Put::Insert, keys, OnLocked::Wait)
-            .map_err(malformed)?,
-    )?;
+    session.exec(&pair.put_keys(Put::Insert, keys, OnLocked::Wait).map_err(malformed)?)?;
     session.exec("COMMIT").map(drop)
 }

@@ -58,10 +58,7 @@ impl CutOver<'_> {
 
         self.steps.at(Step::BeforeLock, locker.id());
         // READ keeps writers out, and lets others read on. Writers go on until it is granted.
-        locker.exec(&format!(
-            "LOCK TABLES {} READ, {} WRITE",
-            self.pair.source, self.old
-        ))?;
+        locker.exec(&format!("LOCK TABLES {} READ, {} WRITE", self.pair.source, self.old))?;
         let clock = LockClock::start();
         self.steps.at(Step::Locked, locker.id());
         match self.prepare_ghost(control, &mut refresher, &mut prober) {

@@ -12,25 +12,19 @@ impl CutOver<'_> {
     /// (which may be the connection that holds the lock) moves the rows. `false` if the stream took
     /// too long.
     pub(super) fn drain(&self, control: &mut Session, refresher: &mut Session) -> Result<bool> {
-        let marker = self
-            .state
-            .write_marker(control, self.feed, |number| self.feed.last_call(number))?;
-        if !self
-            .feed
-            .wait_for_marker(marker, self.limits.lock_timeout, self.cancel)?
-        {
+        let marker =
+            self.state.write_marker(control, self.feed, |number| self.feed.last_call(number))?;
+        if !self.feed.wait_for_marker(marker, self.limits.lock_timeout, self.cancel)? {
             return Ok(false);
         }
         self.steps.at(Step::MarkerSeen, refresher.id());
         // Nothing adds keys any more: the stream stands at the marker, and writers are blocked.
-        self.refresher
-            .refresh_all_locked(refresher)
-            .map_err(|error| match error.fault() {
-                Some(Fault::Duplicate) => error
-                    .with_kind(ErrorKind::DuplicateRows)
-                    .context("rows have the same value in a unique key that the ALTER adds"),
-                _ => error,
-            })?;
+        self.refresher.refresh_all_locked(refresher).map_err(|error| match error.fault() {
+            Some(Fault::Duplicate) => error
+                .with_kind(ErrorKind::DuplicateRows)
+                .context("rows have the same value in a unique key that the ALTER adds"),
+            _ => error,
+        })?;
         let left = self.refresher.pending().outstanding();
         if left > 0 {
             // Somebody wrote: the lock is lost.
@@ -60,11 +54,7 @@ impl CutOver<'_> {
         }
         clauses.extend(self.last_alter.clone());
         if !clauses.is_empty() {
-            session.exec(&format!(
-                "ALTER TABLE {} {}",
-                self.pair.ghost,
-                clauses.join(", ")
-            ))?;
+            session.exec(&format!("ALTER TABLE {} {}", self.pair.ghost, clauses.join(", ")))?;
         }
         // Reading a definition in a transaction keeps its metadata lock, which would be in the way.
         session.exec("COMMIT")?;

@@ -77,20 +77,13 @@ impl Connector {
                     .tcp_user_timeout_ms(Some(30_000));
             }
         }
-        Ok(Connector {
-            opts: builder.into(),
-            own_ids: Arc::default(),
-        })
+        Ok(Connector { opts: builder.into(), own_ids: Arc::default() })
     }
 
     pub(crate) fn address(&self) -> String {
         match self.opts.get_socket() {
             Some(socket) => socket.to_owned(),
-            None => format!(
-                "{}:{}",
-                self.opts.get_ip_or_hostname(),
-                self.opts.get_tcp_port()
-            ),
+            None => format!("{}:{}", self.opts.get_ip_or_hostname(), self.opts.get_tcp_port()),
         }
     }
 
@@ -124,9 +117,7 @@ impl Connector {
             Some(Fault::Access) => ErrorKind::AccessDenied,
             _ => ErrorKind::Connection,
         };
-        error
-            .with_kind(kind)
-            .context(format_args!("cannot connect to {}", self.address()))
+        error.with_kind(kind).context(format_args!("cannot connect to {}", self.address()))
     }
 }
 
@@ -151,7 +142,5 @@ pub(crate) fn to_error(error: mysql::Error) -> Error {
         mysql::Error::MySqlError(error) => error.message.clone(),
         other => other.to_string(),
     };
-    Error::new(kind, message)
-        .with_fault(fault, code)
-        .with_source(error)
+    Error::new(kind, message).with_fault(fault, code).with_source(error)
 }

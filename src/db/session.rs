@@ -63,10 +63,7 @@ pub(crate) struct Mark {
 impl Mark {
     fn new(id: u32) -> Self {
         // A hasher with random keys is the standard library's only source of randomness.
-        Mark {
-            id,
-            lock: format!("online-alter#{:016x}", RandomState::new().hash_one(id)),
-        }
+        Mark { id, lock: format!("online-alter#{:016x}", RandomState::new().hash_one(id)) }
     }
 }
 
@@ -80,9 +77,7 @@ pub(crate) struct Session {
 
 impl std::fmt::Debug for Session {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Session")
-            .field("id", &self.id())
-            .finish_non_exhaustive()
+        f.debug_struct("Session").field("id", &self.id()).finish_non_exhaustive()
     }
 }
 
@@ -99,12 +94,7 @@ impl Session {
     fn open_with(connector: &Connector, setup: Vec<String>) -> Result<Self> {
         let conn = connector.connect()?;
         let mark = Mark::new(conn.connection_id());
-        let mut session = Session {
-            conn,
-            connector: connector.clone(),
-            setup,
-            mark,
-        };
+        let mut session = Session { conn, connector: connector.clone(), setup, mark };
         session.set_up()?;
         Ok(session)
     }
@@ -113,8 +103,7 @@ impl Session {
         self.mark = Mark::new(self.id());
         let lock = format!("SELECT GET_LOCK('{}', 0)", self.mark.lock);
         for statement in std::iter::once(&lock).chain(&self.setup.clone()) {
-            self.exec(statement)
-                .map_err(|e| e.context("setting up a session"))?;
+            self.exec(statement).map_err(|e| e.context("setting up a session"))?;
         }
         Ok(())
     }
@@ -133,10 +122,7 @@ impl Session {
     pub(crate) fn exec(&mut self, sql: &str) -> Result<Done> {
         log::trace!("connection {}: {sql}", self.id());
         let mut result = self.conn.query_iter(sql).map_err(to_error)?;
-        let done = Done {
-            affected: result.affected_rows(),
-            records: records(&result.info_str()),
-        };
+        let done = Done { affected: result.affected_rows(), records: records(&result.info_str()) };
         // Errors may still come while the rows do: the crate's own shortcuts drop them.
         while let Some(rows) = result.iter() {
             for row in rows {
@@ -160,12 +146,7 @@ impl Session {
 
     /// The first column of the first row.
     pub(crate) fn scalar(&mut self, sql: &str) -> Result<Option<String>> {
-        Ok(self
-            .rows(sql)?
-            .into_iter()
-            .next()
-            .and_then(|row| row.into_iter().next())
-            .flatten())
+        Ok(self.rows(sql)?.into_iter().next().and_then(|row| row.into_iter().next()).flatten())
     }
 
     /// Like [`rows`](Self::rows), with the names of the columns.
@@ -174,17 +155,9 @@ impl Session {
         let mut answer = Vec::new();
         for row in self.conn.query_iter(sql).map_err(to_error)? {
             let row = row.map_err(to_error)?;
-            let names: Vec<String> = row
-                .columns_ref()
-                .iter()
-                .map(|c| c.name_str().into_owned())
-                .collect();
-            answer.push(
-                names
-                    .into_iter()
-                    .zip(row.unwrap().into_iter().map(to_text))
-                    .collect(),
-            );
+            let names: Vec<String> =
+                row.columns_ref().iter().map(|c| c.name_str().into_owned()).collect();
+            answer.push(names.into_iter().zip(row.unwrap().into_iter().map(to_text)).collect());
         }
         Ok(answer)
     }
@@ -219,10 +192,7 @@ impl Session {
             if !fault.is_passing() || attempt >= retries.attempts {
                 return Err(error);
             }
-            log::debug!(
-                "attempt {attempt} failed, trying again: {}",
-                error.message()
-            );
+            log::debug!("attempt {attempt} failed, trying again: {}", error.message());
             cancel.sleep(retries.pause(attempt))?;
             if fault == Fault::Gone {
                 // If this fails too, the next try of the work will say so.
@@ -323,11 +293,7 @@ fn to_text(value: mysql::Value) -> Option<String> {
 
 /// "Records: 3  Duplicates: 1  Warnings: 0"
 fn records(info: &str) -> Option<u64> {
-    info.strip_prefix("Records: ")?
-        .split_whitespace()
-        .next()?
-        .parse()
-        .ok()
+    info.strip_prefix("Records: ")?.split_whitespace().next()?.parse().ok()
 }
 
 /// For values that the server must give, or else something is very wrong.

@@ -31,25 +31,20 @@ impl Column {
     /// Its type as a key column, if it can be one.
     pub(crate) fn key_type(&self, flavor: Flavor) -> Option<KeyType> {
         Some(match self.data_type.as_str() {
-            "tinyint" | "smallint" | "mediumint" | "int" | "bigint" => KeyType::Int {
-                unsigned: self.is_unsigned(),
-            },
-            "decimal" => KeyType::Decimal {
-                precision: self.precision?,
-                scale: self.scale?,
-            },
+            "tinyint" | "smallint" | "mediumint" | "int" | "bigint" => {
+                KeyType::Int { unsigned: self.is_unsigned() }
+            }
+            "decimal" => KeyType::Decimal { precision: self.precision?, scale: self.scale? },
             "year" => KeyType::Year,
             "date" => KeyType::Date,
             "time" => KeyType::Time { fsp: self.fsp },
             "datetime" => KeyType::Datetime { fsp: self.fsp },
             "timestamp" => KeyType::Timestamp { fsp: self.fsp },
             // MariaDB's COMPRESSED columns hold something else in the row image.
-            "char" | "varchar" if !self.column_type.contains("COMPRESSED") => KeyType::Text {
-                charset: self.charset.clone()?,
-            },
-            "binary" => KeyType::Binary {
-                pad_to: Some(self.octets?),
-            },
+            "char" | "varchar" if !self.column_type.contains("COMPRESSED") => {
+                KeyType::Text { charset: self.charset.clone()? }
+            }
+            "binary" => KeyType::Binary { pad_to: Some(self.octets?) },
             "varbinary" if !self.column_type.contains("COMPRESSED") => {
                 KeyType::Binary { pad_to: None }
             }
@@ -82,10 +77,7 @@ impl Column {
                 ["char", "varchar"].contains(&&*new.data_type) && new.collation == self.collation
             }
             "enum" | "set" => {
-                let members = self
-                    .column_type
-                    .strip_suffix(')')
-                    .unwrap_or(&self.column_type);
+                let members = self.column_type.strip_suffix(')').unwrap_or(&self.column_type);
                 new.data_type == self.data_type
                     && new.collation == self.collation
                     && (new.column_type == self.column_type

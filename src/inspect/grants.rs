@@ -6,17 +6,8 @@ use crate::sql::{Ident, TableName};
 
 /// Privileges on the schema, or on each of the four tables of a run. TRIGGER is needed to see
 /// whether the table has any.
-const ON_TABLES: [&str; 9] = [
-    "ALTER",
-    "CREATE",
-    "DELETE",
-    "DROP",
-    "INSERT",
-    "LOCK TABLES",
-    "SELECT",
-    "TRIGGER",
-    "UPDATE",
-];
+const ON_TABLES: [&str; 9] =
+    ["ALTER", "CREATE", "DELETE", "DROP", "INSERT", "LOCK TABLES", "SELECT", "TRIGGER", "UPDATE"];
 
 /// Privileges on the server: to be sent the binlog, and to ask where it stands. MariaDB 10.5
 /// renamed the second one.
@@ -44,10 +35,7 @@ pub(crate) fn check(session: &mut Session, flavor: Flavor, table: &TableName) ->
         .collect();
     Err(Error::new(
         ErrorKind::Privileges,
-        format!(
-            "the user {user} lacks privileges: {}",
-            statements.join("; ")
-        ),
+        format!("the user {user} lacks privileges: {}", statements.join("; ")),
     ))
 }
 
@@ -64,10 +52,8 @@ fn missing(grants: &[Grant], flavor: Flavor, table: &TableName) -> Vec<(Vec<Stri
     let lacks = |privilege: &&str, schema: Option<&TableName>| {
         // The last word counts: MySQL's partial revokes take away what a wider grant gives.
         let applies = |grant: &&Grant| grant.gives(privilege) && grant.covers(schema);
-        let (given, revoked): (Vec<&Grant>, Vec<&Grant>) = grants
-            .iter()
-            .filter(applies)
-            .partition(|grant| !grant.revoked);
+        let (given, revoked): (Vec<&Grant>, Vec<&Grant>) =
+            grants.iter().filter(applies).partition(|grant| !grant.revoked);
         let narrowest = given.iter().map(|grant| grant.scope.width()).min();
         match narrowest {
             None => true,
@@ -75,11 +61,7 @@ fn missing(grants: &[Grant], flavor: Flavor, table: &TableName) -> Vec<(Vec<Stri
         }
     };
     let collect = |wanted: &[&str], schema: Option<&TableName>| -> Vec<String> {
-        wanted
-            .iter()
-            .filter(|p| lacks(p, schema))
-            .map(ToString::to_string)
-            .collect()
+        wanted.iter().filter(|p| lacks(p, schema)).map(ToString::to_string).collect()
     };
     let mut missing = Vec::new();
     let global = collect(&on_server(flavor), None);
@@ -172,11 +154,7 @@ impl Grant {
             .filter(|privilege| !privilege.contains('('))
             .map(|privilege| privilege.trim().to_ascii_uppercase())
             .collect();
-        Some(Grant {
-            revoked,
-            privileges,
-            scope,
-        })
+        Some(Grant { revoked, privileges, scope })
     }
 }
 
@@ -189,10 +167,7 @@ fn read(session: &mut Session, flavor: Flavor) -> Result<Vec<Grant>> {
             sql = format!("SHOW GRANTS FOR CURRENT_USER() USING {roles}");
         }
     }
-    let lines = session
-        .rows(&sql)?
-        .into_iter()
-        .filter_map(|row| row.into_iter().next().flatten());
+    let lines = session.rows(&sql)?.into_iter().filter_map(|row| row.into_iter().next().flatten());
     Ok(lines.filter_map(|line| Grant::parse(&line)).collect())
 }
 
@@ -227,10 +202,7 @@ fn split_list(text: &str) -> Vec<&str> {
 }
 
 fn unquote(name: &str) -> String {
-    match name
-        .strip_prefix('`')
-        .and_then(|name| name.strip_suffix('`'))
-    {
+    match name.strip_prefix('`').and_then(|name| name.strip_suffix('`')) {
         Some(inner) => inner.replace("``", "`"),
         None => name.to_owned(),
     }
@@ -244,9 +216,9 @@ fn matches_pattern(pattern: &str, name: &str) -> bool {
             ['%', rest @ ..] => {
                 (0..=name.len()).any(|i| name.get(i..).is_some_and(|name| matches(rest, name)))
             }
-            ['\\', c, rest @ ..] => name
-                .split_first()
-                .is_some_and(|(n, name)| n == c && matches(rest, name)),
+            ['\\', c, rest @ ..] => {
+                name.split_first().is_some_and(|(n, name)| n == c && matches(rest, name))
+            }
             [c, rest @ ..] => name
                 .split_first()
                 .is_some_and(|(n, name)| (*c == '_' || n == c) && matches(rest, name)),
@@ -290,10 +262,7 @@ mod tests {
     fn exactly_what_is_missing() {
         assert_eq!(lacking(&[SERVER, TABLES], Flavor::MySql), "");
         assert_eq!(
-            lacking(
-                &["GRANT ALL PRIVILEGES ON *.* TO `u`@`%` WITH GRANT OPTION"],
-                Flavor::MariaDb
-            ),
+            lacking(&["GRANT ALL PRIVILEGES ON *.* TO `u`@`%` WITH GRANT OPTION"], Flavor::MariaDb),
             ""
         );
         assert_eq!(
@@ -337,14 +306,8 @@ mod tests {
     fn partial_revokes_take_away() {
         let all = "GRANT ALL PRIVILEGES ON *.* TO `u`@`%`";
         let revoke = "REVOKE INSERT ON `my_db`.* FROM `u`@`%`";
-        assert_eq!(
-            lacking(&[all, revoke], Flavor::MySql),
-            "INSERT ON `my_db`.*"
-        );
-        assert_eq!(
-            lacking(&[all, "REVOKE INSERT ON `my%`.* FROM u"], Flavor::MySql),
-            ""
-        );
+        assert_eq!(lacking(&[all, revoke], Flavor::MySql), "INSERT ON `my_db`.*");
+        assert_eq!(lacking(&[all, "REVOKE INSERT ON `my%`.* FROM u"], Flavor::MySql), "");
     }
 
     #[test]

@@ -19,10 +19,7 @@ pub(crate) fn choose(table: &Table, clause: &AlterClause, flavor: Flavor) -> Res
         }
     }
     let cost = |(index, shape): &(&Index, KeyShape)| {
-        let text = shape
-            .columns
-            .iter()
-            .any(|c| !matches!(c.ty, KeyType::Int { .. }));
+        let text = shape.columns.iter().any(|c| !matches!(c.ty, KeyType::Int { .. }));
         (!index.is_primary(), shape.columns.len(), text)
     };
     shapes.sort_by_key(cost);
@@ -55,9 +52,7 @@ fn shape(
         if part.prefix.is_some() {
             return Err(format!("only a prefix of {name} is indexed"));
         }
-        let column = table
-            .column(name)
-            .ok_or_else(|| format!("{name} is hidden"))?;
+        let column = table.column(name).ok_or_else(|| format!("{name} is hidden"))?;
         if column.nullable {
             return Err(format!("{name} may be NULL"));
         }
@@ -70,19 +65,10 @@ fn shape(
             Fate::Dropped => return Err(format!("the ALTER drops {name}")),
         };
         let source = column.name.clone();
-        columns.push(KeyColumn {
-            source,
-            ghost,
-            ty,
-            descending: part.descending,
-        });
+        columns.push(KeyColumn { source, ghost, ty, descending: part.descending });
     }
     let name = index.name.clone();
-    Ok(KeyShape {
-        ghost_index: name.clone(),
-        source_index: name,
-        columns,
-    })
+    Ok(KeyShape { ghost_index: name.clone(), source_index: name, columns })
 }
 
 /// How the ghost's indexes relate to the table's: which one enforces the chosen key there, and
@@ -109,10 +95,7 @@ pub(crate) fn ghost_keys(
         let (Some(old), Some(new)) = (old, new) else {
             return Err(Error::new(
                 ErrorKind::NoUsableKey,
-                format!(
-                    "the key column {} is not there after the ALTER",
-                    column.source
-                ),
+                format!("the key column {} is not there after the ALTER", column.source),
             ));
         };
         old.keeps_keys_as(new).map_err(|why| {
@@ -129,18 +112,11 @@ pub(crate) fn ghost_keys(
             && index.parts.iter().all(|part| {
                 part.prefix.is_none()
                     && part.column.as_deref().is_some_and(|name| {
-                        shape
-                            .columns
-                            .iter()
-                            .any(|column| column.ghost.is_column(name))
+                        shape.columns.iter().any(|column| column.ghost.is_column(name))
                     })
             })
     };
-    let key = ghost
-        .indexes
-        .iter()
-        .find(enforces_key)
-        .map(|index| index.name.clone());
+    let key = ghost.indexes.iter().find(enforces_key).map(|index| index.name.clone());
     let mut added = Vec::new();
     for index in ghost.indexes.iter().filter(|index| index.unique) {
         if Some(&index.name) == key.as_ref() || is_in_table(table, ghost, index, columns) {
@@ -167,29 +143,23 @@ fn is_in_table(table: &Table, ghost: &Table, index: &Index, columns: &[(Ident, I
         .iter()
         .map(|part| {
             let new = ghost.column(part.column.as_deref()?)?;
-            let (old, _) = columns
-                .iter()
-                .find(|(_, name)| new.name.is_column(name.as_str()))?;
+            let (old, _) = columns.iter().find(|(_, name)| new.name.is_column(name.as_str()))?;
             let old = table.column(old.as_str())?;
             old.keeps_keys_as(new).ok()?;
             Some((old, part.prefix))
         })
         .collect();
     let Some(wanted) = wanted else { return false };
-    table
-        .indexes
-        .iter()
-        .filter(|candidate| candidate.unique)
-        .any(|candidate| {
-            // A unique key over fewer columns is the stronger one.
-            candidate.parts.iter().all(|part| {
-                part.column.as_deref().is_some_and(|name| {
-                    wanted.iter().any(|(column, prefix)| {
-                        column.name.is_column(name) && at_most(part.prefix, *prefix)
-                    })
+    table.indexes.iter().filter(|candidate| candidate.unique).any(|candidate| {
+        // A unique key over fewer columns is the stronger one.
+        candidate.parts.iter().all(|part| {
+            part.column.as_deref().is_some_and(|name| {
+                wanted.iter().any(|(column, prefix)| {
+                    column.name.is_column(name) && at_most(part.prefix, *prefix)
                 })
             })
         })
+    })
 }
 
 /// Whether a key over a prefix of `narrow` characters being unique makes one of `wide` unique.

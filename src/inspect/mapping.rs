@@ -37,11 +37,7 @@ pub(crate) fn map(
             columns.push((column.name.clone(), target.name.clone()));
         }
     }
-    for column in ghost
-        .columns
-        .iter()
-        .filter(|column| !taken.contains(&&column.name))
-    {
+    for column in ghost.columns.iter().filter(|column| !taken.contains(&&column.name)) {
         let filled =
             column.nullable || column.has_default || column.generated || column.auto_increment;
         if !filled {

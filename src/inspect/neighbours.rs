@@ -71,11 +71,7 @@ fn hidden_references(
         Flavor::MySql => "INNODB_FOREIGN",
         Flavor::MariaDb => "INNODB_SYS_FOREIGN",
     };
-    let name = literal::text(&format!(
-        "{}/{}",
-        table.schema.as_str(),
-        table.table.as_str()
-    ));
+    let name = literal::text(&format!("{}/{}", table.schema.as_str(), table.table.as_str()));
     // MariaDB has the names here as the files have them: `a-b` is a@002db.
     let encoded = match server.flavor {
         Flavor::MySql => String::new(),
@@ -125,8 +121,5 @@ pub(crate) fn refuse_triggers(session: &mut Session, table: &TableName) -> Resul
 }
 
 fn names(table: &TableName) -> (String, String) {
-    (
-        literal::text(table.schema.as_str()),
-        literal::text(table.table.as_str()),
-    )
+    (literal::text(table.schema.as_str()), literal::text(table.table.as_str()))
 }

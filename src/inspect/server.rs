@@ -56,16 +56,14 @@ const OLDEST_MARIADB: Version = Version(10, 6, 0);
 impl ServerInfo {
     /// Reads the server, and refuses it by name if it is not supported.
     pub(crate) fn read(session: &mut Session) -> Result<Self> {
-        let version_text = session
-            .scalar("SELECT VERSION()")?
-            .ok_or_else(|| missing("its version"))?;
+        let version_text =
+            session.scalar("SELECT VERSION()")?.ok_or_else(|| missing("its version"))?;
         let flavor = flavor_of(&version_text)?;
         let version = supported(flavor, &version_text)?;
         let variables = read_variables(session)?;
         let get = |name: &str| variables.get(name).map(String::as_str).unwrap_or_default();
-        let identity = session
-            .scalar(identity_query(flavor))?
-            .ok_or_else(|| missing("who it is"))?;
+        let identity =
+            session.scalar(identity_query(flavor))?.ok_or_else(|| missing("who it is"))?;
         let info = ServerInfo {
             flavor,
             version,
@@ -109,10 +107,8 @@ impl ServerInfo {
         if self.is("wsrep_on", &["ON", "1"]) {
             return refuse("Galera clusters (wsrep_on=ON) are not supported".to_owned());
         }
-        let in_a_group = self
-            .variables
-            .get("group_replication_group_name")
-            .is_some_and(|name| !name.is_empty());
+        let in_a_group =
+            self.variables.get("group_replication_group_name").is_some_and(|name| !name.is_empty());
         if in_a_group && self.is("group_replication_single_primary_mode", &["OFF", "0"]) {
             return refuse("group replication with several primaries is not supported".to_owned());
         }
@@ -160,15 +156,9 @@ impl ServerInfo {
     ) -> Result<BinlogPosition> {
         // The words changed with MySQL 8.2.
         let new_words = self.flavor == Flavor::MySql && self.version >= Version(8, 2, 0);
-        let sql = if new_words {
-            "SHOW BINARY LOG STATUS"
-        } else {
-            "SHOW MASTER STATUS"
-        };
-        let row = session
-            .named_rows(sql)?
-            .pop()
-            .ok_or_else(|| missing("where its binlog stands"))?;
+        let sql = if new_words { "SHOW BINARY LOG STATUS" } else { "SHOW MASTER STATUS" };
+        let row =
+            session.named_rows(sql)?.pop().ok_or_else(|| missing("where its binlog stands"))?;
         let get = |name: &str| {
             row.iter()
                 .find(|(column, _)| column.eq_ignore_ascii_case(name))
@@ -186,9 +176,7 @@ impl ServerInfo {
                 ),
             ));
         }
-        let offset = get("Position")
-            .parse()
-            .map_err(|_| missing("where its binlog stands"))?;
+        let offset = get("Position").parse().map_err(|_| missing("where its binlog stands"))?;
         Ok(BinlogPosition::new(get("File"), offset))
     }
 
@@ -204,28 +192,15 @@ impl ServerInfo {
     /// Like [`replica_ids`](Self::replica_ids), with an error if the user may not see them.
     pub(crate) fn all_replica_ids(&self, session: &mut Session) -> Result<Vec<u32>> {
         let new_words = self.flavor == Flavor::MySql && self.version >= Version(8, 0, 22);
-        let sql = if new_words {
-            "SHOW REPLICAS"
-        } else {
-            "SHOW SLAVE HOSTS"
-        };
+        let sql = if new_words { "SHOW REPLICAS" } else { "SHOW SLAVE HOSTS" };
         let ids = session.rows(sql)?.into_iter();
-        Ok(ids
-            .filter_map(|row| row.into_iter().next()??.parse().ok())
-            .collect())
+        Ok(ids.filter_map(|row| row.into_iter().next()??.parse().ok()).collect())
     }
 }
 
 fn flavor_of(version: &str) -> Result<Flavor> {
     let lower = version.to_lowercase();
-    for other in [
-        "tidb",
-        "oceanbase",
-        "vitess",
-        "singlestore",
-        "doris",
-        "starrocks",
-    ] {
+    for other in ["tidb", "oceanbase", "vitess", "singlestore", "doris", "starrocks"] {
         if lower.contains(other) {
             return Err(Error::new(
                 ErrorKind::UnsupportedServer,
@@ -233,11 +208,7 @@ fn flavor_of(version: &str) -> Result<Flavor> {
             ));
         }
     }
-    Ok(if lower.contains("mariadb") {
-        Flavor::MariaDb
-    } else {
-        Flavor::MySql
-    })
+    Ok(if lower.contains("mariadb") { Flavor::MariaDb } else { Flavor::MySql })
 }
 
 fn supported(flavor: Flavor, text: &str) -> Result<Version> {
@@ -282,16 +253,10 @@ fn read_variables(session: &mut Session) -> Result<HashMap<String, String>> {
         "super_read_only",
         "wsrep_on",
     ];
-    let sql = format!(
-        "SHOW GLOBAL VARIABLES WHERE Variable_name IN ('{}')",
-        names.join("', '")
-    );
+    let sql = format!("SHOW GLOBAL VARIABLES WHERE Variable_name IN ('{}')", names.join("', '"));
     let pairs = session.rows(&sql)?.into_iter().filter_map(|row| {
         let mut row = row.into_iter();
-        Some((
-            row.next()??.to_ascii_lowercase(),
-            row.next()?.unwrap_or_default(),
-        ))
+        Some((row.next()??.to_ascii_lowercase(), row.next()?.unwrap_or_default()))
     });
     Ok(pairs.collect())
 }
@@ -308,29 +273,17 @@ mod tests {
     #[test]
     fn knows_versions() {
         assert_eq!(read("9.7.0").unwrap(), (Flavor::MySql, Version(9, 7, 0)));
-        assert_eq!(
-            read("8.0.36-28.1-log").unwrap(),
-            (Flavor::MySql, Version(8, 0, 36))
-        );
+        assert_eq!(read("8.0.36-28.1-log").unwrap(), (Flavor::MySql, Version(8, 0, 36)));
         assert_eq!(
             read("10.11.19-MariaDB-0+deb12u1-log").unwrap(),
             (Flavor::MariaDb, Version(10, 11, 19))
         );
-        assert_eq!(
-            read("5.5.5-10.6.4-MariaDB").unwrap(),
-            (Flavor::MariaDb, Version(10, 6, 4))
-        );
+        assert_eq!(read("5.5.5-10.6.4-MariaDB").unwrap(), (Flavor::MariaDb, Version(10, 6, 4)));
     }
 
     #[test]
     fn refuses_old_and_foreign_ones_by_name() {
-        for text in [
-            "5.7.44-log",
-            "8.0.12",
-            "10.5.23-MariaDB",
-            "8.0.11-TiDB-v7.5.0",
-            "gibberish",
-        ] {
+        for text in ["5.7.44-log", "8.0.12", "10.5.23-MariaDB", "8.0.11-TiDB-v7.5.0", "gibberish"] {
             let error = read(text).unwrap_err();
             assert_eq!(error.kind(), ErrorKind::UnsupportedServer);
             assert!(error.message().contains(text), "{error}");

@@ -95,17 +95,12 @@ impl Table {
     }
 
     pub(crate) fn column(&self, name: &str) -> Option<&Column> {
-        self.columns
-            .iter()
-            .find(|column| column.name.is_column(name))
+        self.columns.iter().find(|column| column.name.is_column(name))
     }
 
     /// Whether a table, or anything else of that name, is there.
     pub(crate) fn exists(session: &mut Session, name: &TableName) -> Result<bool> {
-        let sql = format!(
-            "SELECT 1 FROM information_schema.TABLES WHERE {}",
-            of_table(name)
-        );
+        let sql = format!("SELECT 1 FROM information_schema.TABLES WHERE {}", of_table(name));
         Ok(session.scalar(&sql)?.is_some())
     }
 
@@ -120,14 +115,9 @@ impl Table {
 
 impl Definition {
     pub(crate) fn read(session: &mut Session, name: &TableName) -> Result<Self> {
-        let row = session
-            .rows(&format!("SHOW CREATE TABLE {name}"))?
-            .into_iter()
-            .next();
+        let row = session.rows(&format!("SHOW CREATE TABLE {name}"))?.into_iter().next();
         let text = row.and_then(|row| row.into_iter().nth(1)).flatten();
-        Ok(Self::parse(
-            &text.ok_or_else(|| missing("how the table is defined"))?,
-        ))
+        Ok(Self::parse(&text.ok_or_else(|| missing("how the table is defined"))?))
     }
 
     /// The counter stands right behind the engine, if at all.
@@ -141,21 +131,13 @@ impl Definition {
             if engine.trim_start_matches("\n) ").contains(' ') {
                 return None;
             }
-            let digits = rest
-                .find(|c: char| !c.is_ascii_digit())
-                .unwrap_or(rest.len());
+            let digits = rest.find(|c: char| !c.is_ascii_digit()).unwrap_or(rest.len());
             let (number, rest) = rest.split_at_checked(digits)?;
             Some((format!("{head}{engine}{rest}"), number.parse().ok()?))
         };
         match split() {
-            Some((text, counter)) => Definition {
-                text,
-                auto_increment: Some(counter),
-            },
-            None => Definition {
-                text: text.to_owned(),
-                auto_increment: None,
-            },
+            Some((text, counter)) => Definition { text, auto_increment: Some(counter) },
+            None => Definition { text: text.to_owned(), auto_increment: None },
         }
     }
 

@@ -24,12 +24,7 @@ pub(crate) fn clean_up(
     state: TableState,
     keep: bool,
 ) -> Vec<Leftover> {
-    let everything = || {
-        made.tables
-            .iter()
-            .map(|name| Leftover::Table(name.to_string()))
-            .collect()
-    };
+    let everything = || made.tables.iter().map(|name| Leftover::Table(name.to_string())).collect();
     match Session::open(connector, flavor, Purpose::Definition) {
         Ok(mut session) if state == TableState::Untouched && !keep => drop_all(&mut session, made),
         Ok(mut session) => existing(&mut session, made).unwrap_or_else(|_| everything()),

@@ -57,9 +57,7 @@ struct Follower {
 
 impl std::fmt::Debug for Control {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Control")
-            .field("progress", &self.progress())
-            .finish_non_exhaustive()
+        f.debug_struct("Control").field("progress", &self.progress()).finish_non_exhaustive()
     }
 }
 
@@ -101,17 +99,13 @@ impl Control {
     /// Tells the observer. If that panics before the swap, the run ends.
     pub(crate) fn tell(&self, event: &Event) {
         let mut observer = self.observer.lock();
-        let told = observer
-            .as_mut()
-            .map(|o| catch_unwind(AssertUnwindSafe(|| o.on_event(event))));
+        let told = observer.as_mut().map(|o| catch_unwind(AssertUnwindSafe(|| o.on_event(event))));
         if let Some(Err(_)) = told {
             *observer = None;
             drop(observer);
             if self.swapped.load(Ordering::SeqCst) {
                 // What is left to do, the proof first of all, matters more.
-                self.warnings
-                    .lock()
-                    .push("the observer panicked".to_owned());
+                self.warnings.lock().push("the observer panicked".to_owned());
             } else {
                 self.fail(Error::new(ErrorKind::Panic, "the observer panicked"));
             }
@@ -199,11 +193,7 @@ impl Control {
     }
 
     pub(crate) fn copy_time(&self) -> Duration {
-        let so_far = || {
-            self.copy_began
-                .get()
-                .map_or(Duration::ZERO, Instant::elapsed)
-        };
+        let so_far = || self.copy_began.get().map_or(Duration::ZERO, Instant::elapsed);
         self.copy_took.get().copied().unwrap_or_else(so_far)
     }
 

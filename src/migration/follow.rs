@@ -64,11 +64,7 @@ impl Follow {
         };
         let feed = Arc::new(Feed::new(start.clone()));
         let workers = options.refresh_workers.max(1);
-        let pending = Arc::new(Pending::new(
-            workers,
-            options.max_pending,
-            pair.key.is_exact(),
-        ));
+        let pending = Arc::new(Pending::new(workers, options.max_pending, pair.key.is_exact()));
         let flights = Arc::new(Flights::default());
         let counts = ghost.table.columns.iter().any(|column| column.auto_increment);
         let turns = Arc::new(Turns::new(counts && server.serializes_counters()));
@@ -119,10 +115,7 @@ pub(crate) fn free_server_id(session: &mut Session, server: &ServerInfo) -> Resu
             return Ok(id);
         }
     }
-    Err(Error::new(
-        ErrorKind::Config,
-        "no server id is free; name one (server_id)",
-    ))
+    Err(Error::new(ErrorKind::Config, "no server id is free; name one (server_id)"))
 }
 
 fn watched<'a>(
@@ -132,34 +125,24 @@ fn watched<'a>(
 ) -> Result<WatchedTable> {
     let part = |(name, column): (&str, &KeyColumn)| {
         let place = table.columns.iter().position(|c| c.name.is_column(name));
-        let column = place.map(|place| KeyPart {
-            column: place,
-            ty: column.ty.clone(),
-        });
+        let column = place.map(|place| KeyPart { column: place, ty: column.ty.clone() });
         column.ok_or_else(|| {
             let why = format!("the key column `{name}` is not visible in {}", table.name);
             Error::new(ErrorKind::NoUsableKey, why)
         })
     };
     let key = names.zip(&key.columns).map(part).collect::<Result<_>>()?;
-    Ok(WatchedTable {
-        columns: table.columns.len(),
-        key,
-    })
+    Ok(WatchedTable { columns: table.columns.len(), key })
 }
 
 /// The key with the types that it has in the ghost.
 fn new_key(key: &KeyShape, ghost: &Table, flavor: Flavor) -> Result<KeyShape> {
     let mut new = key.clone();
     for column in &mut new.columns {
-        let ty = ghost
-            .column(column.ghost.as_str())
-            .and_then(|c| c.key_type(flavor));
+        let ty = ghost.column(column.ghost.as_str()).and_then(|c| c.key_type(flavor));
         column.ty = ty.ok_or_else(|| {
-            let why = format!(
-                "the key column {} has an unusable type after the ALTER",
-                column.ghost
-            );
+            let why =
+                format!("the key column {} has an unusable type after the ALTER", column.ghost);
             Error::new(ErrorKind::NoUsableKey, why)
         })?;
     }

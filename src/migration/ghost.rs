@@ -37,25 +37,16 @@ pub(crate) fn check_leftovers(
 ) -> Result<Vec<TableName>> {
     let (ghost, state, old) = (source.ghost(), source.state(), source.old());
     let is_ours = Table::comment(session, &state)?.as_deref() == Some(checkpoint::COMMENT);
-    let record = if is_ours {
-        StateTable::read_record(session, &state)?
-    } else {
-        None
-    };
+    let record = if is_ours { StateTable::read_record(session, &state)? } else { None };
     let mut replace = Vec::new();
     let refuse = |name: &TableName, advice: &str| {
-        Err(Error::new(
-            ErrorKind::LeftoversPresent,
-            format!("{name} is there already: {advice}"),
-        ))
+        Err(Error::new(ErrorKind::LeftoversPresent, format!("{name} is there already: {advice}")))
     };
     for name in [&ghost, &state] {
         if !Table::exists(session, name)? {
             continue;
         }
-        let recorded = record
-            .as_ref()
-            .is_some_and(|body| body.contains(&format!("ghost {ghost}")));
+        let recorded = record.as_ref().is_some_and(|body| body.contains(&format!("ghost {ghost}")));
         match (is_ours, options.replace_ghost) {
             (true, true) if *name == state || recorded => replace.push(name.clone()),
             (true, false) => refuse(
@@ -96,13 +87,9 @@ pub(crate) fn alter(
 ) -> Result<Ghost> {
     let source = &table.name;
     let name = source.ghost();
-    session
-        .exec(&format!("ALTER TABLE {name} {}", clause.text))
-        .map_err(|error| {
-            error
-                .with_kind(ErrorKind::Alter)
-                .context("the server refuses the ALTER")
-        })?;
+    session.exec(&format!("ALTER TABLE {name} {}", clause.text)).map_err(|error| {
+        error.with_kind(ErrorKind::Alter).context("the server refuses the ALTER")
+    })?;
     let altered = Table::read(session, &name)?;
     let columns = mapping::map(table, &altered, clause)?;
     let keys = ghost_keys(table, &altered, key, &columns)?;
@@ -121,11 +108,7 @@ pub(crate) fn alter(
     let mut last_alter = None;
     match keys.key {
         Some(index) => key.ghost_index = index,
-        None if altered
-            .indexes
-            .iter()
-            .any(crate::inspect::table::Index::is_primary) =>
-        {
+        None if altered.indexes.iter().any(crate::inspect::table::Index::is_primary) => {
             key.ghost_index = Ident::new(STAND_IN);
             let columns = join(key.columns.iter().map(|column| &column.ghost));
             clauses.push(format!("ADD UNIQUE KEY {} ({columns})", key.ghost_index));
@@ -151,12 +134,7 @@ pub(crate) fn alter(
         key,
         lock_syntax: server.lock_syntax(),
     };
-    Ok(Ghost {
-        table,
-        pair,
-        deferred,
-        last_alter,
-    })
+    Ok(Ghost { table, pair, deferred, last_alter })
 }
 
 /// Drops tables that an earlier run left.

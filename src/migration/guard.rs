@@ -15,11 +15,7 @@ const CHECK: Duration = Duration::from_secs(1);
 
 /// The name of the lock that keeps two runs on one table apart: at most 64 characters.
 pub(crate) fn lock_name(table: &TableName) -> String {
-    let full = format!(
-        "online-alter:{}.{}",
-        table.schema.as_str(),
-        table.table.as_str()
-    );
+    let full = format!("online-alter:{}.{}", table.schema.as_str(), table.table.as_str());
     if full.chars().count() <= ident::MAX_CHARS {
         return full;
     }
@@ -30,9 +26,7 @@ pub(crate) fn lock_name(table: &TableName) -> String {
 /// Whether somebody holds the lock.
 pub(crate) fn is_locked(session: &mut Session, table: &TableName) -> Result<bool> {
     let name = literal::text(&lock_name(table));
-    Ok(session
-        .scalar(&format!("SELECT IS_USED_LOCK({name})"))?
-        .is_some())
+    Ok(session.scalar(&format!("SELECT IS_USED_LOCK({name})"))?.is_some())
 }
 
 /// Holds the named lock for as long as it lives.
@@ -46,11 +40,7 @@ impl Guard {
     pub(crate) fn take(connector: &Connector, flavor: Flavor, table: &TableName) -> Result<Self> {
         let mut session = Session::open(connector, flavor, Purpose::Rows)?;
         let lock = literal::text(&lock_name(table));
-        if session
-            .scalar(&format!("SELECT GET_LOCK({lock}, 0)"))?
-            .as_deref()
-            != Some("1")
-        {
+        if session.scalar(&format!("SELECT GET_LOCK({lock}, 0)"))?.as_deref() != Some("1") {
             return Err(Error::new(
                 ErrorKind::AlreadyRunning,
                 format!("another run works on {table}"),
@@ -91,10 +81,7 @@ impl Guard {
         let sql = format!("SELECT IS_USED_LOCK({}) = CONNECTION_ID()", self.lock);
         match self.session.scalar(&sql) {
             Ok(Some(held)) if held == "1" => Ok(()),
-            Ok(_) => Err(Error::new(
-                ErrorKind::LockLost,
-                "the run's named lock is lost",
-            )),
+            Ok(_) => Err(Error::new(ErrorKind::LockLost, "the run's named lock is lost")),
             Err(error) if error.fault() == Some(Fault::Gone) => Err(lost(&error)),
             Err(error) => Err(error),
         }
@@ -106,9 +93,7 @@ impl Guard {
 }
 
 fn lost(error: &Error) -> Error {
-    let why = format!(
-        "the connection that holds the run's named lock is lost: {}",
-        error.message()
-    );
+    let why =
+        format!("the connection that holds the run's named lock is lost: {}", error.message());
     Error::new(ErrorKind::LockLost, why)
 }

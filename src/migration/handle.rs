@@ -20,10 +20,7 @@ pub struct Handle {
 
 impl Handle {
     pub(crate) fn new(control: Arc<Control>, thread: JoinHandle<Result<Report>>) -> Self {
-        Handle {
-            control,
-            thread: Some(thread),
-        }
+        Handle { control, thread: Some(thread) }
     }
 
     /// How far the run has come.

@@ -63,10 +63,7 @@ impl Default for Options {
 
 impl Options {
     pub(crate) fn retries(&self) -> Retries {
-        Retries {
-            attempts: self.retries,
-            longest_pause: Duration::from_secs(1),
-        }
+        Retries { attempts: self.retries, longest_pause: Duration::from_secs(1) }
     }
 
     pub(crate) fn cut_over_limits(&self) -> CutOverLimits {

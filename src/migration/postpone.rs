@@ -43,18 +43,10 @@ impl Postpone {
         let Kind::File(path) = &self.0 else {
             return Ok(());
         };
-        OpenOptions::new()
-            .create(true)
-            .append(true)
-            .open(path)
-            .map(drop)
-            .map_err(|error| {
-                let why = format!(
-                    "the flag file {} cannot be created: {error}",
-                    path.display()
-                );
-                Error::new(ErrorKind::Config, why).with_source(error)
-            })
+        OpenOptions::new().create(true).append(true).open(path).map(drop).map_err(|error| {
+            let why = format!("the flag file {} cannot be created: {error}", path.display());
+            Error::new(ErrorKind::Config, why).with_source(error)
+        })
     }
 
     /// Whether to go on waiting. A file that cannot be looked for counts as there.

@@ -77,10 +77,7 @@ impl fmt::Display for Progress {
             Some(eta) => format!("{}s", eta.as_secs()),
             None => "N/A".to_owned(),
         };
-        let position = self
-            .position
-            .as_ref()
-            .map_or("-".to_owned(), BinlogPosition::to_string);
+        let position = self.position.as_ref().map_or("-".to_owned(), BinlogPosition::to_string);
         write!(
             f,
             "Copy: {}/{} {:.1}%; Applied: {}; Backlog: {}; Time: {}s(total), {}s(copy); streamer: \

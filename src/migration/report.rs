@@ -56,18 +56,10 @@ impl fmt::Display for Report {
             None => f.write_str("the table as it was is dropped")?,
         }
         if !self.reconciled_keys.is_empty() {
-            write!(
-                f,
-                "\nbrought over behind the swap: {}",
-                self.reconciled_keys.join(", ")
-            )?;
+            write!(f, "\nbrought over behind the swap: {}", self.reconciled_keys.join(", "))?;
         }
         if !self.conflicting_keys.is_empty() {
-            write!(
-                f,
-                "\nLOOK AT THESE ROWS: {}",
-                self.conflicting_keys.join(", ")
-            )?;
+            write!(f, "\nLOOK AT THESE ROWS: {}", self.conflicting_keys.join(", "))?;
         }
         for warning in &self.warnings {
             write!(f, "\nwarning: {warning}")?;

@@ -59,54 +59,30 @@ pub(crate) fn run(mut migration: Migration, control: &Control) -> Result<Report>
         let error = match error.kind() {
             ErrorKind::Aborted => {
                 let state = error.table_state();
-                control
-                    .take_failure()
-                    .map_or(error, |e| e.with_table_state(state))
+                control.take_failure().map_or(error, |e| e.with_table_state(state))
             }
             _ => error,
         };
-        let Migration {
-            connector,
-            server,
-            options,
-            ..
-        } = &migration;
+        let Migration { connector, server, options, .. } = &migration;
         let state = error.table_state();
         let mut left = error.leftovers().to_vec();
-        let rest = clean_up(
-            connector,
-            server.flavor,
-            &made,
-            state,
-            options.keep_on_failure,
-        );
+        let rest = clean_up(connector, server.flavor, &made, state, options.keep_on_failure);
         left.extend(rest.into_iter().filter(|l| !error.leftovers().contains(l)));
         error.in_phase(control.phase()).with_leftovers(left)
     });
-    control.tell(&Event::Finished {
-        succeeded: result.is_ok(),
-    });
+    control.tell(&Event::Finished { succeeded: result.is_ok() });
     result
 }
 
 fn stages(migration: &mut Migration, control: &Control, made: &mut Made) -> Result<Report> {
     control.enter(Phase::Prepare);
     migration.postpone.prepare()?;
-    let Migration {
-        connector,
-        server,
-        table,
-        options,
-        ..
-    } = &*migration;
+    let Migration { connector, server, table, options, .. } = &*migration;
     switch_to_row_format(connector, server, options)?;
     let mut guard = Guard::take(connector, server.flavor, &table.name)?;
     let mut definer = Session::open(connector, server.flavor, Purpose::Definition)?;
     if Definition::read(&mut definer, &table.name)?.text != table.definition.text {
-        let why = format!(
-            "the definition of {} was changed since the plan was made",
-            table.name
-        );
+        let why = format!("the definition of {} was changed since the plan was made", table.name);
         return Err(Error::new(ErrorKind::TableChanged, why));
     }
     let state = StateTable::new(table.name.state());
@@ -123,16 +99,7 @@ fn stages(migration: &mut Migration, control: &Control, made: &mut Made) -> Resu
     let follow = Follow::new(connector, server, server_id, table, &ghost, start, options)?;
     control.watch(&follow.feed, &follow.refresher, &follow.sizer);
 
-    let Migration {
-        connector,
-        server,
-        table,
-        clause,
-        options,
-        postpone,
-        policies,
-        ..
-    } = migration;
+    let Migration { connector, server, table, clause, options, postpone, policies, .. } = migration;
     let flavor = server.flavor;
     let (swapped, proof) = std::thread::scope(|scope| {
         let _dismiss = DismissCrew(control);
@@ -163,9 +130,7 @@ fn stages(migration: &mut Migration, control: &Control, made: &mut Made) -> Resu
                         None => Event::Unthrottled,
                     });
                 };
-                control
-                    .gate
-                    .keep(policies, &mut session, &|| follow.feed.lag(), cancel, &tell);
+                control.gate.keep(policies, &mut session, &|| follow.feed.lag(), cancel, &tell);
                 Ok(())
             })?;
         }
@@ -195,9 +160,7 @@ fn stages(migration: &mut Migration, control: &Control, made: &mut Made) -> Resu
         follow.stream.stop(Some(&mut session));
         result
     })?;
-    Ok(finish(
-        migration, control, &state, definer, swapped, &follow, proof,
-    ))
+    Ok(finish(migration, control, &state, definer, swapped, &follow, proof))
 }
 
 /// Sets the whole server to row format, if it is not and the caller allowed it. Sessions that are
@@ -217,10 +180,7 @@ fn switch_to_row_format(
             "the user lacks the privilege to switch binlog_format to ROW",
         ));
     }
-    log::info!(
-        "switching the server's binlog_format from {} to ROW",
-        server.binlog_format
-    );
+    log::info!("switching the server's binlog_format from {} to ROW", server.binlog_format);
     session.exec("SET GLOBAL binlog_format = 'ROW'").map(drop)
 }
 
@@ -233,14 +193,7 @@ fn prepare(
     definer: &mut Session,
     made: &mut Made,
 ) -> Result<Ghost> {
-    let Migration {
-        server,
-        table,
-        clause,
-        key,
-        options,
-        ..
-    } = migration;
+    let Migration { server, table, clause, key, options, .. } = migration;
     let source = &table.name;
     let leftovers = ghost::check_leftovers(definer, source, options)?;
     ghost::drop_leftovers(definer, &leftovers, &control.cancel)?;
@@ -282,10 +235,7 @@ impl Attempts for Control {
 
     fn failed(&self, attempt: u32, why: &str) {
         log::debug!("cut-over attempt {attempt} failed: {why}");
-        self.tell(&Event::CutOverFailed {
-            attempt,
-            reason: why.to_owned(),
-        });
+        self.tell(&Event::CutOverFailed { attempt, reason: why.to_owned() });
         self.allow_abort();
     }
 }

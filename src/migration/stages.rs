@@ -78,15 +78,9 @@ impl Stages<'_> {
     /// the binlog, so one that was acknowledged later proves that it is.
     fn fence(&self, session: &mut Session) -> Result<()> {
         self.wait_for_prepared(session)?;
-        let marker = self
-            .state
-            .write_marker(session, &self.follow.feed, |_| ())?;
+        let marker = self.state.write_marker(session, &self.follow.feed, |_| ())?;
         let cancel = &self.control.cancel;
-        if !self
-            .follow
-            .feed
-            .wait_for_marker(marker, FENCE_PATIENCE, cancel)?
-        {
+        if !self.follow.feed.wait_for_marker(marker, FENCE_PATIENCE, cancel)? {
             let why = format!(
                 "a change that was written to {} did not come back through the binlog within {} s: \
                  is it filtered out?",
@@ -120,12 +114,7 @@ impl Stages<'_> {
     }
 
     fn copy(&self, session: &mut Session) -> Result<()> {
-        let Self {
-            control,
-            follow,
-            options,
-            ..
-        } = *self;
+        let Self { control, follow, options, .. } = *self;
         let (cancel, retries) = (&control.cancel, options.retries());
         let workers = options.copy_workers.max(1);
         let mut chunker = Chunker::new(Arc::clone(&follow.pair), retries, session, cancel)?;
@@ -185,28 +174,15 @@ impl Stages<'_> {
         if let Some(through) = watermark.through() {
             log::trace!("copied through {through}");
         }
-        self.control.tell(&Event::ChunkCopied {
-            rows,
-            rows_copied: before + rows,
-            time,
-        });
+        self.control.tell(&Event::ChunkCopied { rows, rows_copied: before + rows, time });
     }
 
     /// Adds the unique keys that the table does not have. A row that is out of date may seem to be
     /// a duplicate, so the ghost is brought in step first, and a failure is tried again.
     fn build_indexes(&self, session: &mut Session, definer: &mut Session) -> Result<()> {
         const TRIES: u32 = 3;
-        let Self {
-            control,
-            follow,
-            ghost,
-            ..
-        } = *self;
-        let sql = format!(
-            "ALTER TABLE {} {}",
-            follow.pair.ghost,
-            ghost.deferred.join(", ")
-        );
+        let Self { control, follow, ghost, .. } = *self;
+        let sql = format!("ALTER TABLE {} {}", follow.pair.ghost, ghost.deferred.join(", "));
         for last in (0..TRIES).rev() {
             self.catch_up(session)?;
             follow.pending.pause(&control.cancel)?;
@@ -240,12 +216,7 @@ impl Stages<'_> {
         const ROUND: Duration = Duration::from_secs(1);
         // A busy table may never come down to none.
         const FEW: usize = 100;
-        let Self {
-            control,
-            follow,
-            options,
-            ..
-        } = *self;
+        let Self { control, follow, options, .. } = *self;
         let (cancel, feed) = (&control.cancel, &follow.feed);
         let marker = session.retrying(options.retries(), cancel, |session| {
             self.state.write_marker(session, feed, |_| ())
@@ -273,10 +244,7 @@ impl Stages<'_> {
         for row in analyzed? {
             let get = |i: usize| row.get(i).cloned().flatten().unwrap_or_default();
             if get(2).eq_ignore_ascii_case("error") {
-                return Err(Error::new(
-                    ErrorKind::Server,
-                    format!("ANALYZE TABLE: {}", get(3)),
-                ));
+                return Err(Error::new(ErrorKind::Server, format!("ANALYZE TABLE: {}", get(3))));
             }
         }
         Ok(())
@@ -295,12 +263,7 @@ impl Stages<'_> {
     }
 
     fn cut_over(&self, session: &mut Session, definer: &mut Session) -> Result<(Swapped, Proof)> {
-        let Self {
-            control,
-            follow,
-            options,
-            ..
-        } = *self;
+        let Self { control, follow, options, .. } = *self;
         let ghost_definition = Definition::read(definer, &follow.pair.ghost)?;
         let cut_over = CutOver {
             pair: Arc::clone(&follow.pair),
@@ -320,9 +283,7 @@ impl Stages<'_> {
         };
         let swapped = cut_over.run(session, control)?;
         control.note_swap();
-        control.tell(&Event::Swapped {
-            locked: swapped.locked,
-        });
+        control.tell(&Event::Swapped { locked: swapped.locked });
         control.enter(Phase::Finish);
         let proof = cut_over
             .prove(session, &follow.new_key)

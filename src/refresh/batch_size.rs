@@ -15,10 +15,7 @@ pub(crate) struct BatchSize {
 
 impl BatchSize {
     pub(crate) fn new(most: usize) -> Self {
-        BatchSize {
-            size: most.clamp(1, 100),
-            most: most.max(1),
-        }
+        BatchSize { size: most.clamp(1, 100), most: most.max(1) }
     }
 
     pub(crate) fn get(self) -> usize {
@@ -44,10 +41,7 @@ mod tests {
         let mut size = BatchSize::new(1000);
         for _ in 0..50 {
             let keys = size.get();
-            size.learn(
-                keys,
-                Duration::from_micros(100 * u64::try_from(keys).unwrap()),
-            );
+            size.learn(keys, Duration::from_micros(100 * u64::try_from(keys).unwrap()));
         }
         assert!((40..=100).contains(&size.get()), "{}", size.get());
         for _ in 0..100 {

@@ -31,7 +31,8 @@ impl Span {
     pub(crate) const NOWHERE: Span = Span { after: Some(i128::MAX), through: Some(i128::MIN) };
 
     fn contains(&self, key: i128) -> bool {
-        self.after.is_none_or(|after| key > after) && self.through.is_none_or(|through| key <= through)
+        self.after.is_none_or(|after| key > after)
+            && self.through.is_none_or(|through| key <= through)
     }
 }
 
@@ -70,10 +71,7 @@ impl Flights {
 
     pub(crate) fn mark(&self) -> Mark {
         let state = self.0.lock();
-        Mark {
-            next: state.next,
-            any: !state.under_way.is_empty(),
-        }
+        Mark { next: state.next, any: !state.under_way.is_empty() }
     }
 
     /// If a chunk has been under way since `mark`: the number below which all chunks must have

@@ -6,6 +6,7 @@
 
 pub(crate) mod batch_size;
 pub(crate) mod flights;
+mod part;
 pub(crate) mod pending;
 pub(crate) mod refresher;
 mod turns;

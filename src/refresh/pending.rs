@@ -3,11 +3,11 @@
 
 use std::collections::BTreeSet;
 use std::hash::{BuildHasher, BuildHasherDefault, DefaultHasher};
-use std::ops::Bound::{Excluded, Unbounded};
 use std::time::{Duration, Instant};
 
 use parking_lot::{Condvar, Mutex, MutexGuard};
 
+use super::part::{Batch, Part};
 use crate::cancel::Cancel;
 use crate::error::Result;
 use crate::sql::Key;
@@ -31,22 +31,14 @@ struct State {
     parts: Vec<Part>,
     /// Keys whose row was locked, or in conflict, to be tried again after a while.
     later: Vec<(Instant, Key)>,
-    /// Keys to be refreshed again once all chunks below the number have ended.
-    held: Vec<(u64, Vec<Key>)>,
+    /// Keys to be refreshed once all chunks below the number have ended.
+    held: Vec<(u64, Batch)>,
     /// Keys that workers have taken and not yet finished.
     taken: usize,
     /// Workers may not take keys.
     paused: bool,
     /// Workers need not wait for more keys to come together.
     hurry: bool,
-}
-
-#[derive(Debug)]
-struct Part {
-    keys: BTreeSet<Key>,
-    /// Where the last batch ended: the next one goes on from there, so that no key starves.
-    cursor: Option<Key>,
-    last_take: Instant,
 }
 
 /// How a worker collects a batch.
@@ -61,14 +53,9 @@ pub(crate) struct Collect {
 
 impl Pending {
     pub(crate) fn new(parts: usize, limit: usize, exact: bool) -> Self {
-        let part = || Part {
-            keys: BTreeSet::new(),
-            cursor: None,
-            last_take: Instant::now(),
-        };
         Pending {
             state: Mutex::new(State {
-                parts: (0..parts.max(1)).map(|_| part()).collect(),
+                parts: (0..parts.max(1)).map(|_| Part::new()).collect(),
                 later: Vec::new(),
                 held: Vec::new(),
                 taken: 0,
@@ -99,42 +86,34 @@ impl Pending {
     }
 
     fn insert(&self, state: &mut State, key: Key) -> bool {
+        self.part_of(state, &key).is_some_and(|part| part.insert(key))
+    }
+
+    fn part_of<'a>(&self, state: &'a mut State, key: &Key) -> Option<&'a mut Part> {
         let count = state.parts.len();
         let part = if self.exact && count > 1 {
-            let hash = BuildHasherDefault::<DefaultHasher>::default().hash_one(&key);
+            let hash = BuildHasherDefault::<DefaultHasher>::default().hash_one(key);
             usize::try_from(hash % u64::try_from(count).unwrap_or(1)).unwrap_or(0)
         } else {
             0
         };
-        state
-            .parts
-            .get_mut(part)
-            .is_some_and(|part| part.keys.insert(key))
+        state.parts.get_mut(part)
     }
 
     /// Takes the next batch of a worker, waiting for it. The worker must call
     /// [`done`](Self::done) with its size afterwards.
-    pub(crate) fn take(&self, part: usize, collect: Collect, cancel: &Cancel) -> Result<Vec<Key>> {
+    pub(crate) fn take(&self, part: usize, collect: Collect, cancel: &Cancel) -> Result<Batch> {
         let mut state = self.state.lock();
         loop {
             cancel_check(&mut state, cancel)?;
             self.bring_back_due(&mut state);
-            let State {
-                parts,
-                taken,
-                paused,
-                hurry,
-                ..
-            } = &mut *state;
+            let State { parts, taken, paused, hurry, .. } = &mut *state;
             let mut patience = CANCEL_CHECK;
-            if let Some(part) = parts
-                .get_mut(part)
-                .filter(|part| !*paused && !part.keys.is_empty())
-            {
+            if let Some(part) = parts.get_mut(part).filter(|part| !*paused && part.len() > 0) {
                 let rested = part.last_take.elapsed();
-                if *hurry || part.keys.len() >= collect.at_most || rested >= collect.linger {
+                if *hurry || part.len() >= collect.at_most || rested >= collect.linger {
                     let batch = part.next_batch(collect.at_most);
-                    *taken += batch.len();
+                    *taken += batch.keys.len();
                     drop(state);
                     self.changed.notify_all();
                     return Ok(batch);
@@ -166,28 +145,29 @@ impl Pending {
     /// Puts keys back to be refreshed again after a while.
     pub(crate) fn put_later(&self, keys: impl IntoIterator<Item = Key>, after: Duration) {
         let due = Instant::now() + after;
-        self.state
-            .lock()
-            .later
-            .extend(keys.into_iter().map(|key| (due, key)));
+        self.state.lock().later.extend(keys.into_iter().map(|key| (due, key)));
     }
 
-    /// Keeps keys to be refreshed again once all chunks below the number have ended.
-    pub(crate) fn hold(&self, below: u64, keys: Vec<Key>) {
-        self.state.lock().held.push((below, keys));
+    /// Keeps keys to be refreshed once all chunks below the number have ended.
+    pub(crate) fn hold(&self, below: u64, batch: Batch) {
+        self.state.lock().held.push((below, batch));
     }
 
     /// All chunks below the number have ended.
     pub(crate) fn release(&self, ended_below: u64) {
         let mut state = self.state.lock();
         let held = std::mem::take(&mut state.held);
-        for (below, keys) in held {
-            if below <= ended_below {
-                for key in keys {
-                    self.insert(&mut state, key);
+        for (below, batch) in held {
+            if below > ended_below {
+                state.held.push((below, batch));
+                continue;
+            }
+            for key in batch.keys {
+                match self.part_of(&mut state, &key) {
+                    Some(part) if batch.repeated => part.insert_repeated(key),
+                    Some(part) => drop(part.insert(key)),
+                    None => {}
                 }
-            } else {
-                state.held.push((below, keys));
             }
         }
         drop(state);
@@ -262,18 +242,10 @@ impl Pending {
         let mut state = self.state.lock();
         let mut keys = BTreeSet::new();
         for part in &mut state.parts {
-            keys.append(&mut part.keys);
+            part.drain_into(&mut keys);
         }
-        keys.extend(
-            std::mem::take(&mut state.later)
-                .into_iter()
-                .map(|(_, key)| key),
-        );
-        keys.extend(
-            std::mem::take(&mut state.held)
-                .into_iter()
-                .flat_map(|(_, keys)| keys),
-        );
+        keys.extend(std::mem::take(&mut state.later).into_iter().map(|(_, key)| key));
+        keys.extend(std::mem::take(&mut state.held).into_iter().flat_map(|(_, batch)| batch.keys));
         state.taken += keys.len();
         keys.into_iter().collect()
     }
@@ -297,8 +269,8 @@ fn cancel_check(state: &mut MutexGuard<'_, State>, cancel: &Cancel) -> Result<()
 
 impl State {
     fn len(&self) -> usize {
-        let held: usize = self.held.iter().map(|(_, keys)| keys.len()).sum();
-        self.parts.iter().map(|part| part.keys.len()).sum::<usize>() + self.later.len() + held
+        let held: usize = self.held.iter().map(|(_, batch)| batch.keys.len()).sum();
+        self.parts.iter().map(Part::len).sum::<usize>() + self.later.len() + held
     }
 
     fn outstanding(&self) -> usize {
@@ -306,36 +278,11 @@ impl State {
     }
 }
 
-impl Part {
-    /// The keys behind the cursor, from the beginning again when there are none.
-    fn next_batch(&mut self, at_most: usize) -> Vec<Key> {
-        let behind = self.cursor.as_ref().map_or(Unbounded, Excluded);
-        let mut batch: Vec<Key> = self
-            .keys
-            .range((behind, Unbounded))
-            .take(at_most)
-            .cloned()
-            .collect();
-        if batch.is_empty() {
-            batch = self.keys.iter().take(at_most).cloned().collect();
-        }
-        for key in &batch {
-            self.keys.remove(key);
-        }
-        self.cursor = batch.last().cloned();
-        self.last_take = Instant::now();
-        batch
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
 
-    const NOW: Collect = Collect {
-        at_most: 2,
-        linger: Duration::ZERO,
-    };
+    const NOW: Collect = Collect { at_most: 2, linger: Duration::ZERO };
 
     fn pending(keys: &[u64]) -> Pending {
         let pending = Pending::new(1, 1000, true);
@@ -344,10 +291,8 @@ mod tests {
     }
 
     fn take(pending: &Pending) -> Vec<u64> {
-        let keys = pending.take(0, NOW, &Cancel::default()).unwrap();
-        keys.iter()
-            .map(|key| if let Key::Int(id) = key { *id } else { 0 })
-            .collect()
+        let batch = pending.take(0, NOW, &Cancel::default()).unwrap();
+        batch.keys.iter().map(|key| if let Key::Int(id) = key { *id } else { 0 }).collect()
     }
 
     #[test]
@@ -364,7 +309,7 @@ mod tests {
         let pending = pending(&[1, 2, 3]);
         take(&pending);
         pending.put_later([Key::Int(9)], Duration::from_secs(100));
-        pending.hold(5, vec![Key::Int(8)]);
+        pending.hold(5, again(&[8]));
         assert_eq!(pending.outstanding(), 5);
         pending.done(2);
         assert_eq!(pending.outstanding(), 3);
@@ -377,15 +322,36 @@ mod tests {
     #[test]
     fn held_keys_come_back_when_the_last_of_their_chunks_has_ended() {
         let pending = pending(&[]);
-        pending.hold(5, vec![Key::Int(8)]);
+        pending.hold(5, again(&[8]));
         pending.release(4);
-        assert!(
-            !pending
-                .wait_for_at_most(0, Duration::ZERO, &Cancel::default())
-                .unwrap()
-        );
+        assert!(!pending.wait_for_at_most(0, Duration::ZERO, &Cancel::default()).unwrap());
         pending.release(5);
         assert_eq!(take(&pending), [8]);
+    }
+
+    fn again(keys: &[u64]) -> Batch {
+        Batch { keys: keys.iter().copied().map(Key::Int).collect(), repeated: true }
+    }
+
+    #[test]
+    fn a_key_that_changed_again_is_no_longer_a_repetition() {
+        let next = |pending: &Pending| pending.take(0, NOW, &Cancel::default()).unwrap();
+        let pending = pending(&[]);
+        pending.hold(0, again(&[8]));
+        pending.release(0);
+        assert_eq!(next(&pending), again(&[8]));
+        // Before and after its release.
+        for before in [true, false] {
+            pending.hold(0, again(&[8]));
+            if before {
+                pending.put_back([Key::Int(8)]);
+            }
+            pending.release(0);
+            if !before {
+                pending.put_back([Key::Int(8)]);
+            }
+            assert_eq!(next(&pending), Batch { keys: vec![Key::Int(8)], repeated: false });
+        }
     }
 
     #[test]
@@ -406,10 +372,7 @@ mod tests {
     fn keys_that_may_be_one_row_stay_with_one_worker() {
         let pending = Pending::new(4, 1000, false);
         pending.put_back((0..100).map(Key::Int));
-        let all = Collect {
-            at_most: 1000,
-            linger: Duration::ZERO,
-        };
-        assert_eq!(pending.take(0, all, &Cancel::default()).unwrap().len(), 100);
+        let all = Collect { at_most: 1000, linger: Duration::ZERO };
+        assert_eq!(pending.take(0, all, &Cancel::default()).unwrap().keys.len(), 100);
     }
 }

@@ -7,6 +7,7 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
 use super::flights::Flights;
+use super::part::Batch;
 use super::pending::Pending;
 use super::turns::Turns;
 use crate::cancel::Cancel;
@@ -87,11 +88,7 @@ impl Refresher {
     }
 
     fn put(&self) -> Put {
-        if self.strict.load(Ordering::SeqCst) {
-            Put::Insert
-        } else {
-            Put::Replace
-        }
+        if self.strict.load(Ordering::SeqCst) { Put::Insert } else { Put::Replace }
     }
 
     /// Refreshes a batch that was taken from pending, in a session with `autocommit = 0`. Keys whose
@@ -99,7 +96,7 @@ impl Refresher {
     pub(crate) fn refresh(
         &self,
         session: &mut Session,
-        keys: Vec<Key>,
+        Batch { keys, repeated }: Batch,
         cancel: &Cancel,
     ) -> Result<Duration> {
         let mut longest = Duration::ZERO;
@@ -109,20 +106,17 @@ impl Refresher {
             let before = self.flights.mark();
             // Waiting for one row while holding another could make the application the victim of a
             // deadlock: only a single key waits.
-            let on_locked = if batch.len() > 1 {
-                OnLocked::Fail
-            } else {
-                OnLocked::Wait
-            };
+            let on_locked = if batch.len() > 1 { OnLocked::Fail } else { OnLocked::Wait };
             match self.attempt(session, &batch, on_locked, cancel)? {
                 Try::Done { found, locked } => {
                     longest = longest.max(locked);
                     self.count(batch.len());
-                    if found < batch.len()
+                    if !repeated
+                        && found < batch.len()
                         && let Some(below) = self.flights.since(before)
                     {
                         let absent = self.absent(session, batch, cancel)?;
-                        self.pending.hold(below, absent);
+                        self.pending.hold(below, Batch { keys: absent, repeated: true });
                         self.pending.release(self.flights.ended_below());
                     }
                 }
@@ -160,7 +154,7 @@ impl Refresher {
         }
         if !held.is_empty() {
             for (below, keys) in held {
-                self.pending.hold(below, keys);
+                self.pending.hold(below, Batch { keys, repeated: false });
             }
             self.pending.release(self.flights.ended_below());
         }
@@ -197,10 +191,7 @@ impl Refresher {
             session.exec(&self.pair.delete_keys(batch).map_err(malformed)?)?;
         }
         for batch in keys.chunks(at_once) {
-            let put = self
-                .pair
-                .put_keys(self.put(), batch, OnLocked::Wait)
-                .map_err(malformed)?;
+            let put = self.pair.put_keys(self.put(), batch, OnLocked::Wait).map_err(malformed)?;
             session.exec(&put)?;
         }
         session.exec("COMMIT").map(drop)
@@ -214,10 +205,7 @@ impl Refresher {
         cancel: &Cancel,
     ) -> Result<Try> {
         let delete = self.pair.delete_keys(keys).map_err(malformed)?;
-        let put = self
-            .pair
-            .put_keys(self.put(), keys, on_locked)
-            .map_err(malformed)?;
+        let put = self.pair.put_keys(self.put(), keys, on_locked).map_err(malformed)?;
         session.retrying(self.retries, cancel, |session| {
             let mut transaction = || {
                 session.exec(&delete)?;
@@ -226,13 +214,8 @@ impl Refresher {
                 let done = session.exec(&put)?;
                 drop(turn);
                 session.exec("COMMIT")?;
-                let found = done
-                    .records
-                    .and_then(|records| usize::try_from(records).ok());
-                Ok(Try::Done {
-                    found: found.unwrap_or(0),
-                    locked: started.elapsed(),
-                })
+                let found = done.records.and_then(|records| usize::try_from(records).ok());
+                Ok(Try::Done { found: found.unwrap_or(0), locked: started.elapsed() })
             };
             let tried = transaction();
             let error: Error = match tried {
@@ -262,31 +245,23 @@ impl Refresher {
         };
         let condition =
             predicate::keys(shape, predicate::Side::Source, &keys).map_err(malformed)?;
-        let sql = format!(
-            "SELECT {} FROM {} WHERE {condition}",
-            column.source, self.pair.source
-        );
+        let sql = format!("SELECT {} FROM {} WHERE {condition}", column.source, self.pair.source);
         let present = session.retrying(self.retries, cancel, |session| {
             let rows = session.rows(&sql)?;
             // Or the read would keep its metadata lock.
             session.exec("COMMIT")?;
             Ok(rows)
         })?;
-        let present: std::collections::HashSet<String> = present
-            .into_iter()
-            .filter_map(|row| row.into_iter().next().flatten())
-            .collect();
+        let present: std::collections::HashSet<String> =
+            present.into_iter().filter_map(|row| row.into_iter().next().flatten()).collect();
         let is_absent = |key: &Key| {
-            shape
-                .literals(key)
-                .is_ok_and(|literals| !literals.iter().any(|l| present.contains(l)))
+            shape.literals(key).is_ok_and(|literals| !literals.iter().any(|l| present.contains(l)))
         };
         Ok(keys.into_iter().filter(is_absent).collect())
     }
 
     fn count(&self, keys: usize) {
-        self.refreshed
-            .fetch_add(u64::try_from(keys).unwrap_or(0), Ordering::Relaxed);
+        self.refreshed.fetch_add(u64::try_from(keys).unwrap_or(0), Ordering::Relaxed);
     }
 }
 

@@ -25,20 +25,17 @@ pub(crate) fn run(
     let mut size = BatchSize::new(most_keys);
     loop {
         gate.pass(cancel)?;
-        let collect = Collect {
-            at_most: size.get(),
-            linger: LINGER,
-        };
-        let keys = refresher.pending().take(part, collect, cancel)?;
-        let count = keys.len();
+        let collect = Collect { at_most: size.get(), linger: LINGER };
+        let batch = refresher.pending().take(part, collect, cancel)?;
+        let count = batch.keys.len();
         if !gate.is_open() {
             // It was shut while we waited for keys. They must not be kept meanwhile: whoever pauses
             // the workers waits for keys that are taken.
-            refresher.pending().put_back(keys);
+            refresher.pending().put_back(batch.keys);
             refresher.pending().done(count);
             continue;
         }
-        let refreshed = refresher.refresh(session, keys, cancel);
+        let refreshed = refresher.refresh(session, batch, cancel);
         refresher.pending().done(count);
         size.learn(count, refreshed?);
     }

@@ -88,10 +88,7 @@ pub(crate) enum Fate {
 
 /// A clause, and what it does that the copying of rows has to know.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
-#[allow(
-    clippy::struct_excessive_bools,
-    reason = "each is an independent fact about the clause"
-)]
+#[allow(clippy::struct_excessive_bools, reason = "each is an independent fact about the clause")]
 pub(crate) struct AlterClause {
     pub(crate) text: String,
     /// Every `CHANGE` and `RENAME COLUMN`, in order, including those that keep the name.
@@ -121,14 +118,11 @@ impl AlterClause {
 
     /// The columns whose name changes, be it only in case.
     pub(crate) fn renamed(&self) -> impl Iterator<Item = Renamed<'_>> {
-        self.changes
-            .iter()
-            .filter(|change| change.old != change.new)
-            .map(|change| Renamed {
-                old: &change.old,
-                new: &change.new,
-                case_only: fold(&change.old) == fold(&change.new),
-            })
+        self.changes.iter().filter(|change| change.old != change.new).map(|change| Renamed {
+            old: &change.old,
+            new: &change.new,
+            case_only: fold(&change.old) == fold(&change.new),
+        })
     }
 
     /// Refuses the clause if it may name one of the table's `columns` by a name that only some
@@ -177,11 +171,7 @@ impl AlterClause {
     /// it, mostly an error.
     fn check_sources(&self, text: &str) -> Result<(), AlterError> {
         check_distinct(self.sources(), text, "what becomes of the column")?;
-        let targets = self
-            .changes
-            .iter()
-            .map(|change| &change.new)
-            .chain(&self.added_columns);
+        let targets = self.changes.iter().map(|change| &change.new).chain(&self.added_columns);
         check_distinct(targets, text, "which column takes the name")
     }
 }

@@ -38,9 +38,7 @@ impl Ident {
             return refuse(format!("the {what} name contains a NUL character"));
         }
         if name.ends_with(' ') {
-            return refuse(format!(
-                "the {what} name ends with a space, which the servers refuse"
-            ));
+            return refuse(format!("the {what} name ends with a space, which the servers refuse"));
         }
         Ok(Ident(name.to_owned()))
     }
@@ -111,10 +109,7 @@ impl TableName {
             let head: String = base.chars().take(room - 9).collect();
             format!("_{head}_{:08x}_{suffix}", fnv1a(base.as_bytes()))
         };
-        TableName {
-            schema: self.schema.clone(),
-            table: Ident(name),
-        }
+        TableName { schema: self.schema.clone(), table: Ident(name) }
     }
 }
 
@@ -126,9 +121,7 @@ impl fmt::Display for TableName {
 
 /// FNV-1a: a hash that stays the same over versions of Rust, as names on a server must.
 pub(crate) fn fnv1a(bytes: &[u8]) -> u32 {
-    bytes.iter().fold(0x811c_9dc5, |hash, byte| {
-        (hash ^ u32::from(*byte)).wrapping_mul(0x0100_0193)
-    })
+    bytes.iter().fold(0x811c_9dc5, |hash, byte| (hash ^ u32::from(*byte)).wrapping_mul(0x0100_0193))
 }
 
 #[cfg(test)]
@@ -154,22 +147,11 @@ mod tests {
 
     #[test]
     fn long_names_are_shortened_to_64_and_stay_apart() {
-        let (a, b) = (
-            name(&format!("{}a", "x".repeat(63))),
-            name(&format!("{}b", "x".repeat(63))),
-        );
+        let (a, b) = (name(&format!("{}a", "x".repeat(63))), name(&format!("{}b", "x".repeat(63))));
         assert_eq!(a.ghost().table.as_str().chars().count(), 64);
         assert_ne!(a.ghost(), b.ghost());
         assert_eq!(a.ghost(), a.ghost());
-        assert_eq!(
-            name(&"\u{e9}".repeat(64))
-                .old()
-                .table
-                .as_str()
-                .chars()
-                .count(),
-            64
-        );
+        assert_eq!(name(&"\u{e9}".repeat(64)).old().table.as_str().chars().count(), 64);
         assert_eq!(
             name(&"x".repeat(59)).ghost().table.as_str(),
             format!("_{}_gho", "x".repeat(59))

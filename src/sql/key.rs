@@ -39,13 +39,7 @@ pub(crate) enum Key {
 impl KeyShape {
     /// Whether the whole key is one integer column.
     pub(crate) fn is_int(&self) -> bool {
-        matches!(
-            self.columns.as_slice(),
-            [KeyColumn {
-                ty: KeyType::Int { .. },
-                ..
-            }]
-        )
+        matches!(self.columns.as_slice(), [KeyColumn { ty: KeyType::Int { .. }, .. }])
     }
 
     /// Whether two keys are the same row exactly if their bytes are the same.

@@ -96,33 +96,21 @@ impl KeyType {
             KeyType::Year => {
                 let [value] = raw else { return Err(Malformed) };
                 // As a string: the number 0 would be compared as 2000.
-                let year = if *value == 0 {
-                    0
-                } else {
-                    1900 + u16::from(*value)
-                };
+                let year = if *value == 0 { 0 } else { 1900 + u16::from(*value) };
                 push(out, format_args!("'{year:04}'"));
             }
             KeyType::Date => {
                 let v = little_endian(raw, 3)?;
-                push(
-                    out,
-                    format_args!("'{:04}-{:02}-{:02}'", v >> 9, (v >> 5) & 15, v & 31),
-                );
+                push(out, format_args!("'{:04}-{:02}-{:02}'", v >> 9, (v >> 5) & 15, v & 31));
             }
             KeyType::Time { fsp } => time(raw, *fsp, out)?,
             KeyType::Datetime { fsp } => {
                 let (head, fraction) = raw.split_at_checked(5).ok_or(Malformed)?;
-                let packed = big_endian(head)
-                    .checked_sub(0x80_0000_0000)
-                    .ok_or(Malformed)?;
+                let packed = big_endian(head).checked_sub(0x80_0000_0000).ok_or(Malformed)?;
                 let (ymd, hms) = (packed >> 17, packed & 0x1_ffff);
                 let (year, month, day) = ((ymd >> 5) / 13, (ymd >> 5) % 13, ymd & 31);
                 push(out, format_args!("'{year:04}-{month:02}-{day:02} "));
-                push(
-                    out,
-                    format_args!("{:02}:{:02}:{:02}", hms >> 12, (hms >> 6) & 63, hms & 63),
-                );
+                push(out, format_args!("{:02}:{:02}:{:02}", hms >> 12, (hms >> 6) & 63, hms & 63));
                 write_fraction(fraction, *fsp, out)?;
                 out.push('\'');
             }
@@ -144,14 +132,8 @@ impl KeyType {
             KeyType::Uuid => {
                 let bytes: [u8; 16] = raw.try_into().map_err(|_| Malformed)?;
                 let v = u128::from_be_bytes(bytes);
-                push(
-                    out,
-                    format_args!("'{:08x}-{:04x}-", v >> 96, (v >> 80) & 0xffff),
-                );
-                push(
-                    out,
-                    format_args!("{:04x}-{:04x}-", (v >> 64) & 0xffff, (v >> 48) & 0xffff),
-                );
+                push(out, format_args!("'{:08x}-{:04x}-", v >> 96, (v >> 80) & 0xffff));
+                push(out, format_args!("{:04x}-{:04x}-", (v >> 64) & 0xffff, (v >> 48) & 0xffff));
                 push(out, format_args!("{:012x}'", v & 0xffff_ffff_ffff));
             }
             KeyType::Inet6 => {
@@ -171,19 +153,12 @@ pub(crate) fn write_int(value: u64, unsigned: bool, out: &mut String) {
     if unsigned {
         push(out, format_args!("{value}"));
     } else {
-        push(
-            out,
-            format_args!("{}", i64::from_le_bytes(value.to_le_bytes())),
-        );
+        push(out, format_args!("{}", i64::from_le_bytes(value.to_le_bytes())));
     }
 }
 
 fn introducer(charset: &str) -> String {
-    if charset == "binary" {
-        String::new()
-    } else {
-        format!("_{charset} ")
-    }
+    if charset == "binary" { String::new() } else { format!("_{charset} ") }
 }
 
 fn push(out: &mut String, args: std::fmt::Arguments<'_>) {
@@ -192,19 +167,14 @@ fn push(out: &mut String, args: std::fmt::Arguments<'_>) {
 }
 
 fn big_endian(bytes: &[u8]) -> u64 {
-    bytes
-        .iter()
-        .fold(0, |value, byte| value << 8 | u64::from(*byte))
+    bytes.iter().fold(0, |value, byte| value << 8 | u64::from(*byte))
 }
 
 fn little_endian(bytes: &[u8], at_most: usize) -> Result<u64, Malformed> {
     if bytes.is_empty() || bytes.len() > at_most {
         return Err(Malformed);
     }
-    Ok(bytes
-        .iter()
-        .rev()
-        .fold(0, |value, byte| value << 8 | u64::from(*byte)))
+    Ok(bytes.iter().rev().fold(0, |value, byte| value << 8 | u64::from(*byte)))
 }
 
 /// Microseconds of a fraction that is stored in (fsp + 1) / 2 bytes.
@@ -223,10 +193,7 @@ fn write_fraction(bytes: &[u8], fsp: u8, out: &mut String) -> Result<(), Malform
 fn write_micros(micros: u64, fsp: u8, out: &mut String) {
     if fsp > 0 {
         let digits = micros / 10_u64.pow(u32::from(6 - fsp.min(6)));
-        push(
-            out,
-            format_args!(".{digits:0width$}", width = usize::from(fsp)),
-        );
+        push(out, format_args!(".{digits:0width$}", width = usize::from(fsp)));
     }
 }
 
@@ -262,17 +229,10 @@ fn write_utc(seconds: u64, out: &mut String) {
     let day_of_year = day_of_era - (365 * year_of_era + year_of_era / 4 - year_of_era / 100);
     let shifted_month = (5 * day_of_year + 2) / 153;
     let day = day_of_year - (153 * shifted_month + 2) / 5 + 1;
-    let month = if shifted_month < 10 {
-        shifted_month + 3
-    } else {
-        shifted_month - 9
-    };
+    let month = if shifted_month < 10 { shifted_month + 3 } else { shifted_month - 9 };
     let year = year_of_era + era * 400 + u64::from(month <= 2);
     push(out, format_args!("{year:04}-{month:02}-{day:02} "));
-    push(
-        out,
-        format_args!("{:02}:{:02}:{:02}", rest / 3600, rest / 60 % 60, rest % 60),
-    );
+    push(out, format_args!("{:02}:{:02}:{:02}", rest / 3600, rest / 60 % 60, rest % 60));
 }
 
 fn decimal(raw: &[u8], precision: u8, scale: u8, out: &mut String) -> Result<(), Malformed> {
@@ -313,11 +273,7 @@ fn decimal(raw: &[u8], precision: u8, scale: u8, out: &mut String) -> Result<(),
         }
         digits(usize::from(scale % 9), out)?;
     }
-    if rest.is_empty() {
-        Ok(())
-    } else {
-        Err(Malformed)
-    }
+    if rest.is_empty() { Ok(()) } else { Err(Malformed) }
 }
 
 #[cfg(test)]
@@ -334,33 +290,18 @@ mod tests {
     fn integers() {
         let minus_one = u64::MAX.to_le_bytes();
         assert_eq!(literal(&KeyType::Int { unsigned: false }, &minus_one), "-1");
-        assert_eq!(
-            literal(&KeyType::Int { unsigned: true }, &minus_one),
-            "18446744073709551615"
-        );
+        assert_eq!(literal(&KeyType::Int { unsigned: true }, &minus_one), "18446744073709551615");
     }
 
     #[test]
     fn decimals() {
-        let ty = KeyType::Decimal {
-            precision: 14,
-            scale: 4,
-        };
+        let ty = KeyType::Decimal { precision: 14, scale: 4 };
         // The manual's example: 1234567890.1234
         let raw = [0x81, 0x0d, 0xfb, 0x38, 0xd2, 0x04, 0xd2];
         assert_eq!(literal(&ty, &raw), "1234567890.1234");
         let negative: Vec<u8> = raw.iter().map(|b| !b).collect();
         assert_eq!(literal(&ty, &negative), "-1234567890.1234");
-        assert_eq!(
-            literal(
-                &KeyType::Decimal {
-                    precision: 3,
-                    scale: 3
-                },
-                &[0x80, 0x05]
-            ),
-            "0.005"
-        );
+        assert_eq!(literal(&KeyType::Decimal { precision: 3, scale: 3 }, &[0x80, 0x05]), "0.005");
         assert!(ty.write_literal(&raw[1..], &mut String::new()).is_err());
     }
 
@@ -371,26 +312,14 @@ mod tests {
             literal(&KeyType::Timestamp { fsp: 0 }, &[0x65, 0x94, 0x03, 0xe5]),
             "'2024-01-02 12:39:01'"
         );
+        assert_eq!(literal(&KeyType::Timestamp { fsp: 0 }, &[0; 4]), "'0000-00-00 00:00:00'");
         assert_eq!(
-            literal(&KeyType::Timestamp { fsp: 0 }, &[0; 4]),
-            "'0000-00-00 00:00:00'"
-        );
-        assert_eq!(
-            literal(
-                &KeyType::Timestamp { fsp: 3 },
-                &[0xff, 0xff, 0xff, 0xff, 0x26, 0xac]
-            ),
+            literal(&KeyType::Timestamp { fsp: 3 }, &[0xff, 0xff, 0xff, 0xff, 0x26, 0xac]),
             "'2106-02-07 06:28:15.990'"
         );
         // -00:00:01.50 in TIME(2)
-        assert_eq!(
-            literal(&KeyType::Time { fsp: 2 }, &[0x7f, 0xff, 0xfe, 0xce]),
-            "'-00:00:01.50'"
-        );
-        assert_eq!(
-            literal(&KeyType::Time { fsp: 0 }, &[0x80, 0x10, 0x83]),
-            "'01:02:03'"
-        );
+        assert_eq!(literal(&KeyType::Time { fsp: 2 }, &[0x7f, 0xff, 0xfe, 0xce]), "'-00:00:01.50'");
+        assert_eq!(literal(&KeyType::Time { fsp: 0 }, &[0x80, 0x10, 0x83]), "'01:02:03'");
         assert_eq!(
             literal(&KeyType::Datetime { fsp: 0 }, &[0x80, 0, 0, 0, 0]),
             "'0000-00-00 00:00:00'"
@@ -408,15 +337,10 @@ mod tests {
 
     #[test]
     fn strings_and_numbers_in_disguise() {
-        let latin1 = KeyType::Text {
-            charset: "latin1".into(),
-        };
+        let latin1 = KeyType::Text { charset: "latin1".into() };
         assert_eq!(literal(&latin1, &[0xe9]), "_latin1 X'E9'");
         assert_eq!(latin1.literal_of_selected("E9"), "_latin1 X'E9'");
-        assert_eq!(
-            literal(&KeyType::Binary { pad_to: Some(2) }, &[1, 0]),
-            "X'0100'"
-        );
+        assert_eq!(literal(&KeyType::Binary { pad_to: Some(2) }, &[1, 0]), "X'0100'");
         assert_eq!(literal(&KeyType::Ordinal, &[3, 1]), "259");
         assert_eq!(literal(&KeyType::Bit, &[1, 0]), "256");
         assert_eq!(
@@ -428,12 +352,7 @@ mod tests {
 
     #[test]
     fn malformed_values_are_errors() {
-        for ty in [
-            KeyType::Year,
-            KeyType::Date,
-            KeyType::Uuid,
-            KeyType::Datetime { fsp: 6 },
-        ] {
+        for ty in [KeyType::Year, KeyType::Date, KeyType::Uuid, KeyType::Datetime { fsp: 6 }] {
             assert!(ty.write_literal(&[], &mut String::new()).is_err(), "{ty:?}");
         }
     }

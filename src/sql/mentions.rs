@@ -117,11 +117,7 @@ pub(crate) fn classify(sql: &str, default_db: &str, dialect: Dialect) -> Stateme
         effect,
         tables,
         readable,
-        text: if readable {
-            String::new()
-        } else {
-            sql.to_owned()
-        },
+        text: if readable { String::new() } else { sql.to_owned() },
     };
     let Ok(tokens) = tokenize(sql, dialect) else {
         return statement(Effect::Ddl(DdlKind::Unknown), words(sql, default_db), false);
@@ -150,11 +146,7 @@ pub(crate) fn classify(sql: &str, default_db: &str, dialect: Dialect) -> Stateme
         let (full, _) = understand(&all, default_db);
         let same = (0..1_u32 << bodies)
             .all(|mask| understand(&expand(&tokens, mask, dialect), default_db).0 == full);
-        if same {
-            full
-        } else {
-            Effect::Ddl(DdlKind::Unknown)
-        }
+        if same { full } else { Effect::Ddl(DdlKind::Unknown) }
     };
     statement(effect, every, true)
 }

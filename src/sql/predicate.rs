@@ -27,11 +27,7 @@ pub(crate) fn keys(shape: &KeyShape, side: Side, keys: &[Key]) -> Result<String,
         for key in keys {
             literals.extend(shape.literals(key)?);
         }
-        return Ok(format!(
-            "{} IN ({})",
-            column.name(side),
-            literals.join(", ")
-        ));
+        return Ok(format!("{} IN ({})", column.name(side), literals.join(", ")));
     }
     let mut terms = Vec::with_capacity(keys.len());
     for key in keys {
@@ -56,11 +52,7 @@ pub(crate) fn range(shape: &KeyShape, after: Option<&Bound>, through: Option<&Bo
     if let Some(through) = through {
         terms.push(beyond(shape, through, Direction::UpTo));
     }
-    if terms.is_empty() {
-        "TRUE".to_owned()
-    } else {
-        terms.join(" AND ")
-    }
+    if terms.is_empty() { "TRUE".to_owned() } else { terms.join(" AND ") }
 }
 
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -82,21 +74,13 @@ fn beyond(shape: &KeyShape, bound: &Bound, direction: Direction) -> String {
     let mut alternatives = Vec::with_capacity(columns.len());
     for (i, (column, literal)) in columns.iter().enumerate() {
         let last = i + 1 == columns.len();
-        let equal = if last && direction == Direction::UpTo {
-            "="
-        } else {
-            ""
-        };
+        let equal = if last && direction == Direction::UpTo { "=" } else { "" };
         let mut term: Vec<String> = columns
             .iter()
             .take(i)
             .map(|(column, literal)| format!("{} = {literal}", column.source))
             .collect();
-        term.push(format!(
-            "{} {}{equal} {literal}",
-            column.source,
-            strictly(column)
-        ));
+        term.push(format!("{} {}{equal} {literal}", column.source, strictly(column)));
         alternatives.push(term.join(" AND "));
     }
     match (columns.as_slice(), alternatives.as_slice()) {

@@ -64,9 +64,7 @@ impl TablePair {
     ///
     /// Not `INSERT IGNORE`, which would turn errors about values into warnings.
     pub(crate) fn copy_range(&self, after: Option<&Bound>, through: Option<&Bound>) -> String {
-        let Self {
-            source, ghost, key, ..
-        } = self;
+        let Self { source, ghost, key, .. } = self;
         // A key has at least one column.
         let same = key.columns.first().map_or_else(String::new, |column| {
             format!(" ON DUPLICATE KEY UPDATE {0} = {ghost}.{0}", column.ghost)
@@ -106,9 +104,7 @@ impl TablePair {
         keys: &[Key],
         on_locked: OnLocked,
     ) -> Result<String, Malformed> {
-        let Self {
-            source, ghost, key, ..
-        } = self;
+        let Self { source, ghost, key, .. } = self;
         let verb = match put {
             Put::Replace => "REPLACE",
             Put::Insert => "INSERT",
@@ -159,11 +155,7 @@ impl TablePair {
 
     fn select_key(&self, condition: &str, order: &str, skip: u64) -> String {
         let Self { source, key, .. } = self;
-        let exprs = join(
-            key.columns
-                .iter()
-                .map(|c| c.ty.select_expr(&c.source.to_string())),
-        );
+        let exprs = join(key.columns.iter().map(|c| c.ty.select_expr(&c.source.to_string())));
         let index = &key.source_index;
         format!(
             "SELECT {exprs} FROM {source} FORCE INDEX ({index}) WHERE {condition} \
@@ -173,21 +165,14 @@ impl TablePair {
 
     fn key_order(&self, reverse: bool) -> String {
         join(self.key.columns.iter().map(|column| {
-            let direction = if column.descending == reverse {
-                ""
-            } else {
-                " DESC"
-            };
+            let direction = if column.descending == reverse { "" } else { " DESC" };
             format!("{}{direction}", column.source)
         }))
     }
 }
 
 pub(crate) fn join<T: ToString>(parts: impl Iterator<Item = T>) -> String {
-    parts
-        .map(|part| part.to_string())
-        .collect::<Vec<_>>()
-        .join(", ")
+    parts.map(|part| part.to_string()).collect::<Vec<_>>().join(", ")
 }
 
 #[cfg(test)]
@@ -234,10 +219,7 @@ mod tests {
         let keys = [Key::Int(1), Key::Int(2)];
         insta::assert_snapshot!(pair().delete_keys(&keys).unwrap(), @"DELETE /* online-alter */ FROM `db`.`_t_gho` USING `db`.`_t_gho` FORCE INDEX (`PRIMARY`) WHERE `id` IN (1, 2)");
         insta::assert_snapshot!(pair().put_keys(Put::Replace, &keys, OnLocked::Fail).unwrap(), @"REPLACE /* online-alter */ INTO `db`.`_t_gho` (`id`, `new`) SELECT `id`, `old` FROM `db`.`t` FORCE INDEX (`PRIMARY`) WHERE `id` IN (1, 2) FOR SHARE NOWAIT");
-        let mariadb = TablePair {
-            lock_syntax: LockSyntax::LockInShareMode,
-            ..pair()
-        };
+        let mariadb = TablePair { lock_syntax: LockSyntax::LockInShareMode, ..pair() };
         insta::assert_snapshot!(mariadb.put_keys(Put::Insert, &keys[..1], OnLocked::Wait).unwrap(), @"INSERT /* online-alter */ INTO `db`.`_t_gho` (`id`, `new`) SELECT `id`, `old` FROM `db`.`t` FORCE INDEX (`PRIMARY`) WHERE `id` IN (1) LOCK IN SHARE MODE");
     }
 }

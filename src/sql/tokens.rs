@@ -26,15 +26,8 @@ impl Dialect {
     pub(crate) fn from_sql_mode(sql_mode: &str) -> Self {
         // The servers expand the combined modes when they are set; naming them here costs nothing
         // and keeps a mode taken from a configuration file right.
-        const ANSI: [&str; 7] = [
-            "ANSI_QUOTES",
-            "ANSI",
-            "ORACLE",
-            "MSSQL",
-            "DB2",
-            "POSTGRESQL",
-            "MAXDB",
-        ];
+        const ANSI: [&str; 7] =
+            ["ANSI_QUOTES", "ANSI", "ORACLE", "MSSQL", "DB2", "POSTGRESQL", "MAXDB"];
         let mut dialect = Self::default();
         for mode in sql_mode.split(',').map(str::trim) {
             if ANSI.iter().any(|name| mode.eq_ignore_ascii_case(name)) {
@@ -107,9 +100,7 @@ impl<'a> Spanned<'a> {
                 if inner.contains(quote) {
                     let mut doubled = String::from(quote);
                     doubled.push(quote);
-                    Some(Cow::Owned(
-                        inner.replace(&doubled, quote.encode_utf8(&mut [0; 4])),
-                    ))
+                    Some(Cow::Owned(inner.replace(&doubled, quote.encode_utf8(&mut [0; 4]))))
                 } else {
                     Some(Cow::Borrowed(inner))
                 }
@@ -170,14 +161,7 @@ struct Lexer<'a> {
 
 impl<'a> Lexer<'a> {
     fn new(text: &'a str, base: usize, dialect: Dialect, nested: bool) -> Self {
-        Self {
-            text,
-            base,
-            at: 0,
-            dialect,
-            nested,
-            out: Vec::new(),
-        }
+        Self { text, base, at: 0, dialect, nested, out: Vec::new() }
     }
 
     fn run(mut self) -> Result<Vec<Spanned<'a>>, LexError> {
@@ -219,20 +203,13 @@ impl<'a> Lexer<'a> {
     fn push(&mut self, token: Token<'a>, len: usize) {
         let start = self.base + self.at;
         self.at += len;
-        self.out.push(Spanned {
-            token,
-            start,
-            end: self.base + self.at,
-        });
+        self.out.push(Spanned { token, start, end: self.base + self.at });
     }
 
     /// `--` opens a comment only before whitespace or a control character: `5--1` is arithmetic.
     fn opens_dash_comment(rest: &str) -> bool {
         rest.strip_prefix("--").is_some_and(|after| {
-            after
-                .chars()
-                .next()
-                .is_none_or(|c| is_space(c) || c.is_ascii_control())
+            after.chars().next().is_none_or(|c| is_space(c) || c.is_ascii_control())
         })
     }
 
@@ -259,10 +236,8 @@ impl<'a> Lexer<'a> {
         };
         let whole = len + 4;
         let inner = inner.get(..len).unwrap_or_default();
-        let body = inner
-            .strip_prefix('!')
-            .or_else(|| inner.strip_prefix("M!"))
-            .map(without_version);
+        let body =
+            inner.strip_prefix('!').or_else(|| inner.strip_prefix("M!")).map(without_version);
         if let Some(body) = body {
             // A server that runs the comment reads its quotes; one that skips it does not. Both
             // find the same end only if nothing inside is left open there.
@@ -299,9 +274,7 @@ impl<'a> Lexer<'a> {
 
     fn quoted(&mut self, quote: char) -> Result<(), LexError> {
         let start = self.base + self.at;
-        let len = self
-            .quoted_len(quote, false)
-            .ok_or(LexError::UnterminatedIdentifier(start))?;
+        let len = self.quoted_len(quote, false).ok_or(LexError::UnterminatedIdentifier(start))?;
         let raw = self.rest().get(..len).unwrap_or_default();
         if raw.contains('\0') {
             return Err(LexError::Nul(start));
@@ -327,11 +300,8 @@ impl<'a> Lexer<'a> {
             last.end == self.base + self.at
                 && matches!(last.token, Token::Word(_) | Token::Quoted(_))
         });
-        let number = if after_dot || (first == '.' && after_name) {
-            None
-        } else {
-            number_len(rest)
-        };
+        let number =
+            if after_dot || (first == '.' && after_name) { None } else { number_len(rest) };
         if let Some(len) = number {
             self.push(Token::Number(rest.get(..len).unwrap_or_default()), len);
         } else if first == '.' {
@@ -346,11 +316,7 @@ impl<'a> Lexer<'a> {
 /// The version that opens an executable comment has five or six digits.
 fn without_version(body: &str) -> &str {
     let digits = digits_len(body).min(6);
-    if digits >= 5 {
-        body.get(digits..).unwrap_or_default()
-    } else {
-        body
-    }
+    if digits >= 5 { body.get(digits..).unwrap_or_default() } else { body }
 }
 
 fn word_len(text: &str) -> usize {

@@ -41,10 +41,7 @@ impl Gate {
             shut_before: Duration::ZERO,
         };
         state.clock();
-        Gate {
-            state: Mutex::new(state),
-            changed: Condvar::new(),
-        }
+        Gate { state: Mutex::new(state), changed: Condvar::new() }
     }
 
     /// Waits until the gate is open.
@@ -71,10 +68,7 @@ impl Gate {
     /// For how long in all the gate has been shut.
     pub(crate) fn shut_time(&self) -> Duration {
         let state = self.state.lock();
-        state.shut_before
-            + state
-                .shut_since
-                .map_or(Duration::ZERO, |since| since.elapsed())
+        state.shut_before + state.shut_since.map_or(Duration::ZERO, |since| since.elapsed())
     }
 
     /// Shuts the gate on behalf of the caller, or no longer does.
@@ -102,11 +96,7 @@ impl Gate {
     ) {
         let mut told: Option<bool> = None;
         loop {
-            let verdict = policies.check(&mut Server {
-                session,
-                lag,
-                cancel,
-            });
+            let verdict = policies.check(&mut Server { session, lag, cancel });
             let reason = match verdict {
                 Verdict::Proceed => None,
                 Verdict::Wait(reason) => Some(reason),
@@ -126,11 +116,7 @@ impl Gate {
 
 impl State {
     fn reason(&self) -> Option<String> {
-        if self.paused {
-            Some("commanded by user".to_owned())
-        } else {
-            self.waiting_for.clone()
-        }
+        if self.paused { Some("commanded by user".to_owned()) } else { self.waiting_for.clone() }
     }
 
     fn clock(&mut self) {
@@ -154,28 +140,16 @@ struct Server<'a> {
 
 impl Signals for Server<'_> {
     fn status(&mut self, name: &str) -> Result<u64, StatusError> {
-        let wrong = |why: String| StatusError {
-            name: name.to_owned(),
-            why,
-        };
-        let sql = format!(
-            "SHOW GLOBAL STATUS WHERE Variable_name = {}",
-            literal::text(name)
-        );
+        let wrong = |why: String| StatusError { name: name.to_owned(), why };
+        let sql = format!("SHOW GLOBAL STATUS WHERE Variable_name = {}", literal::text(name));
         let rows = self.session.rows(&sql).map_err(|error| {
             // The next try should find a connection again.
             let _ = self.session.reopen(self.cancel);
             wrong(error.message().to_owned())
         })?;
-        let value = rows
-            .into_iter()
-            .next()
-            .and_then(|row| row.into_iter().nth(1))
-            .flatten();
+        let value = rows.into_iter().next().and_then(|row| row.into_iter().nth(1)).flatten();
         let value = value.ok_or_else(|| wrong("there is no such variable".to_owned()))?;
-        value
-            .parse()
-            .map_err(|_| wrong(format!("it is not a number but {value}")))
+        value.parse().map_err(|_| wrong(format!("it is not a number but {value}")))
     }
 
     fn stream_lag(&self) -> Duration {

@@ -110,13 +110,7 @@ pub(crate) mod tests {
         };
         let mut none = AllOf::new();
         assert_eq!(none.check(&mut Everything(Ok(0))), Verdict::Proceed);
-        let mut policies = AllOf::new()
-            .and(|| Verdict::Proceed)
-            .and(wait("a"))
-            .and(wait("b"));
-        assert_eq!(
-            policies.check(&mut Everything(Ok(0))),
-            Verdict::Wait("a".into())
-        );
+        let mut policies = AllOf::new().and(|| Verdict::Proceed).and(wait("a")).and(wait("b"));
+        assert_eq!(policies.check(&mut Everything(Ok(0))), Verdict::Wait("a".into()));
     }
 }

@@ -42,11 +42,7 @@ impl FromStr for StatusLimits {
     fn from_str(text: &str) -> Result<Self, Self::Err> {
         let wrong = |item: &str| ParseStatusLimitsError(item.to_owned());
         let mut limits = StatusLimits::new();
-        for item in text
-            .split(',')
-            .map(str::trim)
-            .filter(|item| !item.is_empty())
-        {
+        for item in text.split(',').map(str::trim).filter(|item| !item.is_empty()) {
             let (name, limit) = item.split_once('=').ok_or_else(|| wrong(item))?;
             let name = name.trim();
             let is_word = |c: char| c.is_ascii_alphanumeric() || c == '_';
@@ -86,14 +82,8 @@ mod tests {
             limits.check(&mut Everything(Ok(25))),
             Verdict::Wait("max-load Threads_running=25 >= 25".into())
         );
-        let gone = StatusError {
-            name: "Threads_running".into(),
-            why: "gone".into(),
-        };
-        assert!(matches!(
-            limits.check(&mut Everything(Err(gone))),
-            Verdict::Wait(_)
-        ));
+        let gone = StatusError { name: "Threads_running".into(), why: "gone".into() };
+        assert!(matches!(limits.check(&mut Everything(Err(gone))), Verdict::Wait(_)));
     }
 
     #[test]

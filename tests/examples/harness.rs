@@ -38,15 +38,9 @@ pub(crate) fn program() -> &'static Path {
 }
 
 fn newest(dir: &Path) -> SystemTime {
-    let entries = fs::read_dir(dir)
-        .unwrap()
-        .map(|entry| entry.unwrap().path());
+    let entries = fs::read_dir(dir).unwrap().map(|entry| entry.unwrap().path());
     let times = entries.map(|path| {
-        if path.is_dir() {
-            newest(&path)
-        } else {
-            fs::metadata(&path).unwrap().modified().unwrap()
-        }
+        if path.is_dir() { newest(&path) } else { fs::metadata(&path).unwrap().modified().unwrap() }
     });
     times.max().unwrap_or(SystemTime::UNIX_EPOCH)
 }
@@ -85,18 +79,8 @@ impl Bench {
 
     /// The program, with the table and the ALTER, and the password in the environment.
     pub(crate) fn alter(&self, args: &[&str]) -> Run {
-        let url = format!(
-            "mysql://root@127.0.0.1:{}/{}",
-            self.server.port(),
-            self.db.name()
-        );
-        self.bare(
-            &[
-                &["--url", &url, "--table", csm::TABLE, "--alter", BIGINT],
-                args,
-            ]
-            .concat(),
-        )
+        let url = format!("mysql://root@127.0.0.1:{}/{}", self.server.port(), self.db.name());
+        self.bare(&[&["--url", &url, "--table", csm::TABLE, "--alter", BIGINT], args].concat())
     }
 
     pub(crate) fn bare(&self, args: &[&str]) -> Run {
@@ -113,11 +97,7 @@ impl Bench {
             .stdout(fs::File::create(&out).unwrap())
             .stderr(fs::File::create(&err).unwrap())
             .spawn();
-        Run {
-            child: child.unwrap(),
-            out,
-            err,
-        }
+        Run { child: child.unwrap(), out, err }
     }
 
     pub(crate) fn tables(&self) -> Vec<String> {
@@ -152,10 +132,7 @@ pub(crate) struct Ended {
 
 impl Run {
     pub(crate) fn text(&self) -> (String, String) {
-        (
-            fs::read_to_string(&self.out).unwrap(),
-            fs::read_to_string(&self.err).unwrap(),
-        )
+        (fs::read_to_string(&self.out).unwrap(), fs::read_to_string(&self.err).unwrap())
     }
 
     /// Waits until it has printed a text on stdout.
@@ -163,24 +140,14 @@ impl Run {
     pub(crate) fn wait_for(&self, text: &str) {
         let began = Instant::now();
         while !self.text().0.contains(text) {
-            assert!(
-                began.elapsed() < PATIENCE,
-                "no {text:?} in {:?}",
-                self.text()
-            );
+            assert!(began.elapsed() < PATIENCE, "no {text:?} in {:?}", self.text());
             thread::sleep(Duration::from_millis(20));
         }
     }
 
     pub(crate) fn signal(&self, name: &str) {
         let id = self.child.id().to_string();
-        assert!(
-            Command::new("kill")
-                .args([name, &id])
-                .status()
-                .unwrap()
-                .success()
-        );
+        assert!(Command::new("kill").args([name, &id]).status().unwrap().success());
     }
 
     /// Waits until it ends with this code.
@@ -191,19 +158,11 @@ impl Run {
             if let Some(status) = self.child.try_wait().unwrap() {
                 break status;
             }
-            assert!(
-                began.elapsed() < PATIENCE,
-                "it does not end: {:?}",
-                self.text()
-            );
+            assert!(began.elapsed() < PATIENCE, "it does not end: {:?}", self.text());
             thread::sleep(Duration::from_millis(20));
         };
         let (out, err) = self.text();
-        let ended = Ended {
-            code: status.code(),
-            out,
-            err,
-        };
+        let ended = Ended { code: status.code(), out, err };
         assert_eq!(ended.code, Some(code), "{}\n{}", ended.out, ended.err);
         for text in [&ended.out, &ended.err] {
             assert!(!text.contains("secret"), "{text}");

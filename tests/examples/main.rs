@@ -34,10 +34,11 @@ fn prints_the_plan_and_does_nothing() {
     on_each("example_plan", 10, |bench| {
         let ended = bench.alter(&[]).ends_with(0);
         assert!(ended.out.contains("key: `PRIMARY` (`id`)"), "{}", ended.out);
-        assert!(ended.out.contains(&format!(
-            "ALTER TABLE `example_plan`.`_{}_gho` {BIGINT}",
-            csm::TABLE
-        )));
+        assert!(
+            ended
+                .out
+                .contains(&format!("ALTER TABLE `example_plan`.`_{}_gho` {BIGINT}", csm::TABLE))
+        );
         assert!(ended.out.contains("nothing is done yet"));
         assert_eq!(ended.err, "");
         bench.assert_untouched();
@@ -76,24 +77,12 @@ fn executes_with_an_option_file_and_drops_the_old_table() {
         // The file comes before the environment.
         let ended = bench.with_password("wrong", &args).ends_with(0);
         assert!(ended.out.contains("Copy: 2000/"), "{}", ended.out);
-        assert!(
-            ended.out.contains("is altered: 2000 rows copied"),
-            "{}",
-            ended.out
-        );
+        assert!(ended.out.contains("is altered: 2000 rows copied"), "{}", ended.out);
         assert_eq!(bench.tables(), [csm::TABLE]);
         assert!(bench.is_bigint());
-        let quiet = [
-            &args[..6],
-            &["--alter", "ENGINE=InnoDB", "--execute", "--quiet"],
-        ]
-        .concat();
+        let quiet = [&args[..6], &["--alter", "ENGINE=InnoDB", "--execute", "--quiet"]].concat();
         let ended = bench.bare(&quiet).ends_with(0);
-        assert!(
-            ended.out.contains("is altered") && !ended.out.contains("Copy:"),
-            "{}",
-            ended.out
-        );
+        assert!(ended.out.contains("is altered") && !ended.out.contains("Copy:"), "{}", ended.out);
     });
 }
 
@@ -103,20 +92,9 @@ fn wants_renamed_columns_approved() {
         let rename = |args: &[&str]| {
             let url = bench.server.url_for(bench.db.name());
             let alter = "CHANGE grade points DOUBLE";
-            bench.bare(
-                &[
-                    &["--url", &url, "--table", csm::TABLE, "--alter", alter],
-                    args,
-                ]
-                .concat(),
-            )
+            bench.bare(&[&["--url", &url, "--table", csm::TABLE, "--alter", alter], args].concat())
         };
-        assert!(
-            rename(&[])
-                .ends_with(0)
-                .out
-                .contains("renamed: grade to points")
-        );
+        assert!(rename(&[]).ends_with(0).out.contains("renamed: grade to points"));
         let refused = rename(&["--execute"]).ends_with(1);
         assert!(refused.err.contains("grade to points"), "{}", refused.err);
         bench.assert_untouched();
@@ -124,10 +102,9 @@ fn wants_renamed_columns_approved() {
         let columns: Vec<String> = bench
             .db
             .conn()
-            .query_map(
-                format!("SHOW COLUMNS FROM {}", csm::TABLE),
-                |row: mysql::Row| row.get(0).unwrap(),
-            )
+            .query_map(format!("SHOW COLUMNS FROM {}", csm::TABLE), |row: mysql::Row| {
+                row.get(0).unwrap()
+            })
             .unwrap();
         assert!(columns.contains(&"points".to_owned()), "{columns:?}");
     });
@@ -147,10 +124,7 @@ fn postpones_the_cut_over_until_the_file_is_removed() {
         run.ends_with(0);
         assert!(bench.is_bigint());
         let look = format!("SELECT grade FROM {} WHERE id = 1", csm::TABLE);
-        assert_eq!(
-            bench.db.conn().query_first::<f64, _>(look).unwrap(),
-            Some(99.0)
-        );
+        assert_eq!(bench.db.conn().query_first::<f64, _>(look).unwrap(), Some(99.0));
     });
 }
 
@@ -185,11 +159,7 @@ fn the_panic_file_aborts_cleanly() {
         fs::write(&panic, "").unwrap();
         let ended = run.ends_with(1);
         assert!(ended.err.contains("error (Aborted)"), "{}", ended.err);
-        assert!(
-            ended.err.contains("the table is untouched"),
-            "{}",
-            ended.err
-        );
+        assert!(ended.err.contains("the table is untouched"), "{}", ended.err);
         bench.assert_untouched();
         // It is there now, so nothing begins.
         let refused = bench.alter(&args).ends_with(1);
@@ -209,11 +179,7 @@ fn signals_abort_cleanly_however_many() {
             run.signal(signal);
             let ended = run.ends_with(1);
             assert!(ended.err.contains("aborting cleanly"), "{}", ended.err);
-            assert!(
-                ended.err.contains("phase: copy; the table is untouched)"),
-                "{}",
-                ended.err
-            );
+            assert!(ended.err.contains("phase: copy; the table is untouched)"), "{}", ended.err);
             bench.assert_untouched();
         }
     });
@@ -225,22 +191,12 @@ fn leftovers_are_refused_or_replaced() {
         let old = format!("CREATE TABLE _{}_del (a INT)", csm::TABLE);
         bench.db.conn().query_drop(old).unwrap();
         let refused = bench.alter(&["--execute"]).ends_with(1);
-        assert!(
-            refused.err.contains("error (LeftoversPresent)"),
-            "{}",
-            refused.err
-        );
-        bench
-            .alter(&["--execute", "--initially-drop-old-table"])
-            .ends_with(0);
+        assert!(refused.err.contains("error (LeftoversPresent)"), "{}", refused.err);
+        bench.alter(&["--execute", "--initially-drop-old-table"]).ends_with(0);
         assert!(bench.is_bigint());
         // A run that was killed leaves its tables, which only the flag has dropped.
         let postpone = bench.file("postpone");
-        let args = [
-            "--execute",
-            "--ok-to-drop-table",
-            "--initially-drop-old-table",
-        ];
+        let args = ["--execute", "--ok-to-drop-table", "--initially-drop-old-table"];
         let file = ["--postpone-cut-over-flag-file", path(&postpone)];
         let run = bench.alter(&[&args[..], &file].concat());
         run.wait_for("State: postponing cut-over");
@@ -254,14 +210,8 @@ fn leftovers_are_refused_or_replaced() {
                 break refused;
             }
         };
-        assert!(
-            refused.err.contains("error (LeftoversPresent)"),
-            "{}",
-            refused.err
-        );
-        bench
-            .alter(&[&args[..], &["--initially-drop-ghost-table"]].concat())
-            .ends_with(0);
+        assert!(refused.err.contains("error (LeftoversPresent)"), "{}", refused.err);
+        bench.alter(&[&args[..], &["--initially-drop-ghost-table"]].concat()).ends_with(0);
         assert_eq!(bench.tables(), [csm::TABLE]);
     });
 }
@@ -269,35 +219,21 @@ fn leftovers_are_refused_or_replaced() {
 #[test]
 fn says_what_is_wrong_and_never_the_password() {
     on_each("example_wrong", 10, |bench| {
-        let url = format!(
-            "mysql://root@127.0.0.1:{}/{}",
-            bench.server.port(),
-            bench.db.name()
-        );
+        let url = format!("mysql://root@127.0.0.1:{}/{}", bench.server.port(), bench.db.name());
         let what = ["--url", &url, "--table", csm::TABLE, "--alter", BIGINT];
         let denied = bench.with_password("not-it", &what).ends_with(1);
         assert!(
-            denied
-                .err
-                .starts_with("error (AccessDenied, server error 1045): "),
+            denied.err.starts_with("error (AccessDenied, server error 1045): "),
             "{}",
             denied.err
         );
         assert_eq!(denied.err.lines().count(), 1, "{}", denied.err);
         assert!(!denied.err.contains("not-it"), "{}", denied.err);
-        let lacking = bench
-            .bare(&[&what[..3], &["nothing"], &what[4..]].concat())
-            .ends_with(1);
-        assert!(
-            lacking.err.contains("error (NoSuchTable)"),
-            "{}",
-            lacking.err
-        );
+        let lacking = bench.bare(&[&what[..3], &["nothing"], &what[4..]].concat()).ends_with(1);
+        assert!(lacking.err.contains("error (NoSuchTable)"), "{}", lacking.err);
         for (clause, execute) in [("CHANGE", false), ("CHANGE nothing nothing INT", true)] {
             let execute: &[&str] = if execute { &["--execute"] } else { &[] };
-            let bad = bench
-                .bare(&[&what[..5], &[clause], execute].concat())
-                .ends_with(1);
+            let bad = bench.bare(&[&what[..5], &[clause], execute].concat()).ends_with(1);
             assert!(bad.err.contains("error (Alter"), "{}", bad.err);
             bench.assert_untouched();
         }
@@ -324,18 +260,9 @@ fn a_wrong_command_line_ends_with_2() {
     let run = |args: &[&str]| {
         let (out, err) = (dir.join("out"), dir.join("err"));
         let mut command = Command::new(program());
-        command
-            .args(args)
-            .env_remove("MYSQL_PWD")
-            .stdin(Stdio::null());
-        command
-            .stdout(fs::File::create(&out).unwrap())
-            .stderr(fs::File::create(&err).unwrap());
-        Run {
-            child: command.spawn().unwrap(),
-            out,
-            err,
-        }
+        command.args(args).env_remove("MYSQL_PWD").stdin(Stdio::null());
+        command.stdout(fs::File::create(&out).unwrap()).stderr(fs::File::create(&err).unwrap());
+        Run { child: command.spawn().unwrap(), out, err }
     };
     for (number, args) in wrong.into_iter().enumerate() {
         let with_url = if number > 6 { &url[..] } else { &[] };
@@ -343,11 +270,7 @@ fn a_wrong_command_line_ends_with_2() {
         assert!(ended.err.starts_with("error: "), "{args:?}: {}", ended.err);
     }
     let unreachable = run(&[&what[..], &url].concat()).ends_with(1);
-    assert!(
-        unreachable.err.starts_with("error (Connection"),
-        "{}",
-        unreachable.err
-    );
+    assert!(unreachable.err.starts_with("error (Connection"), "{}", unreachable.err);
     assert!(run(&["--help"]).ends_with(0).out.contains("Exit codes:"));
     fs::remove_dir_all(&dir).unwrap();
 }

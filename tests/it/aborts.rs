@@ -56,21 +56,12 @@ impl<'a> Case<'a> {
             conn.query_drop(&sql).unwrap_or_else(|error| panic!("{sql}: {error}"));
         }
         let before = content(&mut conn);
-        Case {
-            server,
-            db,
-            conn,
-            clause,
-            before,
-        }
+        Case { server, db, conn, clause, before }
     }
 
     fn alter(&self) -> OnlineAlter {
         let name = self.db.name();
-        let url = format!(
-            "mysql://{name}:secret@127.0.0.1:{}/{name}",
-            self.server.port()
-        );
+        let url = format!("mysql://{name}:secret@127.0.0.1:{}/{name}", self.server.port());
         OnlineAlter::new(url, "t")
             .alter(self.clause)
             .heartbeat_interval(Duration::from_millis(50))
@@ -83,16 +74,11 @@ impl<'a> Case<'a> {
     }
 
     fn sql(&mut self, sql: &str) {
-        self.conn
-            .query_drop(sql)
-            .unwrap_or_else(|error| panic!("{sql}: {error}"));
+        self.conn.query_drop(sql).unwrap_or_else(|error| panic!("{sql}: {error}"));
     }
 
     fn number(&mut self, sql: &str) -> u64 {
-        self.conn
-            .query_first(sql)
-            .unwrap_or_else(|error| panic!("{sql}: {error}"))
-            .unwrap()
+        self.conn.query_first(sql).unwrap_or_else(|error| panic!("{sql}: {error}")).unwrap()
     }
 
     fn connections(&mut self) -> usize {
@@ -110,10 +96,7 @@ impl<'a> Case<'a> {
             if left == 0 {
                 return;
             }
-            assert!(
-                asked.elapsed() < Duration::from_secs(2),
-                "{left} connections are left"
-            );
+            assert!(asked.elapsed() < Duration::from_secs(2), "{left} connections are left");
             std::thread::sleep(Duration::from_millis(5));
         }
     }
@@ -166,9 +149,7 @@ impl<'a> Case<'a> {
         for _ in 0..times {
             let before = handle.progress().keys_changed;
             self.sql("INSERT INTO t (v, pad) SELECT MAX(v) + 1, 'written' FROM t");
-            until("the write comes through the stream", || {
-                handle.progress().keys_changed > before
-            });
+            until("the write comes through the stream", || handle.progress().keys_changed > before);
         }
     }
 }
@@ -176,16 +157,11 @@ impl<'a> Case<'a> {
 /// The definition, counter included, and all rows.
 fn content(conn: &mut Conn) -> (String, Vec<Row>) {
     let row: Row = conn.query_first("SHOW CREATE TABLE t").unwrap().unwrap();
-    (
-        row.get(1).unwrap(),
-        conn.query("SELECT * FROM t ORDER BY id").unwrap(),
-    )
+    (row.get(1).unwrap(), conn.query("SELECT * FROM t ORDER BY id").unwrap())
 }
 
 fn wait_for_postponed(handle: Handle) -> Handle {
-    until("it is postponed", || {
-        handle.progress().phase == Phase::Postponed
-    });
+    until("it is postponed", || handle.progress().phase == Phase::Postponed);
     handle
 }
 
@@ -211,9 +187,7 @@ impl Hold {
 
     #[track_caller]
     fn wait(&self) {
-        self.reached
-            .recv_timeout(Duration::from_secs(20))
-            .expect("the run does not come there");
+        self.reached.recv_timeout(Duration::from_secs(20)).expect("the run does not come there");
     }
 
     fn go(self) {}
@@ -234,16 +208,14 @@ fn hold_at(alter: OnlineAlter, step: Step) -> (OnlineAlter, Hold) {
 fn hold_in_copy(alter: OnlineAlter) -> (OnlineAlter, Hold) {
     let (stop, hold) = Hold::new();
     let mut chunks = 0;
-    let alter = alter
-        .chunk_size(ChunkSize::Rows(10))
-        .observer(move |event: &Event| {
-            if matches!(event, Event::ChunkCopied { .. }) {
-                chunks += 1;
-                if chunks == 2 {
-                    stop();
-                }
+    let alter = alter.chunk_size(ChunkSize::Rows(10)).observer(move |event: &Event| {
+        if matches!(event, Event::ChunkCopied { .. }) {
+            chunks += 1;
+            if chunks == 2 {
+                stop();
             }
-        });
+        }
+    });
     (alter, hold)
 }
 
@@ -262,42 +234,22 @@ fn abort_at(name: &str, clause: &'static str, step: Step, phases: &[Phase]) {
 
 #[test]
 fn abort_when_the_ghost_is_there() {
-    abort_at(
-        "abort_ghost",
-        ADD,
-        Step::GhostCreated,
-        &[Phase::Prepare, Phase::Fence],
-    );
+    abort_at("abort_ghost", ADD, Step::GhostCreated, &[Phase::Prepare, Phase::Fence]);
 }
 
 #[test]
 fn abort_behind_the_fence() {
-    abort_at(
-        "abort_fence",
-        ADD,
-        Step::FencePassed,
-        &[Phase::Fence, Phase::Copy],
-    );
+    abort_at("abort_fence", ADD, Step::FencePassed, &[Phase::Fence, Phase::Copy]);
 }
 
 #[test]
 fn abort_after_the_copy() {
-    abort_at(
-        "abort_copied",
-        ADD,
-        Step::CopyDone,
-        &[Phase::Copy, Phase::Analyze],
-    );
+    abort_at("abort_copied", ADD, Step::CopyDone, &[Phase::Copy, Phase::Analyze]);
 }
 
 #[test]
 fn abort_before_the_indexes() {
-    abort_at(
-        "abort_no_index",
-        ADD_UNIQUE,
-        Step::CopyDone,
-        &[Phase::Copy, Phase::BuildIndexes],
-    );
+    abort_at("abort_no_index", ADD_UNIQUE, Step::CopyDone, &[Phase::Copy, Phase::BuildIndexes]);
 }
 
 #[test]
@@ -353,14 +305,9 @@ fn abort_while_paused() {
 /// Dropping the handle waits until everything is tidy. Paused, the run could not end otherwise.
 #[test]
 fn dropping_the_handle_aborts() {
-    for (at, step) in [
-        Step::GhostCreated,
-        Step::FencePassed,
-        Step::CopyDone,
-        Step::IndexesBuilt,
-    ]
-    .into_iter()
-    .enumerate()
+    for (at, step) in [Step::GhostCreated, Step::FencePassed, Step::CopyDone, Step::IndexesBuilt]
+        .into_iter()
+        .enumerate()
     {
         each(&format!("drop_handle_{at}"), ADD_UNIQUE, |case| {
             let (alter, hold) = hold_at(case.alter(), step);
@@ -452,15 +399,9 @@ fn kept_tables_are_named() {
             let error = handle.join().unwrap_err();
             assert_eq!(error.kind(), ErrorKind::Aborted);
             assert_eq!(tables(&mut case.conn), ["_t_ghc", "_t_gho", "t"]);
-            assert_eq!(
-                error.leftovers(),
-                [leftover(case, "_t_gho"), leftover(case, "_t_ghc")]
-            );
+            assert_eq!(error.leftovers(), [leftover(case, "_t_gho"), leftover(case, "_t_ghc")]);
             let text = error.to_string();
-            assert!(
-                text.contains("_t_gho`") && text.contains("_t_ghc`"),
-                "{text}"
-            );
+            assert!(text.contains("_t_gho`") && text.contains("_t_ghc`"), "{text}");
             assert_eq!(content(&mut case.conn), case.before);
             case.assert_no_connection();
             case.alter().replace_ghost_table(true).run().unwrap();
@@ -476,10 +417,7 @@ fn kept_tables_of_a_refused_alter_are_named() {
         let error = case.alter().keep_on_failure(true).run().unwrap_err();
         assert_eq!(error.kind(), ErrorKind::Alter);
         assert_eq!(tables(&mut case.conn), ["_t_ghc", "_t_gho", "t"]);
-        assert_eq!(
-            error.leftovers(),
-            [leftover(case, "_t_gho"), leftover(case, "_t_ghc")]
-        );
+        assert_eq!(error.leftovers(), [leftover(case, "_t_gho"), leftover(case, "_t_ghc")]);
     });
 }
 
@@ -496,10 +434,7 @@ fn what_cannot_be_dropped_is_named() {
         let error = handle.join().unwrap_err();
         assert_eq!(error.kind(), ErrorKind::Aborted);
         assert_eq!(error.table_state(), TableState::Untouched);
-        assert_eq!(
-            error.leftovers(),
-            [leftover(case, "_t_gho"), leftover(case, "_t_ghc")]
-        );
+        assert_eq!(error.leftovers(), [leftover(case, "_t_gho"), leftover(case, "_t_ghc")]);
         assert_eq!(tables(&mut case.conn), ["_t_ghc", "_t_gho", "t"]);
         assert_eq!(content(&mut case.conn), case.before);
         case.assert_no_connection();
@@ -527,16 +462,12 @@ fn an_observer_that_panics_at_once() {
 
 #[test]
 fn an_observer_that_panics_in_the_copy() {
-    observer_panics("panic_in_copy", |event| {
-        matches!(event, Event::ChunkCopied { .. })
-    });
+    observer_panics("panic_in_copy", |event| matches!(event, Event::ChunkCopied { .. }));
 }
 
 #[test]
 fn an_observer_that_panics_at_the_cut_over() {
-    observer_panics("panic_in_cut_over", |event| {
-        matches!(event, Event::CutOverAttempt { .. })
-    });
+    observer_panics("panic_in_cut_over", |event| matches!(event, Event::CutOverAttempt { .. }));
 }
 
 /// The table is altered by then, and the proof matters more.
@@ -544,10 +475,7 @@ fn an_observer_that_panics_at_the_cut_over() {
 fn an_observer_that_panics_behind_the_swap() {
     each("panic_swapped", ADD, |case| {
         let alter = case.alter().observer(|event: &Event| {
-            assert!(
-                !matches!(event, Event::Swapped { .. }),
-                "as the test wants it"
-            );
+            assert!(!matches!(event, Event::Swapped { .. }), "as the test wants it");
         });
         let report = alter.run().unwrap();
         assert_eq!(report.warnings, ["the observer panicked"]);
@@ -559,9 +487,7 @@ fn an_observer_that_panics_behind_the_swap() {
 #[test]
 fn a_throttle_policy_that_panics() {
     each("panic_policy", ADD, |case| {
-        let alter = case
-            .alter()
-            .throttle(|| -> Verdict { panic!("as the test wants it") });
+        let alter = case.alter().throttle(|| -> Verdict { panic!("as the test wants it") });
         let error = alter.run().unwrap_err();
         case.assert_failed(&error, ErrorKind::Panic);
     });
@@ -571,14 +497,9 @@ fn a_throttle_policy_that_panics() {
 fn a_throttle_policy_that_panics_later() {
     each("panic_policy_late", ADD, |case| {
         let calls = AtomicU32::new(0);
-        let alter = case
-            .alter()
-            .postpone_cut_over(Postpone::until_released())
-            .throttle(move || {
-                assert!(
-                    calls.fetch_add(1, Ordering::SeqCst) < 2,
-                    "as the test wants it"
-                );
+        let alter =
+            case.alter().postpone_cut_over(Postpone::until_released()).throttle(move || {
+                assert!(calls.fetch_add(1, Ordering::SeqCst) < 2, "as the test wants it");
                 Verdict::Proceed
             });
         let error = alter.run().unwrap_err();
@@ -618,26 +539,16 @@ fn too_few_connections() {
         let user = case.db.name().to_owned();
         let mut failed = 0;
         for most in 1..20 {
-            case.sql(&format!(
-                "ALTER USER {user} WITH MAX_USER_CONNECTIONS {most}"
-            ));
+            case.sql(&format!("ALTER USER {user} WITH MAX_USER_CONNECTIONS {most}"));
             let ended = end_of(case.alter().retries(2));
             case.assert_no_connection();
             match ended {
                 Ok(_) => break,
                 Err(error) => {
                     failed += 1;
-                    assert_eq!(
-                        error.table_state(),
-                        TableState::Untouched,
-                        "{most}: {error}"
-                    );
+                    assert_eq!(error.table_state(), TableState::Untouched, "{most}: {error}");
                     let wanted = [ErrorKind::Connection, ErrorKind::CutOver];
-                    assert!(
-                        wanted.contains(&error.kind()),
-                        "{most}: {:?} {error}",
-                        error.kind()
-                    );
+                    assert!(wanted.contains(&error.kind()), "{most}: {:?} {error}", error.kind());
                     assert_eq!(error.leftovers(), [], "{most}: {error}");
                     assert_eq!(tables(&mut case.conn), ["t"], "{most}: {error}");
                     assert_eq!(content(&mut case.conn), case.before);
@@ -654,10 +565,8 @@ fn too_few_connections() {
 #[test]
 fn a_paused_run_writes_nothing() {
     each("pause", ADD, |case| {
-        let (alter, hold) = hold_at(
-            case.alter().chunk_size(ChunkSize::Rows(10)),
-            Step::FencePassed,
-        );
+        let (alter, hold) =
+            hold_at(case.alter().chunk_size(ChunkSize::Rows(10)), Step::FencePassed);
         let handle = alter.start().unwrap();
         hold.wait();
         handle.pause();
@@ -713,9 +622,7 @@ fn listen(alter: OnlineAlter) -> (OnlineAlter, Receiver<Event>) {
 #[track_caller]
 fn next_event(events: &Receiver<Event>, wanted: impl Fn(&Event) -> bool) -> Event {
     loop {
-        let event = events
-            .recv_timeout(Duration::from_secs(20))
-            .expect("no such event");
+        let event = events.recv_timeout(Duration::from_secs(20)).expect("no such event");
         if wanted(&event) {
             return event;
         }
@@ -729,37 +636,22 @@ fn a_flag_file_throttles() {
         let flag = dir.0.join(format!("throttle-{}", case.server.port()));
         std::fs::write(&flag, "").unwrap();
         let (alter, events) = listen(case.alter());
-        let alter = alter
-            .throttle_flag_file(&flag)
-            .postpone_cut_over(Postpone::until_released());
+        let alter = alter.throttle_flag_file(&flag).postpone_cut_over(Postpone::until_released());
         let handle = alter.start().unwrap();
         let throttled = |event: &Event| matches!(event, Event::Throttled(_) | Event::Unthrottled);
-        assert_eq!(
-            next_event(&events, throttled),
-            Event::Throttled("flag-file".to_owned())
-        );
+        assert_eq!(next_event(&events, throttled), Event::Throttled("flag-file".to_owned()));
         until("it copies", || handle.progress().phase == Phase::Copy);
         case.write_for_a_while(&handle);
         assert_eq!(case.number("SELECT COUNT(*) FROM _t_gho"), 0);
         assert_eq!(handle.progress().throttled.as_deref(), Some("flag-file"));
-        assert!(
-            handle
-                .progress()
-                .to_string()
-                .contains("throttled, flag-file")
-        );
+        assert!(handle.progress().to_string().contains("throttled, flag-file"));
         std::fs::remove_file(&flag).unwrap();
         assert_eq!(next_event(&events, throttled), Event::Unthrottled);
-        until("it is postponed", || {
-            handle.progress().phase == Phase::Postponed
-        });
+        until("it is postponed", || handle.progress().phase == Phase::Postponed);
 
         // The refreshes are held back just the same.
         std::fs::write(&flag, "").unwrap();
-        assert_eq!(
-            next_event(&events, throttled),
-            Event::Throttled("flag-file".to_owned())
-        );
+        assert_eq!(next_event(&events, throttled), Event::Throttled("flag-file".to_owned()));
         until("the gate is shut", || handle.progress().throttled.is_some());
         case.sql("UPDATE t SET v = v + 1000 WHERE id = 1");
         case.write_for_a_while(&handle);
@@ -781,9 +673,7 @@ fn a_status_variable_throttles() {
         let limits: StatusLimits = "Threads_running=1".parse().unwrap();
         let handle = alter.throttle(limits).start().unwrap();
         let event = next_event(&events, |event| matches!(event, Event::Throttled(_)));
-        let Event::Throttled(reason) = event else {
-            unreachable!()
-        };
+        let Event::Throttled(reason) = event else { unreachable!() };
         assert!(reason.starts_with("max-load Threads_running="), "{reason}");
         assert!(reason.ends_with(" >= 1"), "{reason}");
         until("it copies", || handle.progress().phase == Phase::Copy);
@@ -802,14 +692,9 @@ fn a_status_variable_throttles() {
 fn an_unknown_status_variable_throttles() {
     each("throttle_unknown", ADD, |case| {
         let (alter, events) = listen(case.alter());
-        let handle = alter
-            .throttle(StatusLimits::new().limit("No_such", 1))
-            .start()
-            .unwrap();
+        let handle = alter.throttle(StatusLimits::new().limit("No_such", 1)).start().unwrap();
         let event = next_event(&events, |event| matches!(event, Event::Throttled(_)));
-        let Event::Throttled(reason) = event else {
-            unreachable!()
-        };
+        let Event::Throttled(reason) = event else { unreachable!() };
         assert!(reason.contains("No_such"), "{reason}");
         handle.abort();
         let error = handle.join().unwrap_err();
@@ -854,14 +739,8 @@ fn a_postponed_ghost_is_kept_in_step() {
         handle.join().unwrap();
         assert_eq!(case.number("SELECT v FROM t WHERE id = 1"), 5000);
         assert_eq!(case.number("SELECT COUNT(*) FROM t WHERE id = 2"), 0);
-        assert_eq!(
-            case.number("SELECT v FROM t WHERE id = 1000 AND pad = 'late'"),
-            6000
-        );
-        assert_eq!(
-            case.number("SELECT COUNT(*) FROM t WHERE id = 3 AND pad = 'last'"),
-            1
-        );
+        assert_eq!(case.number("SELECT v FROM t WHERE id = 1000 AND pad = 'late'"), 6000);
+        assert_eq!(case.number("SELECT COUNT(*) FROM t WHERE id = 3 AND pad = 'last'"), 1);
         case.assert_altered();
     });
 }
@@ -871,9 +750,7 @@ fn removing_the_flag_file_releases_the_cut_over() {
     let dir = tempdir("postpone");
     each("postpone_file", ADD, |case| {
         let flag = dir.0.join(format!("postpone-{}", case.server.port()));
-        let alter = case
-            .alter()
-            .postpone_cut_over(Postpone::while_file_exists(&flag));
+        let alter = case.alter().postpone_cut_over(Postpone::while_file_exists(&flag));
         let plan = alter.plan().unwrap();
         assert!(!flag.exists(), "a plan writes nothing");
         let handle = wait_for_postponed(plan.start().unwrap());
@@ -892,9 +769,7 @@ fn the_handle_releases_the_cut_over_though_the_file_is_there() {
     each("postpone_handle", ADD, |case| {
         let flag = dir.0.join(format!("release-{}", case.server.port()));
         std::fs::write(&flag, "mine").unwrap();
-        let alter = case
-            .alter()
-            .postpone_cut_over(Postpone::while_file_exists(&flag));
+        let alter = case.alter().postpone_cut_over(Postpone::while_file_exists(&flag));
         let handle = wait_for_postponed(alter.start().unwrap());
         handle.cut_over();
         handle.join().unwrap();
@@ -906,9 +781,7 @@ fn the_handle_releases_the_cut_over_though_the_file_is_there() {
 #[test]
 fn a_flag_file_that_cannot_be_created() {
     each("postpone_bad_file", ADD, |case| {
-        let alter = case
-            .alter()
-            .postpone_cut_over(Postpone::while_file_exists("/nowhere/flag"));
+        let alter = case.alter().postpone_cut_over(Postpone::while_file_exists("/nowhere/flag"));
         let error = alter.run().unwrap_err();
         assert!(error.message().contains("/nowhere/flag"), "{error}");
         case.assert_failed(&error, ErrorKind::Config);

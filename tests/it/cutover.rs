@@ -26,11 +26,8 @@ impl Busy {
              pad VARCHAR(40) NOT NULL, KEY (v))",
         )
         .unwrap();
-        let rows: Vec<String> = (1..=200)
-            .map(|id| format!("({id}, {id}, 'first')"))
-            .collect();
-        conn.query_drop(format!("INSERT INTO t VALUES {}", rows.join(", ")))
-            .unwrap();
+        let rows: Vec<String> = (1..=200).map(|id| format!("({id}, {id}, 'first')")).collect();
+        conn.query_drop(format!("INSERT INTO t VALUES {}", rows.join(", "))).unwrap();
         // As many rows go as come: the table stays small.
         let workload = Workload {
             writers,
@@ -40,10 +37,7 @@ impl Busy {
             ..Workload::new(Table::simple("t"))
         };
         let writers = Writers::start(db.url(), workload).unwrap();
-        Busy {
-            conn,
-            writers: Some(writers),
-        }
+        Busy { conn, writers: Some(writers) }
     }
 
     fn written(&self) -> u64 {
@@ -60,14 +54,8 @@ impl Busy {
     fn judge(mut self, what: &str) -> Outcome {
         self.wait_for_writes(50);
         let outcome = self.writers.take().unwrap().stop();
-        assert_eq!(
-            outcome.errors,
-            Vec::<String>::new(),
-            "{what}: a writer saw an error"
-        );
-        check(&mut self.conn, &Table::simple("t"), &outcome)
-            .unwrap()
-            .assert_clean();
+        assert_eq!(outcome.errors, Vec::<String>::new(), "{what}: a writer saw an error");
+        check(&mut self.conn, &Table::simple("t"), &outcome).unwrap().assert_clean();
         outcome
     }
 }
@@ -95,16 +83,13 @@ fn a_hundred_alters_in_a_row_lose_nothing() {
                 let mut conn = db.conn();
                 let mut looks = 0_u64;
                 while !stop.load(Ordering::SeqCst) {
-                    conn.query_drop("SELECT 1 FROM t LIMIT 1")
-                        .expect("the table name resolves");
+                    conn.query_drop("SELECT 1 FROM t LIMIT 1").expect("the table name resolves");
                     looks += 1;
                 }
                 looks
             });
             for round in 0..ROUNDS {
-                let report = alter(db, "t", clause(round))
-                    .old_table(OldTable::Drop)
-                    .run();
+                let report = alter(db, "t", clause(round)).old_table(OldTable::Drop).run();
                 let report = report.unwrap_or_else(|error| panic!("round {round}: {error}"));
                 assert!(report.reconciled_keys.is_empty() && report.conflicting_keys.is_empty());
                 waits.push(report.locked);
@@ -133,28 +118,22 @@ fn first_attempt(
     listener: impl Fn(Step, u32) + Send + Sync + 'static,
 ) -> Report {
     let attempt = AtomicU32::new(0);
-    let alter = alter(db, "t", clause(0))
-        .cut_over_lock_timeout(Duration::from_secs(1))
-        .on_step(move |step, connection| {
+    let alter = alter(db, "t", clause(0)).cut_over_lock_timeout(Duration::from_secs(1)).on_step(
+        move |step, connection| {
             if step == Step::BeforeLock {
                 attempt.fetch_add(1, Ordering::SeqCst);
             }
             if attempt.load(Ordering::SeqCst) == 1 {
                 listener(step, connection);
             }
-        });
+        },
+    );
     configure(alter).run().unwrap()
 }
 
 #[test]
 fn the_locking_connection_killed_at_each_step() {
-    let common = [
-        Step::Locked,
-        Step::MarkerSeen,
-        Step::Drained,
-        Step::Checked,
-        Step::BeforeRename,
-    ];
+    let common = [Step::Locked, Step::MarkerSeen, Step::Drained, Step::Checked, Step::BeforeRename];
     let queued = [Step::RenameQueued, Step::SentryDropped, Step::RenameProven];
     on_each("cutover_killed", |server, db| {
         let mut steps = common.to_vec();
@@ -162,9 +141,7 @@ fn the_locking_connection_killed_at_each_step() {
             steps.extend(queued);
         }
         for victim_step in steps {
-            db.conn()
-                .query_drop("DROP TABLE IF EXISTS t, _t_del")
-                .unwrap();
+            db.conn().query_drop("DROP TABLE IF EXISTS t, _t_del").unwrap();
             let busy = Busy::new(db, 4);
             let locker = AtomicU32::new(0);
             let killed = Arc::new(AtomicBool::new(false));
@@ -218,11 +195,8 @@ fn a_reader_of_the_ghost_while_the_swap_is_queued() {
         let busy = Busy::new(db, 4);
         // On MariaDB the swap waits for the sentry and has not locked the ghost; on MySQL it is the
         // lock that has to wait.
-        let moment = if server.flavor().is_mariadb() {
-            Step::RenameQueued
-        } else {
-            Step::BeforeLock
-        };
+        let moment =
+            if server.flavor().is_mariadb() { Step::RenameQueued } else { Step::BeforeLock };
         let reader = Arc::new(Mutex::new(None));
         let (holder, url) = (Arc::clone(&reader), db.url().to_owned());
         let seen = Arc::new(Mutex::new(Vec::new()));
@@ -243,10 +217,7 @@ fn a_reader_of_the_ghost_while_the_swap_is_queued() {
                 }
             },
         );
-        eprintln!(
-            "{} attempts, locked {:?}",
-            report.cut_over_attempts, report.locked
-        );
+        eprintln!("{} attempts, locked {:?}", report.cut_over_attempts, report.locked);
         busy.judge("reader of the ghost");
         assert!(report.reconciled_keys.is_empty());
         assert!(seen.lock().unwrap().contains(&moment));
@@ -272,12 +243,7 @@ fn rows_written_at_the_worst_moment_are_brought_over() {
                     let mut conn = Conn::new(url.as_str()).unwrap();
                     let locker = locker.load(Ordering::SeqCst);
                     conn.query_drop(format!("KILL {locker}")).unwrap();
-                    writers
-                        .lock()
-                        .unwrap()
-                        .as_ref()
-                        .unwrap()
-                        .wait_for_writes(40);
+                    writers.lock().unwrap().as_ref().unwrap().wait_for_writes(40);
                     reader.lock().unwrap().take();
                 }
                 _ => {}
@@ -285,10 +251,7 @@ fn rows_written_at_the_worst_moment_are_brought_over() {
         );
         eprintln!("{} keys reconciled", report.reconciled_keys.len());
         let busy = busy.lock().unwrap().take().unwrap();
-        assert!(
-            !report.reconciled_keys.is_empty(),
-            "the race was not forced: {report}"
-        );
+        assert!(!report.reconciled_keys.is_empty(), "the race was not forced: {report}");
         if report.conflicting_keys.is_empty() {
             busy.judge("the worst moment");
         }
@@ -299,9 +262,7 @@ fn rows_written_at_the_worst_moment_are_brought_over() {
 fn a_long_transaction_costs_an_attempt_and_nothing_else() {
     on_each("cutover_long_transaction", |_, db| {
         let busy = Busy::new(db, 4);
-        db.conn()
-            .query_drop("CREATE TABLE beside (id INT PRIMARY KEY, v INT); ")
-            .unwrap();
+        db.conn().query_drop("CREATE TABLE beside (id INT PRIMARY KEY, v INT); ").unwrap();
         let transaction = Arc::new(Mutex::new(None::<Conn>));
         let (ending, url) = (Arc::clone(&transaction), db.url().to_owned());
         let report = first_attempt(
@@ -334,14 +295,11 @@ fn a_long_transaction_costs_an_attempt_and_nothing_else() {
 fn the_answer_to_the_swap_is_lost() {
     on_each("cutover_lost_answer", |server, db| {
         for lose in [Lose::Answer, Lose::Request] {
-            db.conn()
-                .query_drop("DROP TABLE IF EXISTS t, _t_del")
-                .unwrap();
+            db.conn().query_drop("DROP TABLE IF EXISTS t, _t_del").unwrap();
             let busy = Busy::new(db, 4);
             let proxy = Proxy::start(server.port(), "RENAME /* online-alter */", lose, 1);
-            let through_proxy = db
-                .url()
-                .replace(&server.port().to_string(), &proxy.port().to_string());
+            let through_proxy =
+                db.url().replace(&server.port().to_string(), &proxy.port().to_string());
             let report = OnlineAlter::new(through_proxy, "t")
                 .alter(clause(0))
                 .cut_over_lock_timeout(Duration::from_secs(1))
@@ -351,10 +309,7 @@ fn the_answer_to_the_swap_is_lost() {
             eprintln!("{lose:?} lost: {} attempts", report.cut_over_attempts);
             assert!(report.conflicting_keys.is_empty(), "{report}");
             if lose == Lose::Request {
-                assert!(
-                    report.cut_over_attempts > 1,
-                    "it cannot have been carried out"
-                );
+                assert!(report.cut_over_attempts > 1, "it cannot have been carried out");
             }
             busy.judge("lost answer");
             let id_type: String = db
@@ -374,14 +329,10 @@ fn the_answer_to_the_swap_is_lost() {
 fn the_counter_goes_over() {
     on_each("cutover_counter", |_, db| {
         let mut conn = db.conn();
-        conn.query_drop("CREATE TABLE t (id INT AUTO_INCREMENT PRIMARY KEY, v INT)")
-            .unwrap();
-        conn.query_drop("INSERT INTO t VALUES (1, 1), (90, 90), (100, 100)")
-            .unwrap();
+        conn.query_drop("CREATE TABLE t (id INT AUTO_INCREMENT PRIMARY KEY, v INT)").unwrap();
+        conn.query_drop("INSERT INTO t VALUES (1, 1), (90, 90), (100, 100)").unwrap();
         conn.query_drop("DELETE FROM t WHERE id > 1").unwrap();
-        alter(db, "t", "MODIFY id BIGINT AUTO_INCREMENT")
-            .run()
-            .unwrap();
+        alter(db, "t", "MODIFY id BIGINT AUTO_INCREMENT").run().unwrap();
         conn.query_drop("INSERT INTO t (v) VALUES (2)").unwrap();
         assert_eq!(conn.last_insert_id(), 101, "an id was given out twice");
         // And one that the user sets stands.
@@ -396,16 +347,14 @@ fn the_counter_goes_over() {
 fn the_table_is_altered_by_somebody_during_an_attempt() {
     on_each("cutover_altered_meanwhile", |_, db| {
         let mut conn = db.conn();
-        conn.query_drop("CREATE TABLE t (id INT AUTO_INCREMENT PRIMARY KEY, v INT)")
-            .unwrap();
+        conn.query_drop("CREATE TABLE t (id INT AUTO_INCREMENT PRIMARY KEY, v INT)").unwrap();
         let started = Instant::now();
         let url = db.url().to_owned();
         let error = alter(db, "t", "ADD COLUMN w INT")
             .on_step(move |step, _| {
                 if step == Step::BeforeLock {
                     let mut conn = Conn::new(url.as_str()).unwrap();
-                    conn.query_drop("ALTER TABLE t ADD COLUMN theirs INT")
-                        .unwrap();
+                    conn.query_drop("ALTER TABLE t ADD COLUMN theirs INT").unwrap();
                 }
             })
             .run()

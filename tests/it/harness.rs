@@ -12,9 +12,7 @@ pub(crate) const FLAVORS: [Flavor; 2] = [Flavor::Mysql, Flavor::MariaDb];
 pub(crate) fn on_each(name: &str, test: impl Fn(&Server, &Database)) {
     // To look into one server alone.
     let only = std::env::var("ONLINE_ALTER_ONLY").ok();
-    for flavor in FLAVORS
-        .into_iter()
-        .filter(|f| only.as_ref().is_none_or(|o| *o == f.to_string()))
+    for flavor in FLAVORS.into_iter().filter(|f| only.as_ref().is_none_or(|o| *o == f.to_string()))
     {
         on(flavor, name, &test);
     }
@@ -47,10 +45,7 @@ pub(crate) fn tables(conn: &mut Conn) -> Vec<String> {
 pub(crate) fn wait_until(what: &str, mut reached: impl FnMut() -> bool) {
     let end = std::time::Instant::now() + std::time::Duration::from_secs(30);
     while !reached() {
-        assert!(
-            std::time::Instant::now() < end,
-            "waited in vain until {what}"
-        );
+        assert!(std::time::Instant::now() < end, "waited in vain until {what}");
         std::thread::sleep(std::time::Duration::from_millis(2));
     }
 }
@@ -67,10 +62,7 @@ pub(crate) fn connection_is_gone(conn: &mut Conn, id: u32) -> bool {
 pub(crate) fn until(what: &str, mut is_so: impl FnMut() -> bool) {
     let deadline = std::time::Instant::now() + std::time::Duration::from_secs(20);
     while !is_so() {
-        assert!(
-            std::time::Instant::now() < deadline,
-            "waited in vain: {what}"
-        );
+        assert!(std::time::Instant::now() < deadline, "waited in vain: {what}");
         std::thread::sleep(std::time::Duration::from_millis(5));
     }
 }

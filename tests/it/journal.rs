@@ -20,19 +20,10 @@ fn the_csm_alter_under_writers() {
         let report = alter(db, csm::TABLE, BIGINT).run().unwrap();
         std::thread::sleep(Duration::from_millis(300));
         let outcome = writers.stop();
-        eprintln!(
-            "{report}; {} writes, longest {:?}",
-            outcome.acknowledged,
-            outcome.max_wait()
-        );
+        eprintln!("{report}; {} writes, longest {:?}", outcome.acknowledged, outcome.max_wait());
         assert_eq!(outcome.errors, Vec::<String>::new());
-        check(&mut conn, &Table::csm(csm::TABLE), &outcome)
-            .unwrap()
-            .assert_clean();
-        assert_eq!(
-            tables(&mut conn),
-            ["_courseware_studentmodule_del", csm::TABLE]
-        );
+        check(&mut conn, &Table::csm(csm::TABLE), &outcome).unwrap().assert_clean();
+        assert_eq!(tables(&mut conn), ["_courseware_studentmodule_del", csm::TABLE]);
         assert_eq!(report.reconciled_keys, Vec::<String>::new());
     });
 }

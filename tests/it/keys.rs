@@ -60,8 +60,7 @@ impl Case {
 
     fn values(mut self, old: &[&str], new: &[&str]) -> Self {
         for (v, k) in old.iter().enumerate() {
-            self.rows
-                .push(format!("INSERT INTO {{t}} (k, v) VALUES ({k}, {v})"));
+            self.rows.push(format!("INSERT INTO {{t}} (k, v) VALUES ({k}, {v})"));
         }
         let mut changes = Vec::new();
         let mut change = |sql: String| changes.push(sql);
@@ -131,11 +130,9 @@ impl Case {
     /// behind the copy.
     fn run(self) {
         for flavor in self.flavors.clone() {
-            for (label, pace) in [
-                ("before", Pace::Before),
-                ("chunks", Pace::Chunks),
-                ("behind", Pace::Behind),
-            ] {
+            for (label, pace) in
+                [("before", Pace::Before), ("chunks", Pace::Chunks), ("behind", Pace::Behind)]
+            {
                 on(flavor, &format!("keys_{}_{label}", self.name), |_, db| {
                     self.once(db, pace);
                 });
@@ -183,18 +180,8 @@ impl Case {
         assert!(changes.todo.is_empty());
         let conn = &mut changes.conn;
         exec(conn, &format!("ALTER TABLE {twin} {}", self.alter));
-        assert_eq!(
-            definition(conn, &table),
-            definition(conn, &twin),
-            "{} {pace:?}",
-            self.name
-        );
-        assert_eq!(
-            content(conn, &self.table),
-            content(conn, "expect"),
-            "{} {pace:?}",
-            self.name
-        );
+        assert_eq!(definition(conn, &table), definition(conn, &twin), "{} {pace:?}", self.name);
+        assert_eq!(content(conn, &self.table), content(conn, "expect"), "{} {pace:?}", self.name);
         assert_eq!(report.reconciled_keys, Vec::<String>::new());
         report
     }
@@ -239,8 +226,7 @@ impl Changes {
 
 #[track_caller]
 fn exec(conn: &mut Conn, sql: &str) {
-    conn.query_drop(sql)
-        .unwrap_or_else(|error| panic!("{sql}: {error}"));
+    conn.query_drop(sql).unwrap_or_else(|error| panic!("{sql}: {error}"));
 }
 
 fn quote(name: &str) -> String {
@@ -249,10 +235,8 @@ fn quote(name: &str) -> String {
 
 /// The definition, without the name and the counter.
 fn definition(conn: &mut Conn, table: &str) -> String {
-    let (_, text): (String, String) = conn
-        .query_first(format!("SHOW CREATE TABLE {table}"))
-        .unwrap()
-        .unwrap();
+    let (_, text): (String, String) =
+        conn.query_first(format!("SHOW CREATE TABLE {table}")).unwrap().unwrap();
     // From the first column on.
     let (_, text) = text.split_once('\n').unwrap();
     match text.split_once(" AUTO_INCREMENT=") {
@@ -286,17 +270,7 @@ fn int_with_negative_and_zero_in_an_auto_increment_column() {
         "CREATE TABLE {t} (k INT NOT NULL AUTO_INCREMENT, v INT NOT NULL, PRIMARY KEY (k))",
     )
     .values(
-        &[
-            "-2147483648",
-            "-70000",
-            "-1",
-            "0",
-            "1",
-            "2",
-            "300",
-            "40000",
-            "2147483600",
-        ],
+        &["-2147483648", "-70000", "-1", "0", "1", "2", "300", "40000", "2147483600"],
         &["-5", "7", "-2147483647", "2147483601"],
     )
     .run();
@@ -309,17 +283,7 @@ fn int_to_bigint_unsigned() {
         "CREATE TABLE {t} (k INT NOT NULL AUTO_INCREMENT, v INT NOT NULL, PRIMARY KEY (k))",
     )
     .values(
-        &[
-            "0",
-            "1",
-            "2",
-            "3",
-            "200",
-            "40000",
-            "70000",
-            "8388608",
-            "2147483647",
-        ],
+        &["0", "1", "2", "3", "200", "40000", "70000", "8388608", "2147483647"],
         &["4", "7", "2147483646", "129"],
     )
     .alter("CHANGE k k BIGINT UNSIGNED NOT NULL AUTO_INCREMENT, ADD COLUMN extra INT DEFAULT 7")
@@ -341,12 +305,7 @@ fn bigint_unsigned_to_its_end() {
             "18446744073709551614",
             "18446744073709551615",
         ],
-        &[
-            "2",
-            "9223372036854775810",
-            "18446744073709551612",
-            "18446744073709551611",
-        ],
+        &["2", "9223372036854775810", "18446744073709551612", "18446744073709551611"],
     )
     .run();
 }
@@ -385,20 +344,9 @@ fn mediumint_smallint_and_tinyint() {
         &["16777213", "2"],
     )
     .run();
-    Case::of_type(
-        "smallint",
-        "SMALLINT",
-        &["-32768", "-1", "0", "32767"],
-        &["-2", "9"],
-    )
-    .run();
-    Case::of_type(
-        "tinyint",
-        "TINYINT",
-        &["-128", "-1", "0", "1", "127"],
-        &["-127", "126", "9"],
-    )
-    .run();
+    Case::of_type("smallint", "SMALLINT", &["-32768", "-1", "0", "32767"], &["-2", "9"]).run();
+    Case::of_type("tinyint", "TINYINT", &["-128", "-1", "0", "1", "127"], &["-127", "126", "9"])
+        .run();
     Case::of_type(
         "tinyint_unsigned",
         "TINYINT UNSIGNED",
@@ -432,22 +380,10 @@ fn composite() {
             "CREATE TABLE {{t}} (a INT NOT NULL, b INT NOT NULL, v INT NOT NULL, PRIMARY KEY ({key}))"
         )
     };
-    Case::new("composite", table("a, b"))
-        .rows(&rows)
-        .changes(&changes)
-        .run();
-    Case::new("composite_back", table("b, a"))
-        .rows(&rows)
-        .changes(&changes)
-        .run();
-    Case::new("composite_mixed", table("a ASC, b DESC"))
-        .rows(&rows)
-        .changes(&changes)
-        .run();
-    Case::new("composite_desc", table("a DESC, b DESC"))
-        .rows(&rows)
-        .changes(&changes)
-        .run();
+    Case::new("composite", table("a, b")).rows(&rows).changes(&changes).run();
+    Case::new("composite_back", table("b, a")).rows(&rows).changes(&changes).run();
+    Case::new("composite_mixed", table("a ASC, b DESC")).rows(&rows).changes(&changes).run();
+    Case::new("composite_desc", table("a DESC, b DESC")).rows(&rows).changes(&changes).run();
 }
 
 #[test]
@@ -562,16 +498,7 @@ fn char_key() {
     Case::of_type(
         "char",
         "CHAR(5) CHARACTER SET utf8mb4",
-        &[
-            "''",
-            "'a'",
-            "'b'",
-            "'c'",
-            "'d d'",
-            "'eeeee'",
-            "'\u{1f600}'",
-            "'\u{df}'",
-        ],
+        &["''", "'a'", "'b'", "'c'", "'d d'", "'eeeee'", "'\u{1f600}'", "'\u{df}'"],
         &["'f'", "'g'", "' h'"],
     )
     .run();
@@ -579,13 +506,7 @@ fn char_key() {
     Case::of_type(
         "char_long",
         "CHAR(100) CHARACTER SET utf8mb4",
-        &[
-            "''",
-            "'a'",
-            "REPEAT('b', 100)",
-            "REPEAT('\u{1f600}', 100)",
-            "'c'",
-        ],
+        &["''", "'a'", "REPEAT('b', 100)", "REPEAT('\u{1f600}', 100)", "'c'"],
         &["REPEAT('\u{4e2d}', 90)", "'f'"],
     )
     .run();
@@ -596,15 +517,7 @@ fn text_in_other_charsets() {
     Case::of_type(
         "latin1",
         "VARCHAR(20) CHARACTER SET latin1",
-        &[
-            "''",
-            "'a'",
-            "'\u{e9}'",
-            "'\u{fc}ber'",
-            "'z'",
-            "'\u{20ac}'",
-            "'it\\'s'",
-        ],
+        &["''", "'a'", "'\u{e9}'", "'\u{fc}ber'", "'z'", "'\u{20ac}'", "'it\\'s'"],
         &["'na\u{ef}ve'", "'\u{ff}'", "'m'"],
     )
     .run();
@@ -612,15 +525,7 @@ fn text_in_other_charsets() {
     Case::of_type(
         "gbk",
         "VARCHAR(20) CHARACTER SET gbk",
-        &[
-            "''",
-            "'a'",
-            "'\u{4e2d}\u{6587}'",
-            "'\u{8a98}'",
-            "_gbk X'815C'",
-            "_gbk X'AA5C'",
-            "'z'",
-        ],
+        &["''", "'a'", "'\u{4e2d}\u{6587}'", "'\u{8a98}'", "_gbk X'815C'", "_gbk X'AA5C'", "'z'"],
         &["'\u{56fd}'", "_gbk X'AB5C'", "'m'"],
     )
     .run();
@@ -661,11 +566,7 @@ fn binary_keys() {
             "X'2020202020202020'",
             "X'FFFFFFFFFFFFFFFF'",
         ],
-        &[
-            "X'0001000000000000'",
-            "X'FF00000000000000'",
-            "X'27005C0000000000'",
-        ],
+        &["X'0001000000000000'", "X'FF00000000000000'", "X'27005C0000000000'"],
     )
     .run();
     Case::of_type(
@@ -700,16 +601,7 @@ fn enum_and_set_keys() {
     Case::of_type(
         "set",
         "SET('a', 'b', 'c', 'd', 'e', 'f', 'g', 'h', 'i')",
-        &[
-            "''",
-            "'a'",
-            "'b'",
-            "'a,b'",
-            "'c'",
-            "'i'",
-            "'a,i'",
-            "'a,b,c,d,e,f,g,h,i'",
-        ],
+        &["''", "'a'", "'b'", "'a,b'", "'c'", "'i'", "'a,i'", "'a,b,c,d,e,f,g,h,i'"],
         &["'d'", "'e,h'", "'h,i'"],
     )
     .run();
@@ -785,11 +677,7 @@ fn dates() {
             "'2024-12-31 23:59:59.000100'",
             "'9999-12-31 23:59:59.999999'",
         ],
-        &[
-            "'2024-03-31 02:30:00.999998'",
-            "'2038-01-19 03:14:08'",
-            "'0000-00-00 00:00:00.5'",
-        ],
+        &["'2024-03-31 02:30:00.999998'", "'2038-01-19 03:14:08'", "'0000-00-00 00:00:00.5'"],
     )
     .run();
     Case::of_type(
@@ -807,11 +695,7 @@ fn dates() {
     Case::of_type(
         "datetime1",
         "DATETIME(1)",
-        &[
-            "'2024-03-31 02:30:00.1'",
-            "'2024-12-31 23:59:59.9'",
-            "'2024-12-31 23:59:59'",
-        ],
+        &["'2024-03-31 02:30:00.1'", "'2024-12-31 23:59:59.9'", "'2024-12-31 23:59:59'"],
         &["'2024-03-31 02:30:01.5'", "'2038-01-19 03:14:08'"],
     )
     .alter("MODIFY k DATETIME(4) NOT NULL, ADD COLUMN extra INT DEFAULT 7")
@@ -845,12 +729,7 @@ fn times_and_years() {
     Case::of_type(
         "time5",
         "TIME(5)",
-        &[
-            "'-838:59:58.99999'",
-            "'-00:00:00.00001'",
-            "'00:00:00'",
-            "'838:59:58.1'",
-        ],
+        &["'-838:59:58.99999'", "'-00:00:00.00001'", "'00:00:00'", "'838:59:58.1'"],
         &["'-10:00:00.5'", "'10:00:00.12345'"],
     )
     .run();
@@ -866,9 +745,7 @@ fn times_and_years() {
 #[test]
 fn timestamps_on_a_server_of_another_time_zone() {
     for flavor in FLAVORS {
-        let started = Server::builder(flavor)
-            .option("--default-time-zone=+05:30")
-            .start();
+        let started = Server::builder(flavor).option("--default-time-zone=+05:30").start();
         let Some(server) = available(started) else {
             continue;
         };
@@ -884,11 +761,7 @@ fn timestamps_on_a_server_of_another_time_zone() {
                     "'2024-03-31 02:30:01'",
                     "'2038-01-19 08:44:06'",
                 ],
-                &[
-                    "'2024-01-01 00:00:00'",
-                    "'2000-02-29 12:00:00'",
-                    "'2038-01-19 08:44:07'",
-                ],
+                &["'2024-01-01 00:00:00'", "'2000-02-29 12:00:00'", "'2038-01-19 08:44:07'"],
             );
             for pace in [Pace::Before, Pace::Chunks, Pace::Behind] {
                 case.once(&online_alter_support::database(&server, "keys_ts"), pace);
@@ -905,10 +778,7 @@ fn timestamps_on_a_server_of_another_time_zone() {
             ],
             &["'2024-03-31 02:30:00'", "'2024-03-31 02:30:00.997'"],
         );
-        fractions.once(
-            &online_alter_support::database(&server, "keys_ts"),
-            Pace::Chunks,
-        );
+        fractions.once(&online_alter_support::database(&server, "keys_ts"), Pace::Chunks);
     }
 }
 
@@ -939,23 +809,13 @@ fn decimal_and_bit() {
             "0",
             "0.000000000000000000000000000001",
         ],
-        &[
-            "12345678901234567890123456789012345.123456789012345678901234567890",
-            "-7",
-        ],
+        &["12345678901234567890123456789012345.123456789012345678901234567890", "-7"],
     )
     .run();
     Case::of_type(
         "bit12",
         "BIT(12)",
-        &[
-            "b'0'",
-            "b'1'",
-            "b'100000000'",
-            "b'111111111111'",
-            "92",
-            "39",
-        ],
+        &["b'0'", "b'1'", "b'100000000'", "b'111111111111'", "92", "39"],
         &["b'10'", "255", "257"],
     )
     .run();
@@ -1049,14 +909,11 @@ fn a_unique_key_in_place_of_a_primary_key() {
 
 #[test]
 fn key_column_renamed() {
-    Case::of_type(
-        "renamed",
-        "INT",
-        &["1", "2", "3", "4", "5", "6", "7"],
-        &["8", "9", "10"],
-    )
-    .alter("CHANGE k ident BIGINT NOT NULL, CHANGE v w INT NOT NULL, ADD COLUMN v INT DEFAULT 1")
-    .run();
+    Case::of_type("renamed", "INT", &["1", "2", "3", "4", "5", "6", "7"], &["8", "9", "10"])
+        .alter(
+            "CHANGE k ident BIGINT NOT NULL, CHANGE v w INT NOT NULL, ADD COLUMN v INT DEFAULT 1",
+        )
+        .run();
     Case::of_type(
         "renamed_text",
         "VARCHAR(9)",
@@ -1069,16 +926,10 @@ fn key_column_renamed() {
 
 #[test]
 fn hardly_any_rows() {
-    Case::of_type("empty", "INT", &["1"], &["2"])
-        .rows(&[])
-        .changes(&[])
-        .run();
+    Case::of_type("empty", "INT", &["1"], &["2"]).rows(&[]).changes(&[]).run();
     Case::of_type("filled", "INT", &["1"], &["2"])
         .rows(&[])
-        .changes(&[
-            "INSERT INTO {t} VALUES (1, 1), (2, 2)",
-            "DELETE FROM {t} WHERE k = 1",
-        ])
+        .changes(&["INSERT INTO {t} VALUES (1, 1), (2, 2)", "DELETE FROM {t} WHERE k = 1"])
         .run();
     Case::of_type("one_row", "INT", &["1"], &["2"]).run();
     Case::of_type("emptied", "INT", &["1"], &["2"])
@@ -1089,15 +940,9 @@ fn hardly_any_rows() {
 
 #[test]
 fn names_that_need_quotes() {
-    for table in [
-        "a`b",
-        "it's \"x\"",
-        "two words.and dot",
-        "\u{e9}t\u{e9}",
-        "select",
-        "-- x",
-        "/* y",
-    ] {
+    for table in
+        ["a`b", "it's \"x\"", "two words.and dot", "\u{e9}t\u{e9}", "select", "-- x", "/* y"]
+    {
         Case::new(
             "names",
             "CREATE TABLE {t} (`k``1` INT NOT NULL, `a 'b' \"c\"` VARCHAR(9) NOT NULL, `v` INT NOT NULL, \
@@ -1144,9 +989,7 @@ fn emoji_in_names() {
     // No server has them: MySQL makes question marks of them.
     for flavor in FLAVORS {
         on(flavor, "keys_emoji", |_, db| {
-            let error = alter(db, "t\u{1f600}", "ADD COLUMN x INT")
-                .plan()
-                .unwrap_err();
+            let error = alter(db, "t\u{1f600}", "ADD COLUMN x INT").plan().unwrap_err();
             assert_eq!(error.kind(), ErrorKind::Config, "{error}");
         });
     }
@@ -1173,11 +1016,7 @@ fn generated_columns() {
         "",
         "ADD COLUMN sum INT AS (v + w) STORED, ADD COLUMN diff INT AS (v - w) VIRTUAL, DROP COLUMN twice",
     );
-    generated(
-        "generated_unique",
-        ", UNIQUE KEY (thrice, k)",
-        "DROP COLUMN w, ADD KEY (v)",
-    );
+    generated("generated_unique", ", UNIQUE KEY (thrice, k)", "DROP COLUMN w, ADD KEY (v)");
 }
 
 #[test]
@@ -1209,21 +1048,13 @@ fn columns_dropped_moved_and_exchanged() {
         )
         .values(&["1", "2", "3", "4", "5", "6", "7"], &["8", "9", "10"])
     };
-    case("dropped")
-        .alter("DROP COLUMN a, DROP c, MODIFY b BIGINT FIRST")
-        .run();
-    case("exchanged")
-        .alter("CHANGE a b INT, CHANGE b a INT")
-        .run();
-    case("rotated")
-        .alter("RENAME COLUMN a TO b, RENAME COLUMN b TO v, RENAME COLUMN v TO a")
-        .run();
+    case("dropped").alter("DROP COLUMN a, DROP c, MODIFY b BIGINT FIRST").run();
+    case("exchanged").alter("CHANGE a b INT, CHANGE b a INT").run();
+    case("rotated").alter("RENAME COLUMN a TO b, RENAME COLUMN b TO v, RENAME COLUMN v TO a").run();
     case("key_moved")
         .alter("MODIFY k BIGINT NOT NULL AFTER c, ADD COLUMN z INT DEFAULT 3 FIRST")
         .run();
-    case("dropped_and_added")
-        .alter("DROP COLUMN a, ADD COLUMN a INT NOT NULL DEFAULT 77")
-        .run();
+    case("dropped_and_added").alter("DROP COLUMN a, ADD COLUMN a INT NOT NULL DEFAULT 77").run();
 }
 
 #[test]
@@ -1281,11 +1112,7 @@ fn the_key_is_used_as_a_range() {
     let members: Vec<String> = (0..1000).map(|i| format!("'m{i}'")).collect();
     let cases = [
         ("int", "k INT NOT NULL, PRIMARY KEY (k)".to_owned(), "n"),
-        (
-            "enum",
-            format!("k ENUM({}) NOT NULL, PRIMARY KEY (k)", members.join(",")),
-            "n + 1",
-        ),
+        ("enum", format!("k ENUM({}) NOT NULL, PRIMARY KEY (k)", members.join(",")), "n + 1"),
         (
             "enum_first",
             "j ENUM('a', 'b', 'c') NOT NULL DEFAULT 'b', k INT NOT NULL, PRIMARY KEY (j, k)"
@@ -1300,17 +1127,9 @@ fn the_key_is_used_as_a_range() {
             ),
             "n + 1",
         ),
-        (
-            "set",
-            format!("k {} NOT NULL, PRIMARY KEY (k)", set_of(12)),
-            "n",
-        ),
+        ("set", format!("k {} NOT NULL, PRIMARY KEY (k)", set_of(12)), "n"),
         ("bit", "k BIT(12) NOT NULL, PRIMARY KEY (k)".to_owned(), "n"),
-        (
-            "varchar",
-            "k VARCHAR(20) NOT NULL, PRIMARY KEY (k)".to_owned(),
-            "CONCAT('x', n)",
-        ),
+        ("varchar", "k VARCHAR(20) NOT NULL, PRIMARY KEY (k)".to_owned(), "CONCAT('x', n)"),
         (
             "latin1",
             "k VARCHAR(20) CHARACTER SET latin1 NOT NULL, PRIMARY KEY (k)".to_owned(),
@@ -1321,21 +1140,9 @@ fn the_key_is_used_as_a_range() {
             "k VARCHAR(20) CHARACTER SET utf16 NOT NULL, PRIMARY KEY (k)".to_owned(),
             "CONCAT('x', n)",
         ),
-        (
-            "varbinary",
-            "k VARBINARY(20) NOT NULL, PRIMARY KEY (k)".to_owned(),
-            "CONCAT('x', n)",
-        ),
-        (
-            "binary",
-            "k BINARY(8) NOT NULL, PRIMARY KEY (k)".to_owned(),
-            "CONCAT('x', n)",
-        ),
-        (
-            "decimal",
-            "k DECIMAL(20,4) NOT NULL, PRIMARY KEY (k)".to_owned(),
-            "n / 8",
-        ),
+        ("varbinary", "k VARBINARY(20) NOT NULL, PRIMARY KEY (k)".to_owned(), "CONCAT('x', n)"),
+        ("binary", "k BINARY(8) NOT NULL, PRIMARY KEY (k)".to_owned(), "CONCAT('x', n)"),
+        ("decimal", "k DECIMAL(20,4) NOT NULL, PRIMARY KEY (k)".to_owned(), "n / 8"),
         (
             "datetime",
             "k DATETIME(6) NOT NULL, PRIMARY KEY (k)".to_owned(),
@@ -1346,11 +1153,7 @@ fn the_key_is_used_as_a_range() {
             "k TIMESTAMP NOT NULL DEFAULT '2000-01-01', PRIMARY KEY (k)".to_owned(),
             "TIMESTAMP('2024-01-01') + INTERVAL n DAY",
         ),
-        (
-            "time",
-            "k TIME(2) NOT NULL, PRIMARY KEY (k)".to_owned(),
-            "SEC_TO_TIME(n * 77)",
-        ),
+        ("time", "k TIME(2) NOT NULL, PRIMARY KEY (k)".to_owned(), "SEC_TO_TIME(n * 77)"),
         (
             "date",
             "k DATE NOT NULL, PRIMARY KEY (k)".to_owned(),
@@ -1371,21 +1174,13 @@ fn the_key_is_used_as_a_range() {
             "k INT NOT NULL, j INT NOT NULL DEFAULT 3, PRIMARY KEY (j, k DESC)".to_owned(),
             "n",
         ),
-        (
-            "unique",
-            "k VARCHAR(20) NOT NULL, UNIQUE KEY (k)".to_owned(),
-            "CONCAT('x', n)",
-        ),
+        ("unique", "k VARCHAR(20) NOT NULL, UNIQUE KEY (k)".to_owned(), "CONCAT('x', n)"),
         (
             "uuid",
             "k UUID NOT NULL, PRIMARY KEY (k)".to_owned(),
             "CONCAT('123e4567-e89b-12d3-a456-', LPAD(n, 12, '0'))",
         ),
-        (
-            "inet6",
-            "k INET6 NOT NULL, PRIMARY KEY (k)".to_owned(),
-            "CONCAT('fe80::', n)",
-        ),
+        ("inet6", "k INET6 NOT NULL, PRIMARY KEY (k)".to_owned(), "CONCAT('fe80::', n)"),
     ];
     let mut bad: Vec<String> = Vec::new();
     for flavor in FLAVORS {
@@ -1399,14 +1194,8 @@ fn the_key_is_used_as_a_range() {
             }
             let db = online_alter_support::database(&server, &format!("plans_{name}"));
             let mut conn = db.conn();
-            exec(
-                &mut conn,
-                &format!("CREATE TABLE t (v INT NOT NULL, {columns})"),
-            );
-            exec(
-                &mut conn,
-                &format!("INSERT INTO t (v, k) SELECT n, {value} FROM {numbers}"),
-            );
+            exec(&mut conn, &format!("CREATE TABLE t (v INT NOT NULL, {columns})"));
+            exec(&mut conn, &format!("INSERT INTO t (v, k) SELECT n, {value} FROM {numbers}"));
             exec(&mut conn, "ANALYZE TABLE t");
             let worst = Arc::new(Mutex::new(Vec::new()));
             let found = Arc::clone(&worst);
@@ -1464,12 +1253,9 @@ fn explain(conn: &mut Conn, flavor: Flavor) -> Vec<String> {
         "EXPLAIN FORMAT=TRADITIONAL"
     };
     let mut plans = Vec::new();
-    for like in [
-        "SELECT%LIMIT 99, 1",
-        "INSERT%_t_gho%ON DUPLICATE%",
-        "DELETE%_t_gho%",
-        "REPLACE%_t_gho%",
-    ] {
+    for like in
+        ["SELECT%LIMIT 99, 1", "INSERT%_t_gho%ON DUPLICATE%", "DELETE%_t_gho%", "REPLACE%_t_gho%"]
+    {
         let sql: Option<String> = conn
             .exec_first(
                 "SELECT CONVERT(argument USING utf8mb4) FROM mysql.general_log \
@@ -1481,11 +1267,7 @@ fn explain(conn: &mut Conn, flavor: Flavor) -> Vec<String> {
         let Some(sql) = sql else { continue };
         for row in conn.query_iter(format!("{explain} {sql}")).unwrap() {
             let row = row.unwrap();
-            let get = |name: &str| {
-                row.get::<Option<String>, _>(name)
-                    .flatten()
-                    .unwrap_or_default()
-            };
+            let get = |name: &str| row.get::<Option<String>, _>(name).flatten().unwrap_or_default();
             // The table that is filled is not read.
             if ["INSERT", "REPLACE"].contains(&get("select_type").as_str())
                 || get("type").is_empty()

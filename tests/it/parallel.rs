@@ -14,11 +14,7 @@ fn three_tables_at_once_under_writers() {
         let mut conn = db.conn();
         let names = ["one", "two", "three"];
         let table = |name: &str| {
-            if name == "one" {
-                Table::csm(name)
-            } else {
-                Table::simple(name)
-            }
+            if name == "one" { Table::csm(name) } else { Table::simple(name) }
         };
         csm::create_table(&mut conn, "one").unwrap();
         csm::fill(&mut conn, "one", 3000).unwrap();
@@ -28,10 +24,8 @@ fn three_tables_at_once_under_writers() {
                  VARCHAR(64) NOT NULL) ENGINE=InnoDB"
             ))
             .unwrap();
-            conn.query_drop(format!(
-                "INSERT INTO {name} (v, pad) SELECT id, 'first' FROM one"
-            ))
-            .unwrap();
+            conn.query_drop(format!("INSERT INTO {name} (v, pad) SELECT id, 'first' FROM one"))
+                .unwrap();
         }
         let writers: Vec<Writers> = names
             .iter()
@@ -42,9 +36,7 @@ fn three_tables_at_once_under_writers() {
                 Writers::start(db.url(), workload).unwrap()
             })
             .collect();
-        until("all are written to", || {
-            writers.iter().all(|w| w.statements() > 5)
-        });
+        until("all are written to", || writers.iter().all(|w| w.statements() > 5));
         let clauses = [
             "CHANGE id id BIGINT UNSIGNED NOT NULL AUTO_INCREMENT",
             "ADD COLUMN c INT NOT NULL DEFAULT 7",
@@ -60,17 +52,12 @@ fn three_tables_at_once_under_writers() {
             .collect();
         // All three are under way at the same time, and cut over at the same time.
         until("all are postponed", || {
-            handles
-                .iter()
-                .all(|handle| handle.progress().phase == Phase::Postponed)
+            handles.iter().all(|handle| handle.progress().phase == Phase::Postponed)
         });
         for handle in &handles {
             handle.cut_over();
         }
-        let reports: Vec<_> = handles
-            .into_iter()
-            .map(|handle| handle.join().unwrap())
-            .collect();
+        let reports: Vec<_> = handles.into_iter().map(|handle| handle.join().unwrap()).collect();
         let before: Vec<u64> = writers.iter().map(Writers::statements).collect();
         until("writes go on", || {
             writers
@@ -85,19 +72,15 @@ fn three_tables_at_once_under_writers() {
             assert_eq!(report.reconciled_keys, Vec::<String>::new(), "{name}");
             assert_eq!(report.warnings, Vec::<String>::new(), "{name}");
             assert!(report.keys_changed > 0, "{name}");
-            check(&mut conn, &table(name), &outcome)
-                .unwrap()
-                .assert_clean();
+            check(&mut conn, &table(name), &outcome).unwrap().assert_clean();
         }
         assert_eq!(
             tables(&mut conn),
             ["_one_del", "_three_del", "_two_del", "one", "three", "two"]
         );
-        for (name, column, ty) in [
-            ("one", "id", "bigint"),
-            ("two", "c", "int"),
-            ("three", "id", "bigint"),
-        ] {
+        for (name, column, ty) in
+            [("one", "id", "bigint"), ("two", "c", "int"), ("three", "id", "bigint")]
+        {
             let sql = "SELECT DATA_TYPE FROM information_schema.COLUMNS WHERE TABLE_SCHEMA = \
                        DATABASE() AND TABLE_NAME = ? AND COLUMN_NAME = ?";
             let found: Option<String> = conn.exec_first(sql, (name, column)).unwrap();
@@ -111,10 +94,8 @@ fn three_tables_at_once_under_writers() {
 fn of_two_starts_at_once_one_wins() {
     on_each("two_starts", |_, db| {
         let mut conn = db.conn();
-        conn.query_drop("CREATE TABLE t (id INT PRIMARY KEY, v INT) ENGINE=InnoDB")
-            .unwrap();
-        conn.query_drop("INSERT INTO t VALUES (1, 1), (2, 2)")
-            .unwrap();
+        conn.query_drop("CREATE TABLE t (id INT PRIMARY KEY, v INT) ENGINE=InnoDB").unwrap();
+        conn.query_drop("INSERT INTO t VALUES (1, 1), (2, 2)").unwrap();
         let barrier = Barrier::new(2);
         let start = || {
             let plan = alter(db, "t", "ADD COLUMN c INT")
@@ -142,15 +123,11 @@ fn of_two_starts_at_once_one_wins() {
         // It took nothing of the winner's away.
         assert_eq!(tables(&mut conn), ["_t_ghc", "_t_gho", "t"]);
         conn.query_drop("INSERT INTO t VALUES (3, 3)").unwrap();
-        until("the winner follows", || {
-            winner.progress().keys_refreshed > 0
-        });
+        until("the winner follows", || winner.progress().keys_refreshed > 0);
         winner.cut_over();
         winner.join().unwrap();
         assert_eq!(tables(&mut conn), ["_t_del", "t"]);
-        let sum: Option<u32> = conn
-            .query_first("SELECT SUM(v) FROM t WHERE c IS NULL")
-            .unwrap();
+        let sum: Option<u32> = conn.query_first("SELECT SUM(v) FROM t WHERE c IS NULL").unwrap();
         assert_eq!(sum, Some(6));
     });
 }
@@ -160,20 +137,10 @@ fn of_two_starts_at_once_one_wins() {
 fn one_run_after_the_other() {
     on_each("one_after_the_other", |_, db| {
         let mut conn = db.conn();
-        conn.query_drop("CREATE TABLE t (id INT PRIMARY KEY, v INT) ENGINE=InnoDB")
-            .unwrap();
-        conn.query_drop("INSERT INTO t VALUES (1, 1), (2, 2)")
-            .unwrap();
-        for clause in [
-            "ADD COLUMN a INT",
-            "ADD COLUMN b INT",
-            "DROP COLUMN a",
-            "ADD INDEX (v)",
-        ] {
-            alter(db, "t", clause)
-                .replace_old_table(true)
-                .run()
-                .unwrap();
+        conn.query_drop("CREATE TABLE t (id INT PRIMARY KEY, v INT) ENGINE=InnoDB").unwrap();
+        conn.query_drop("INSERT INTO t VALUES (1, 1), (2, 2)").unwrap();
+        for clause in ["ADD COLUMN a INT", "ADD COLUMN b INT", "DROP COLUMN a", "ADD INDEX (v)"] {
+            alter(db, "t", clause).replace_old_table(true).run().unwrap();
         }
         let columns: Vec<String> = conn
             .query(

@@ -40,12 +40,7 @@ impl Proxy {
                 let mute = Arc::new(AtomicBool::new(false));
                 let muted = Arc::clone(&mute);
                 std::thread::spawn(move || {
-                    let losing = Losing {
-                        text: text.as_bytes(),
-                        lose,
-                        times,
-                        lost: &count,
-                    };
+                    let losing = Losing { text: text.as_bytes(), lose, times, lost: &count };
                     losing.requests(client, server, &mute);
                 });
                 std::thread::spawn(move || pump(answers, back, &muted));
@@ -78,9 +73,7 @@ impl Losing<'_> {
         let mut buffer = vec![0; 1 << 20];
         while let Ok(length @ 1..) = client.read(&mut buffer) {
             let request = &buffer[..length];
-            let hit = request
-                .windows(self.text.len())
-                .any(|window| window == self.text);
+            let hit = request.windows(self.text.len()).any(|window| window == self.text);
             if hit && self.lost.load(Ordering::SeqCst) < self.times {
                 // The client hears nothing more, whatever the server does.
                 let _ = client.shutdown(Shutdown::Both);

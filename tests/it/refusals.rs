@@ -66,28 +66,18 @@ impl Facts {
             .into_iter()
             .map(|name| {
                 let table = format!("`{}`.`{name}`", db.name());
-                let row: Row = conn
-                    .query_first(format!("SHOW CREATE TABLE {table}"))
-                    .unwrap()
-                    .unwrap();
+                let row: Row =
+                    conn.query_first(format!("SHOW CREATE TABLE {table}")).unwrap().unwrap();
                 let rows = conn.query(format!("CHECKSUM TABLE {table}")).unwrap();
                 (name, row.get(1).unwrap(), rows)
             })
             .collect();
-        Facts {
-            tables,
-            definitions,
-            position: position(&mut conn, server.flavor()),
-        }
+        Facts { tables, definitions, position: position(&mut conn, server.flavor()) }
     }
 }
 
 fn position(conn: &mut Conn, flavor: Flavor) -> Option<(String, u64)> {
-    let sql = if flavor.is_mariadb() {
-        "SHOW MASTER STATUS"
-    } else {
-        "SHOW BINARY LOG STATUS"
-    };
+    let sql = if flavor.is_mariadb() { "SHOW MASTER STATUS" } else { "SHOW BINARY LOG STATUS" };
     let row: Option<Row> = conn.query_first(sql).unwrap();
     row.map(|row| (row.get(0).unwrap(), row.get(1).unwrap()))
 }
@@ -126,17 +116,13 @@ fn refused_at_run(server: &Server, db: &Database, alter: OnlineAlter) -> Error {
 fn is(error: &Error, kind: ErrorKind, words: &[&str]) {
     assert_eq!(error.kind(), kind, "{error}");
     for word in words {
-        assert!(
-            error.message().contains(word),
-            "{word:?} is not in: {error}"
-        );
+        assert!(error.message().contains(word), "{word:?} is not in: {error}");
     }
 }
 
 fn sql(conn: &mut Conn, statements: &[&str]) {
     for statement in statements {
-        conn.query_drop(statement)
-            .unwrap_or_else(|error| panic!("{statement}: {error}"));
+        conn.query_drop(statement).unwrap_or_else(|error| panic!("{statement}: {error}"));
     }
 }
 
@@ -159,11 +145,7 @@ fn plain_table(db: &Database) -> Conn {
 fn clause_refused(name: &str, clause: &str, words: &[&str]) {
     alone(name, |server, db| {
         plain_table(db);
-        is(
-            &refused(server, db, alter(db, "t", clause)),
-            ErrorKind::Alter,
-            words,
-        );
+        is(&refused(server, db, alter(db, "t", clause)), ErrorKind::Alter, words);
     });
 }
 
@@ -172,11 +154,7 @@ fn clause_refused(name: &str, clause: &str, words: &[&str]) {
 fn table_refused(name: &str, definition: &str, kind: ErrorKind, words: &[&str]) {
     alone(name, |server, db| {
         sql(&mut db.conn(), &[definition]);
-        is(
-            &refused(server, db, alter(db, "t", "ADD COLUMN c INT")),
-            kind,
-            words,
-        );
+        is(&refused(server, db, alter(db, "t", "ADD COLUMN c INT")), kind, words);
     });
 }
 
@@ -185,11 +163,7 @@ struct Restore<'a>(&'a Server, &'static str);
 
 impl Drop for Restore<'_> {
     fn drop(&mut self) {
-        if let Err(error) = self
-            .0
-            .connect()
-            .and_then(|mut conn| conn.query_drop(self.1))
-        {
+        if let Err(error) = self.0.connect().and_then(|mut conn| conn.query_drop(self.1)) {
             eprintln!("{}: {error}", self.1);
         }
     }
@@ -210,22 +184,14 @@ fn no_such_schema() {
     alone("refuse_no_schema", |server, db| {
         plain_table(db);
         let to_other = alter(db, "t", "ADD COLUMN c INT").schema("nowhere");
-        is(
-            &refused(server, db, to_other),
-            ErrorKind::NoSuchTable,
-            &["`nowhere`.`t`"],
-        );
+        is(&refused(server, db, to_other), ErrorKind::NoSuchTable, &["`nowhere`.`t`"]);
         // One that the URL names is refused by the server.
         let url = OnlineAlter::new(server.url_for("nowhere"), "t").alter("ADD COLUMN c INT");
         let error = refused(server, db, url);
         assert!(error.message().contains("nowhere"), "{error}");
         assert_eq!(error.server_code(), Some(1049), "{error}");
         let none = OnlineAlter::new(server.url(), "t").alter("ADD COLUMN c INT");
-        is(
-            &refused(server, db, none),
-            ErrorKind::Config,
-            &["no schema"],
-        );
+        is(&refused(server, db, none), ErrorKind::Config, &["no schema"]);
     });
 }
 
@@ -241,12 +207,7 @@ fn a_view() {
 #[test]
 fn myisam() {
     let t = "CREATE TABLE t (id INT PRIMARY KEY) ENGINE=MyISAM";
-    table_refused(
-        "refuse_myisam",
-        t,
-        ErrorKind::UnsupportedTable,
-        &["MyISAM", "InnoDB"],
-    );
+    table_refused("refuse_myisam", t, ErrorKind::UnsupportedTable, &["MyISAM", "InnoDB"]);
 }
 
 #[test]
@@ -271,12 +232,7 @@ fn a_system_versioned_table() {
 #[test]
 fn no_unique_key() {
     let t = "CREATE TABLE t (id INT NOT NULL, v INT, KEY (id)) ENGINE=InnoDB";
-    table_refused(
-        "refuse_no_key",
-        t,
-        ErrorKind::NoUsableKey,
-        &["has no primary key"],
-    );
+    table_refused("refuse_no_key", t, ErrorKind::NoUsableKey, &["has no primary key"]);
 }
 
 #[test]
@@ -289,23 +245,13 @@ fn only_a_nullable_unique_key() {
 #[test]
 fn only_a_prefix_key() {
     let t = "CREATE TABLE t (name VARCHAR(100) NOT NULL, PRIMARY KEY (name(10))) ENGINE=InnoDB";
-    table_refused(
-        "refuse_prefix_key",
-        t,
-        ErrorKind::NoUsableKey,
-        &["prefix", "name"],
-    );
+    table_refused("refuse_prefix_key", t, ErrorKind::NoUsableKey, &["prefix", "name"]);
 }
 
 #[test]
 fn only_a_float_key() {
     let t = "CREATE TABLE t (f FLOAT NOT NULL PRIMARY KEY) ENGINE=InnoDB";
-    table_refused(
-        "refuse_float_key",
-        t,
-        ErrorKind::NoUsableKey,
-        &["f is of type float"],
-    );
+    table_refused("refuse_float_key", t, ErrorKind::NoUsableKey, &["f is of type float"]);
 }
 
 #[test]
@@ -323,27 +269,15 @@ fn names_that_are_too_long() {
         let error = refused(server, db, alter(db, &"x".repeat(65), "ADD COLUMN c INT"));
         is(&error, ErrorKind::Config, &["too long", "65"]);
         let schema = alter(db, "t", "ADD COLUMN c INT").schema("x".repeat(65));
-        is(
-            &refused(server, db, schema),
-            ErrorKind::Config,
-            &["too long", "schema"],
-        );
-        is(
-            &refused(server, db, alter(db, "", "ADD COLUMN c INT")),
-            ErrorKind::Config,
-            &["empty"],
-        );
+        is(&refused(server, db, schema), ErrorKind::Config, &["too long", "schema"]);
+        is(&refused(server, db, alter(db, "", "ADD COLUMN c INT")), ErrorKind::Config, &["empty"]);
         is(
             &refused(server, db, alter(db, "t ", "ADD COLUMN c INT")),
             ErrorKind::Config,
             &["space"],
         );
         // Servers have no names with characters beyond the basic plane.
-        let error = refused(
-            server,
-            db,
-            alter(db, &"\u{1f600}".repeat(64), "ADD COLUMN c INT"),
-        );
+        let error = refused(server, db, alter(db, &"\u{1f600}".repeat(64), "ADD COLUMN c INT"));
         is(&error, ErrorKind::Config, &["U+FFFF"]);
     });
 }
@@ -351,12 +285,7 @@ fn names_that_are_too_long() {
 #[test]
 fn the_longest_names_work() {
     alone("accept_long", |_, db| {
-        for name in [
-            "x".repeat(64),
-            "\u{e9}".repeat(64),
-            "x".repeat(60),
-            "we `ird.%-".repeat(6),
-        ] {
+        for name in ["x".repeat(64), "\u{e9}".repeat(64), "x".repeat(60), "we `ird.%-".repeat(6)] {
             let quoted = name.replace('`', "``");
             let mut conn = db.conn();
             sql(
@@ -367,14 +296,12 @@ fn the_longest_names_work() {
                 ],
             );
             let report = alter(db, &name, "ADD COLUMN c INT").run().unwrap();
-            let rows: Vec<(u32, u32, Option<u32>)> = conn
-                .query(format!("SELECT id, v, c FROM `{quoted}` ORDER BY id"))
-                .unwrap();
+            let rows: Vec<(u32, u32, Option<u32>)> =
+                conn.query(format!("SELECT id, v, c FROM `{quoted}` ORDER BY id")).unwrap();
             assert_eq!(rows, [(1, 1, None), (2, 2, None)]);
             let old = report.old_table.unwrap();
-            let count: Option<u32> = conn
-                .query_first(format!("SELECT COUNT(*) FROM {old}"))
-                .unwrap();
+            let count: Option<u32> =
+                conn.query_first(format!("SELECT COUNT(*) FROM {old}")).unwrap();
             assert_eq!(count, Some(2));
             sql(&mut conn, &[&format!("DROP TABLE {old}, `{quoted}`")]);
         }
@@ -387,11 +314,7 @@ fn the_longest_names_work() {
 fn an_alter_that_does_not_parse() {
     clause_refused("refuse_parse", "ADD COLUMN", &["ALTER"]);
     // This one only the server can judge.
-    clause_refused(
-        "refuse_parse",
-        "ADD COLUMN c NOSUCHTYPE",
-        &["cannot parse the ALTER"],
-    );
+    clause_refused("refuse_parse", "ADD COLUMN c NOSUCHTYPE", &["cannot parse the ALTER"]);
 }
 
 #[test]
@@ -402,39 +325,24 @@ fn an_empty_alter() {
 
 #[test]
 fn a_whole_statement() {
-    clause_refused(
-        "refuse_whole",
-        "ALTER TABLE t ADD COLUMN c INT",
-        &["only the clause"],
-    );
+    clause_refused("refuse_whole", "ALTER TABLE t ADD COLUMN c INT", &["only the clause"]);
 }
 
 #[test]
 fn a_rename_of_the_table() {
-    clause_refused(
-        "refuse_rename",
-        "ADD COLUMN c INT, RENAME TO u",
-        &["RENAME"],
-    );
+    clause_refused("refuse_rename", "ADD COLUMN c INT, RENAME TO u", &["RENAME"]);
 }
 
 #[test]
 fn an_algorithm() {
-    clause_refused(
-        "refuse_algorithm",
-        "ADD COLUMN c INT, ALGORITHM=INPLACE",
-        &["ALGORITHM"],
-    );
+    clause_refused("refuse_algorithm", "ADD COLUMN c INT, ALGORITHM=INPLACE", &["ALGORITHM"]);
     clause_refused("refuse_algorithm", "ADD COLUMN c INT, LOCK=NONE", &["LOCK"]);
 }
 
 #[test]
 fn two_statements() {
     alone("refuse_two", |server, db| {
-        sql(
-            &mut plain_table(db),
-            &["CREATE TABLE x (id INT PRIMARY KEY)"],
-        );
+        sql(&mut plain_table(db), &["CREATE TABLE x (id INT PRIMARY KEY)"]);
         for clause in ["ADD COLUMN c INT; DROP TABLE x", "ADD COLUMN c INT;"] {
             let error = refused(server, db, alter(db, "t", clause));
             is(&error, ErrorKind::Alter, &["`;`"]);
@@ -448,11 +356,7 @@ fn an_alter_that_makes_no_sense_for_the_table() {
         plain_table(db);
         for (clause, word) in [("ADD COLUMN v INT", "v"), ("ADD INDEX i (nope)", "nope")] {
             let error = refused_at_run(server, db, alter(db, "t", clause));
-            is(
-                &error,
-                ErrorKind::Alter,
-                &["the server refuses the ALTER", word],
-            );
+            is(&error, ErrorKind::Alter, &["the server refuses the ALTER", word]);
             assert!(error.server_code().is_some(), "{error}");
         }
         for clause in ["DROP COLUMN nope", "CHANGE nope n INT", "MODIFY nope INT"] {
@@ -470,10 +374,7 @@ fn another_engine() {
 #[test]
 fn a_new_foreign_key() {
     alone("refuse_new_fk", |server, db| {
-        sql(
-            &mut plain_table(db),
-            &["CREATE TABLE p (id INT PRIMARY KEY) ENGINE=InnoDB"],
-        );
+        sql(&mut plain_table(db), &["CREATE TABLE p (id INT PRIMARY KEY) ENGINE=InnoDB"]);
         let clause = "ADD CONSTRAINT c FOREIGN KEY (v) REFERENCES p (id)";
         let error = refused(server, db, alter(db, "t", clause));
         is(&error, ErrorKind::Alter, &["foreign key"]);
@@ -502,18 +403,10 @@ fn another_collation_of_the_key() {
         );
         let clause = "MODIFY k VARCHAR(20) COLLATE utf8mb4_unicode_ci NOT NULL";
         let error = refused_at_run(server, db, alter(db, "t", clause));
-        is(
-            &error,
-            ErrorKind::NoUsableKey,
-            &["`k`", "utf8mb4_bin", "utf8mb4_unicode_ci"],
-        );
+        is(&error, ErrorKind::NoUsableKey, &["`k`", "utf8mb4_bin", "utf8mb4_unicode_ci"]);
         let convert = "CONVERT TO CHARACTER SET utf8mb4 COLLATE utf8mb4_unicode_ci";
         let error = refused_at_run(server, db, alter(db, "t", convert));
-        is(
-            &error,
-            ErrorKind::NoUsableKey,
-            &["`k`", "utf8mb4_bin", "utf8mb4_unicode_ci"],
-        );
+        is(&error, ErrorKind::NoUsableKey, &["`k`", "utf8mb4_bin", "utf8mb4_unicode_ci"]);
     });
 }
 
@@ -567,12 +460,7 @@ fn foreign_keys_in_both_directions() {
              FOREIGN KEY (t) REFERENCES refuse_fk.t (id)) ENGINE=InnoDB",
             ],
         );
-        let words = [
-            "`upward`",
-            "`downward`",
-            "`abroad`",
-            "`refuse_fk_elsewhere`.`c`",
-        ];
+        let words = ["`upward`", "`downward`", "`abroad`", "`refuse_fk_elsewhere`.`c`"];
         is(
             &refused(server, db, alter(db, "t", "ADD COLUMN c INT")),
             ErrorKind::ForeignKeys,
@@ -610,11 +498,7 @@ fn foreign_keys_out_of_sight() {
             assert!(plan.to_string().contains("PROCESS"), "{plan}");
             sql(&mut conn, &["GRANT PROCESS ON *.* TO hidden"]);
             let error = refused(server, db, user.alter(name));
-            is(
-                &error,
-                ErrorKind::ForeignKeys,
-                &[&format!("hidden{at}"), &format!("c{at}")],
-            );
+            is(&error, ErrorKind::ForeignKeys, &[&format!("hidden{at}"), &format!("c{at}")]);
         }
         sql(&mut conn, &["DROP DATABASE refuse_hidden_fk_2"]);
     });
@@ -654,20 +538,13 @@ impl<'a> User<'a> {
                 &format!("CREATE USER {name} IDENTIFIED BY '{PASSWORD}'"),
             ],
         );
-        User {
-            server,
-            name,
-            schema: db.name().to_owned(),
-        }
+        User { server, name, schema: db.name().to_owned() }
     }
 
     /// Each privilege that is needed, and what it is granted on.
     fn needed(&self) -> Vec<(&'static str, String)> {
-        let monitor = if self.server.flavor().is_mariadb() {
-            "BINLOG MONITOR"
-        } else {
-            "REPLICATION CLIENT"
-        };
+        let monitor =
+            if self.server.flavor().is_mariadb() { "BINLOG MONITOR" } else { "REPLICATION CLIENT" };
         let on_tables = [
             "ALTER",
             "CREATE",
@@ -681,10 +558,7 @@ impl<'a> User<'a> {
         ];
         let on_server = ["REPLICATION SLAVE", monitor].map(|p| (p, "*.*".to_owned()));
         let schema = format!("`{}`.*", self.schema);
-        on_server
-            .into_iter()
-            .chain(on_tables.map(|p| (p, schema.clone())))
-            .collect()
+        on_server.into_iter().chain(on_tables.map(|p| (p, schema.clone()))).collect()
     }
 
     fn grant_all_needed(&self) {
@@ -693,19 +567,13 @@ impl<'a> User<'a> {
 
     fn grant_all_needed_to(&self, whom: &str) {
         for (privilege, on) in self.needed() {
-            sql(
-                &mut self.server.conn(),
-                &[&format!("GRANT {privilege} ON {on} TO {whom}")],
-            );
+            sql(&mut self.server.conn(), &[&format!("GRANT {privilege} ON {on} TO {whom}")]);
         }
     }
 
     fn url(&self) -> String {
         let User { name, schema, .. } = self;
-        format!(
-            "mysql://{name}:{PASSWORD}@127.0.0.1:{}/{schema}",
-            self.server.port()
-        )
+        format!("mysql://{name}:{PASSWORD}@127.0.0.1:{}/{schema}", self.server.port())
     }
 
     fn alter(&self, table: &str) -> OnlineAlter {
@@ -724,9 +592,7 @@ impl<'a> User<'a> {
         until("there are writes", || writers.statements() > 5);
         let report = self.alter("t").run().unwrap();
         let before = writers.statements();
-        until("writes go on", || {
-            writers.statements() > before + 5 || writers.errors() > 0
-        });
+        until("writes go on", || writers.statements() > before + 5 || writers.errors() > 0);
         let outcome = writers.stop();
         assert_eq!(outcome.errors, Vec::<String>::new());
         assert_eq!(report.warnings, Vec::<String>::new());
@@ -743,10 +609,7 @@ fn a_user_who_lacks_one_privilege() {
         let user = User::new(server, db, "lacks_one");
         user.grant_all_needed();
         for (privilege, on) in user.needed() {
-            sql(
-                &mut server.conn(),
-                &[&format!("REVOKE {privilege} ON {on} FROM {}", user.name)],
-            );
+            sql(&mut server.conn(), &[&format!("REVOKE {privilege} ON {on} FROM {}", user.name)]);
             let error = refused(server, db, user.alter("t"));
             let grant = format!(": GRANT {privilege} ON {on} TO `lacks_one`@`%`");
             is(&error, ErrorKind::Privileges, &[&grant]);
@@ -766,9 +629,7 @@ fn a_user_without_any_privilege() {
         let user = User::new(server, db, "nobody");
         // Into the schema he may not even go, so he names it.
         let url = format!("mysql://nobody:{PASSWORD}@127.0.0.1:{}", server.port());
-        let to_schema = OnlineAlter::new(url, "t")
-            .schema(db.name())
-            .alter("ADD COLUMN c INT");
+        let to_schema = OnlineAlter::new(url, "t").schema(db.name()).alter("ADD COLUMN c INT");
         let error = refused(server, db, to_schema);
         let all = user.needed();
         let words: Vec<&str> = all.iter().map(|(privilege, _)| *privilege).collect();
@@ -797,26 +658,12 @@ fn a_user_with_a_role() {
         plain_table(db);
         let user = User::new(server, db, "actor");
         let mut conn = server.conn();
-        sql(
-            &mut conn,
-            &[
-                "DROP ROLE IF EXISTS hero",
-                "CREATE ROLE hero",
-                "GRANT hero TO actor",
-            ],
-        );
+        sql(&mut conn, &["DROP ROLE IF EXISTS hero", "CREATE ROLE hero", "GRANT hero TO actor"]);
         user.grant_all_needed_to("hero");
         // A role that is not in force gives nothing.
-        sql(
-            &mut conn,
-            &[&format!("GRANT SELECT ON `{}`.* TO actor", db.name())],
-        );
+        sql(&mut conn, &[&format!("GRANT SELECT ON `{}`.* TO actor", db.name())]);
         let error = refused(server, db, user.alter("t"));
-        is(
-            &error,
-            ErrorKind::Privileges,
-            &["ALTER", "REPLICATION SLAVE"],
-        );
+        is(&error, ErrorKind::Privileges, &["ALTER", "REPLICATION SLAVE"]);
         assert!(!error.message().contains("SELECT"), "{error}");
         let default = if server.flavor().is_mariadb() {
             "SET DEFAULT ROLE hero FOR actor"
@@ -846,11 +693,7 @@ fn a_wrong_password_is_not_shown() {
     alone("refuse_password", |server, db| {
         plain_table(db);
         let wrong = "0pen-5esame";
-        let url = format!(
-            "mysql://root:{wrong}@127.0.0.1:{}/{}",
-            server.port(),
-            db.name()
-        );
+        let url = format!("mysql://root:{wrong}@127.0.0.1:{}/{}", server.port(), db.name());
         let alter = OnlineAlter::new(url, "t").alter("ADD COLUMN c INT");
         assert!(!format!("{alter:?} {alter:#?}").contains(wrong));
         let error = refused(server, db, alter);
@@ -865,20 +708,12 @@ fn a_right_password_is_not_shown() {
         plain_table(db);
         let user = User::new(server, db, "hider");
         user.grant_all_needed();
-        let alter = user
-            .alter("t")
-            .postpone_cut_over(Postpone::until_released());
+        let alter = user.alter("t").postpone_cut_over(Postpone::until_released());
         assert!(!format!("{alter:?} {alter:#?}").contains(PASSWORD));
         let plan = alter.plan().unwrap();
-        assert!(
-            !format!("{plan} {plan:?} {plan:#?}").contains(PASSWORD),
-            "{plan:?}"
-        );
+        assert!(!format!("{plan} {plan:?} {plan:#?}").contains(PASSWORD), "{plan:?}");
         let handle = plan.start().unwrap();
-        assert!(
-            !format!("{handle:?} {:?}", handle.progress()).contains(PASSWORD),
-            "{handle:?}"
-        );
+        assert!(!format!("{handle:?} {:?}", handle.progress()).contains(PASSWORD), "{handle:?}");
         handle.abort();
         let error = handle.join().unwrap_err();
         assert!(!all_text(&error).contains(PASSWORD), "{error:?}");
@@ -909,21 +744,10 @@ fn a_malformed_url_is_not_shown() {
 #[test]
 fn nobody_listens() {
     // A port that was free a moment ago: nobody listens on it.
-    let port = TcpListener::bind(("127.0.0.1", 0))
-        .unwrap()
-        .local_addr()
-        .unwrap()
-        .port();
+    let port = TcpListener::bind(("127.0.0.1", 0)).unwrap().local_addr().unwrap().port();
     let url = format!("mysql://root:hush-hush@127.0.0.1:{port}/db");
-    let error = OnlineAlter::new(url, "t")
-        .alter("ADD COLUMN c INT")
-        .plan()
-        .unwrap_err();
-    is(
-        &error,
-        ErrorKind::Connection,
-        &[&format!("127.0.0.1:{port}")],
-    );
+    let error = OnlineAlter::new(url, "t").alter("ADD COLUMN c INT").plan().unwrap_err();
+    is(&error, ErrorKind::Connection, &[&format!("127.0.0.1:{port}")]);
     assert_eq!(error.phase(), Phase::Plan);
     assert_eq!(error.table_state(), TableState::Untouched);
     assert!(!all_text(&error).contains("hush-hush"), "{error:?}");
@@ -940,11 +764,8 @@ fn no_binlog() {
         plain_table(&db);
         let error = refused(&server, &db, alter(&db, "t", "ADD COLUMN c INT"));
         is(&error, ErrorKind::BinlogSettings, &["log_bin=OFF"]);
-        let error = refused(
-            &server,
-            &db,
-            alter(&db, "t", "ADD COLUMN c INT").switch_to_row_format(true),
-        );
+        let error =
+            refused(&server, &db, alter(&db, "t", "ADD COLUMN c INT").switch_to_row_format(true));
         is(&error, ErrorKind::BinlogSettings, &["log_bin=OFF"]);
     }
 }
@@ -957,16 +778,9 @@ fn another_binlog_format() {
         let user = User::new(server, db, "no_admin");
         user.grant_all_needed();
         for format in ["STATEMENT", "MIXED"] {
-            sql(
-                &mut conn,
-                &[&format!("SET GLOBAL binlog_format = '{format}'")],
-            );
+            sql(&mut conn, &[&format!("SET GLOBAL binlog_format = '{format}'")]);
             let error = refused(server, db, alter(db, "t", "ADD COLUMN c INT"));
-            is(
-                &error,
-                ErrorKind::BinlogSettings,
-                &[format, "switch_to_row_format"],
-            );
+            is(&error, ErrorKind::BinlogSettings, &[format, "switch_to_row_format"]);
             let error = refused(server, db, user.alter("t").switch_to_row_format(true));
             is(&error, ErrorKind::BinlogSettings, &[format, "privilege"]);
         }
@@ -980,11 +794,8 @@ fn the_binlog_format_is_switched_when_allowed() {
         let _row = Restore(server, "SET GLOBAL binlog_format = 'ROW'");
         let user = User::new(server, db, "format_admin");
         user.grant_all_needed();
-        let admin = if server.flavor().is_mariadb() {
-            "BINLOG ADMIN"
-        } else {
-            "SYSTEM_VARIABLES_ADMIN"
-        };
+        let admin =
+            if server.flavor().is_mariadb() { "BINLOG ADMIN" } else { "SYSTEM_VARIABLES_ADMIN" };
         sql(
             &mut server.conn(),
             &[
@@ -993,29 +804,18 @@ fn the_binlog_format_is_switched_when_allowed() {
             ],
         );
         let format = || -> String {
-            server
-                .conn()
-                .query_first("SELECT @@GLOBAL.binlog_format")
-                .unwrap()
-                .unwrap()
+            server.conn().query_first("SELECT @@GLOBAL.binlog_format").unwrap().unwrap()
         };
         if server.flavor().is_mariadb() {
             // Replicas may depend on the format, and are seen only with this.
             let error = refused(server, db, user.alter("t").switch_to_row_format(true));
-            is(
-                &error,
-                ErrorKind::Privileges,
-                &["REPLICATION MASTER ADMIN", "replicas"],
-            );
+            is(&error, ErrorKind::Privileges, &["REPLICATION MASTER ADMIN", "replicas"]);
             let sql = "GRANT REPLICATION MASTER ADMIN ON *.* TO format_admin";
             server.conn().query_drop(sql).unwrap();
         }
         let before = Facts::read(server, db);
         let plan = user.alter("t").switch_to_row_format(true).plan().unwrap();
-        let [
-            Warning::HiddenForeignKeys,
-            Warning::SwitchesFormat { from, .. },
-        ] = plan.warnings()
+        let [Warning::HiddenForeignKeys, Warning::SwitchesFormat { from, .. }] = plan.warnings()
         else {
             panic!("{:?}", plan.warnings());
         };
@@ -1046,12 +846,7 @@ fn tables_of_others_are_never_dropped() {
     alone("refuse_foreign", |server, db| {
         let mut conn = plain_table(db);
         for name in ["_t_gho", "_t_ghc"] {
-            sql(
-                &mut conn,
-                &[&format!(
-                    "CREATE TABLE {name} (id INT PRIMARY KEY) ENGINE=InnoDB"
-                )],
-            );
+            sql(&mut conn, &[&format!("CREATE TABLE {name} (id INT PRIMARY KEY) ENGINE=InnoDB")]);
             for replace in [false, true] {
                 let alter = alter(db, "t", "ADD COLUMN c INT").replace_ghost_table(replace);
                 let error = refused(server, db, alter.replace_old_table(true));
@@ -1062,11 +857,7 @@ fn tables_of_others_are_never_dropped() {
         // Nor is a view.
         sql(&mut conn, &["CREATE VIEW _t_gho AS SELECT * FROM t"]);
         let alter = alter(db, "t", "ADD COLUMN c INT").replace_ghost_table(true);
-        is(
-            &refused(server, db, alter),
-            ErrorKind::LeftoversPresent,
-            &["_t_gho"],
-        );
+        is(&refused(server, db, alter), ErrorKind::LeftoversPresent, &["_t_gho"]);
     });
 }
 
@@ -1079,11 +870,7 @@ fn a_state_table_does_not_make_every_ghost_ours() {
         sql(&mut conn, &["DELETE FROM _t_ghc WHERE id = 2"]);
         let alter = alter(db, "t", "ADD COLUMN c INT").replace_ghost_table(true);
         let error = refused(server, db, alter);
-        is(
-            &error,
-            ErrorKind::LeftoversPresent,
-            &["_t_gho", "not touched"],
-        );
+        is(&error, ErrorKind::LeftoversPresent, &["_t_gho", "not touched"]);
     });
 }
 
@@ -1093,18 +880,12 @@ fn leave(db: &Database) {
         .keep_on_failure(true)
         .postpone_cut_over(Postpone::until_released());
     let handle = alter.start().unwrap();
-    until("it is postponed", || {
-        handle.progress().phase == Phase::Postponed
-    });
+    until("it is postponed", || handle.progress().phase == Phase::Postponed);
     handle.abort();
     let error = handle.join().unwrap_err();
     assert_eq!(error.kind(), ErrorKind::Aborted, "{error}");
     let name = |table: &str| Leftover::Table(format!("`{}`.`{table}`", db.name()));
-    assert_eq!(
-        error.leftovers(),
-        [name("_t_gho"), name("_t_ghc")],
-        "{error}"
-    );
+    assert_eq!(error.leftovers(), [name("_t_gho"), name("_t_ghc")], "{error}");
     assert_eq!(tables(&mut db.conn()), ["_t_ghc", "_t_gho", "t"]);
 }
 
@@ -1114,32 +895,20 @@ fn tables_of_an_earlier_run_are_replaced_when_told() {
         let mut conn = plain_table(db);
         leave(db);
         let error = refused(server, db, alter(db, "t", "ADD COLUMN c INT"));
-        is(
-            &error,
-            ErrorKind::LeftoversPresent,
-            &["_t_gho", "replace_ghost_table"],
-        );
+        is(&error, ErrorKind::LeftoversPresent, &["_t_gho", "replace_ghost_table"]);
         let before = Facts::read(server, db);
-        let plan = alter(db, "t", "ADD COLUMN c INT")
-            .replace_ghost_table(true)
-            .plan()
-            .unwrap();
+        let plan = alter(db, "t", "ADD COLUMN c INT").replace_ghost_table(true).plan().unwrap();
         assert_eq!(Facts::read(server, db), before);
         let drops: Vec<String> = plan.statements().into_iter().take(2).collect();
         assert_eq!(
             drops,
-            [
-                "DROP TABLE `replace_leftovers`.`_t_gho`",
-                "DROP TABLE `replace_leftovers`.`_t_ghc`"
-            ]
+            ["DROP TABLE `replace_leftovers`.`_t_gho`", "DROP TABLE `replace_leftovers`.`_t_ghc`"]
         );
         plan.run().unwrap();
         assert_eq!(tables(&mut conn), ["_t_del", "t"]);
         let columns: Vec<Row> = conn.query("SHOW COLUMNS FROM t LIKE 'old_try'").unwrap();
         assert_eq!(columns.len(), 0);
-        let sum: Option<u32> = conn
-            .query_first("SELECT SUM(v) FROM t WHERE c IS NULL")
-            .unwrap();
+        let sum: Option<u32> = conn.query_first("SELECT SUM(v) FROM t WHERE c IS NULL").unwrap();
         assert_eq!(sum, Some(6));
     });
 }
@@ -1148,23 +917,13 @@ fn tables_of_an_earlier_run_are_replaced_when_told() {
 fn an_old_table_is_replaced_when_told() {
     alone("replace_old", |server, db| {
         let mut conn = plain_table(db);
-        sql(
-            &mut conn,
-            &["CREATE TABLE _t_del (precious INT PRIMARY KEY) ENGINE=InnoDB"],
-        );
+        sql(&mut conn, &["CREATE TABLE _t_del (precious INT PRIMARY KEY) ENGINE=InnoDB"]);
         for replace_ghost in [false, true] {
             let alter = alter(db, "t", "ADD COLUMN c INT").replace_ghost_table(replace_ghost);
             let error = refused(server, db, alter);
-            is(
-                &error,
-                ErrorKind::LeftoversPresent,
-                &["_t_del", "replace_old_table"],
-            );
+            is(&error, ErrorKind::LeftoversPresent, &["_t_del", "replace_old_table"]);
         }
-        alter(db, "t", "ADD COLUMN c INT")
-            .replace_old_table(true)
-            .run()
-            .unwrap();
+        alter(db, "t", "ADD COLUMN c INT").replace_old_table(true).run().unwrap();
         assert_eq!(tables(&mut conn), ["_t_del", "t"]);
         let sum: Option<u32> = conn.query_first("SELECT SUM(v) FROM _t_del").unwrap();
         assert_eq!(sum, Some(6));
@@ -1177,16 +936,8 @@ fn tables_of_others_that_appear_after_the_plan_are_not_dropped() {
     alone("refuse_late", |server, db| {
         let mut conn = plain_table(db);
         for name in ["_t_gho", "_t_ghc", "_t_del"] {
-            let plan = alter(db, "t", "ADD COLUMN c INT")
-                .replace_ghost_table(true)
-                .plan()
-                .unwrap();
-            sql(
-                &mut conn,
-                &[&format!(
-                    "CREATE TABLE {name} (id INT PRIMARY KEY) ENGINE=InnoDB"
-                )],
-            );
+            let plan = alter(db, "t", "ADD COLUMN c INT").replace_ghost_table(true).plan().unwrap();
+            sql(&mut conn, &[&format!("CREATE TABLE {name} (id INT PRIMARY KEY) ENGINE=InnoDB")]);
             let before = Facts::read(server, db);
             let error = plan.run().unwrap_err();
             is(&error, ErrorKind::LeftoversPresent, &[name]);
@@ -1220,15 +971,9 @@ fn another_run_is_under_way() {
             .postpone_cut_over(Postpone::until_released())
             .start()
             .unwrap();
-        until("it is postponed", || {
-            handle.progress().phase == Phase::Postponed
-        });
+        until("it is postponed", || handle.progress().phase == Phase::Postponed);
         let second = alter(db, "t", "ADD COLUMN d INT").replace_ghost_table(true);
-        is(
-            &refused(server, db, second),
-            ErrorKind::AlreadyRunning,
-            &["`refuse_second`.`t`"],
-        );
+        is(&refused(server, db, second), ErrorKind::AlreadyRunning, &["`refuse_second`.`t`"]);
         handle.cut_over();
         handle.join().unwrap();
         assert_eq!(tables(&mut conn), ["_t_del", "t"]);

@@ -41,16 +41,12 @@ fn create(conn: &mut Conn, table: &str) {
     let rows: Vec<String> = (1..=20)
         .map(|i| format!("({i}, {i}, 'row {i}', '{{\"a\": {i}, \"b\": [1, 2]}}', REPEAT('x', 50))"))
         .collect();
-    exec(
-        conn,
-        &format!("INSERT INTO `{table}` VALUES {}", rows.join(", ")),
-    );
+    exec(conn, &format!("INSERT INTO `{table}` VALUES {}", rows.join(", ")));
 }
 
 #[track_caller]
 fn exec(conn: &mut Conn, sql: &str) {
-    conn.query_drop(sql)
-        .unwrap_or_else(|error| panic!("{sql}: {error}"));
+    conn.query_drop(sql).unwrap_or_else(|error| panic!("{sql}: {error}"));
 }
 
 fn execs(conn: &mut Conn, statements: &[&str]) {
@@ -87,11 +83,7 @@ fn finish(handle: Handle) -> Report {
 fn failure(handle: Handle) -> Error {
     let deadline = Instant::now() + Duration::from_secs(30);
     while !handle.is_finished() {
-        assert!(
-            Instant::now() < deadline,
-            "the run goes on: {}",
-            handle.progress()
-        );
+        assert!(Instant::now() < deadline, "the run goes on: {}", handle.progress());
         std::thread::sleep(Duration::from_millis(10));
     }
     handle.join().unwrap_err()
@@ -101,10 +93,7 @@ fn failure(handle: Handle) -> Error {
 #[track_caller]
 fn same(conn: &mut Conn, columns: &str) {
     let mut rows = |table: &str| -> Vec<String> {
-        conn.query(format!(
-            "SELECT CONCAT_WS('|', {columns}) FROM {table} ORDER BY id"
-        ))
-        .unwrap()
+        conn.query(format!("SELECT CONCAT_WS('|', {columns}) FROM {table} ORDER BY id")).unwrap()
     };
     let (new, old) = (rows("t"), rows("_t_del"));
     assert_eq!(new, old);
@@ -136,20 +125,9 @@ fn follows(db: &Database, settings: &[&str]) {
     exec(&mut conn, "BEGIN");
     execs(
         &mut conn,
-        &[
-            "UPDATE t SET v = 9 WHERE id = 1",
-            "SAVEPOINT a",
-            "DELETE FROM t WHERE id = 2",
-        ],
+        &["UPDATE t SET v = 9 WHERE id = 1", "SAVEPOINT a", "DELETE FROM t WHERE id = 2"],
     );
-    execs(
-        &mut conn,
-        &[
-            "ROLLBACK TO a",
-            "INSERT INTO t (id, v) VALUES (3000, 3)",
-            "COMMIT",
-        ],
-    );
+    execs(&mut conn, &["ROLLBACK TO a", "INSERT INTO t (id, v) VALUES (3000, 3)", "COMMIT"]);
     let report = finish(handle);
     assert!(report.keys_changed >= 15, "{report:?}");
     same(&mut conn, COLUMNS);
@@ -158,27 +136,18 @@ fn follows(db: &Database, settings: &[&str]) {
 #[test]
 fn row_images() {
     on_each("stream_images", |_, db| follows(db, &[]));
-    on_each("stream_minimal", |_, db| {
-        follows(db, &["SET SESSION binlog_row_image = 'MINIMAL'"])
-    });
-    on_each("stream_noblob", |_, db| {
-        follows(db, &["SET SESSION binlog_row_image = 'NOBLOB'"])
-    });
+    on_each("stream_minimal", |_, db| follows(db, &["SET SESSION binlog_row_image = 'MINIMAL'"]));
+    on_each("stream_noblob", |_, db| follows(db, &["SET SESSION binlog_row_image = 'NOBLOB'"]));
     on(Flavor::MariaDb11, "stream_nodup", |_, db| {
         follows(db, &["SET SESSION binlog_row_image = 'FULL_NODUP'"]);
     });
-    on(Flavor::MariaDb11, "stream_mariadb11", |_, db| {
-        follows(db, &[])
-    });
+    on(Flavor::MariaDb11, "stream_mariadb11", |_, db| follows(db, &[]));
 }
 
 #[test]
 fn partial_json() {
     on(Flavor::Mysql, "stream_partial_json", |_, db| {
-        follows(
-            db,
-            &["SET SESSION binlog_row_value_options = 'PARTIAL_JSON'"],
-        );
+        follows(db, &["SET SESSION binlog_row_value_options = 'PARTIAL_JSON'"]);
     });
     on(Flavor::Mysql, "stream_partial_json_minimal", |_, db| {
         follows(
@@ -240,10 +209,7 @@ fn a_key_that_minimal_images_leave_out() {
         let handle = postponed(alter(db, "t", "DROP COLUMN p, ADD PRIMARY KEY (id)"));
         execs(
             &mut conn,
-            &[
-                "SET SESSION binlog_row_image = 'MINIMAL'",
-                "UPDATE t SET v = 9 WHERE id = 2",
-            ],
+            &["SET SESSION binlog_row_image = 'MINIMAL'", "UPDATE t SET v = 9 WHERE id = 2"],
         );
         let error = failure(handle);
         assert_eq!(error.kind(), ErrorKind::Binlog, "{error}");
@@ -267,10 +233,7 @@ fn a_key_that_is_its_default() {
         let handle = postponed(alter(db, "t", "ADD COLUMN extra INT DEFAULT 7"));
         execs(
             &mut conn,
-            &[
-                "SET SESSION binlog_row_image = 'MINIMAL'",
-                "INSERT INTO t () VALUES ()",
-            ],
+            &["SET SESSION binlog_row_image = 'MINIMAL'", "INSERT INTO t () VALUES ()"],
         );
         // Either the key was logged all the same, or the run must stop.
         handle.cut_over();
@@ -289,24 +252,13 @@ fn xa_transactions() {
         let handle = postponed(alter(db, "t", CLAUSE));
         let mut others: Vec<Conn> = (0..4).map(|_| db.conn()).collect();
         // Committed in another order than they were prepared in, by other connections.
-        let xids = [
-            "'one'",
-            "'it''s', X'00FF5C27', 7",
-            "X'0A0B', 'branch', 99",
-            "'gone'",
-        ];
+        let xids = ["'one'", "'it''s', X'00FF5C27', 7", "X'0A0B', 'branch', 99", "'gone'"];
         for (i, (conn, xid)) in others.iter_mut().zip(xids).enumerate() {
             let id = i + 1;
             exec(conn, &format!("XA START {xid}"));
-            exec(
-                conn,
-                &format!("UPDATE t SET v = v + 500, pad = 'xa' WHERE id = {id}"),
-            );
+            exec(conn, &format!("UPDATE t SET v = v + 500, pad = 'xa' WHERE id = {id}"));
             exec(conn, &format!("DELETE FROM t WHERE id = {}", id + 10));
-            exec(
-                conn,
-                &format!("INSERT INTO t (id, v) VALUES ({}, 5)", id + 500),
-            );
+            exec(conn, &format!("INSERT INTO t (id, v) VALUES ({}, 5)", id + 500));
             exec(conn, &format!("XA END {xid}"));
             exec(conn, &format!("XA PREPARE {xid}"));
         }
@@ -351,16 +303,7 @@ fn xa_transactions() {
             .unwrap();
         assert_eq!(
             values,
-            [
-                (1, 501),
-                (2, 502),
-                (3, 503),
-                (4, 4),
-                (6, 600),
-                (8, 8),
-                (9, 900),
-                (14, 14)
-            ]
+            [(1, 501), (2, 502), (3, 503), (4, 4), (6, 600), (8, 8), (9, 900), (14, 14)]
         );
         assert_eq!(report.reconciled_keys, Vec::<String>::new());
     });
@@ -432,11 +375,7 @@ fn stops(db: &Database, others: &[&str], statements: &[&str], kind: ErrorKind) -
     execs(&mut conn, statements);
     let error = failure(handle);
     assert_eq!(error.kind(), kind, "{statements:?}: {error}");
-    assert_eq!(
-        error.table_state(),
-        TableState::Untouched,
-        "{statements:?}: {error}"
-    );
+    assert_eq!(error.table_state(), TableState::Untouched, "{statements:?}: {error}");
     assert_eq!(error.leftovers(), [], "{statements:?}: {error}");
     error
 }
@@ -463,18 +402,12 @@ fn statements_in_the_place_of_rows() {
             exec(&mut session, "SET SESSION binlog_format = 'STATEMENT'");
             let mut conn = db.conn();
             create(&mut conn, "t");
-            execs(
-                &mut conn,
-                &["CREATE TABLE other (a INT)", "INSERT INTO other VALUES (1)"],
-            );
+            execs(&mut conn, &["CREATE TABLE other (a INT)", "INSERT INTO other VALUES (1)"]);
             let handle = postponed(alter(db, "t", CLAUSE));
             exec(&mut session, write);
             let error = failure(handle);
             assert_eq!(error.kind(), ErrorKind::TableChanged, "{write}: {error}");
-            assert!(
-                error.message().contains(&format!("`{}`.`t`", db.name())),
-                "{error}"
-            );
+            assert!(error.message().contains(&format!("`{}`.`t`", db.name())), "{error}");
             assert_eq!(tables(&mut conn), ["other", "t"]);
             let columns: u32 = conn
                 .query_first("SELECT COUNT(*) FROM information_schema.COLUMNS WHERE TABLE_SCHEMA = DATABASE() AND TABLE_NAME = 't'")
@@ -489,19 +422,13 @@ fn statements_in_the_place_of_rows() {
 /// function. In statement format the binlog shows only the statement itself.
 #[test]
 fn statements_that_write_behind_the_scenes() {
-    let writes = [
-        "INSERT INTO other VALUES (1)",
-        "INSERT INTO third VALUES (touch())",
-        "DO touch()",
-    ];
+    let writes =
+        ["INSERT INTO other VALUES (1)", "INSERT INTO third VALUES (touch())", "DO touch()"];
     on_own("stream_behind", |_, db| {
         for write in writes {
             execs(
                 &mut db.conn(),
-                &[
-                    "DROP TABLE IF EXISTS t, _t_del, other, third",
-                    "DROP FUNCTION IF EXISTS touch",
-                ],
+                &["DROP TABLE IF EXISTS t, _t_del, other, third", "DROP FUNCTION IF EXISTS touch"],
             );
             let mut conn = db.conn();
             create(&mut conn, "t");
@@ -542,21 +469,9 @@ fn definitions_changed_by_somebody_else() {
         (&[], "DROP TABLE t", &[]),
         (&["CREATE TABLE x (a INT)"], "DROP TABLE x, t", &[]),
         (&[], "RENAME TABLE t TO u", &["u"]),
-        (
-            &["CREATE TABLE x LIKE t"],
-            "RENAME TABLE t TO u, x TO t",
-            &["t", "u"],
-        ),
-        (
-            &[],
-            "CREATE TRIGGER tr AFTER INSERT ON t FOR EACH ROW SET @x = 1",
-            &["t"],
-        ),
-        (
-            &[],
-            "CREATE TABLE child (a INT, FOREIGN KEY (a) REFERENCES t (id))",
-            &["child", "t"],
-        ),
+        (&["CREATE TABLE x LIKE t"], "RENAME TABLE t TO u, x TO t", &["t", "u"]),
+        (&[], "CREATE TRIGGER tr AFTER INSERT ON t FOR EACH ROW SET @x = 1", &["t"]),
+        (&[], "CREATE TABLE child (a INT, FOREIGN KEY (a) REFERENCES t (id))", &["child", "t"]),
         (
             &["CREATE TABLE child (a INT)"],
             "ALTER TABLE child ADD FOREIGN KEY (a) REFERENCES t (id)",
@@ -682,10 +597,7 @@ fn statements_that_are_harmless() {
         } else {
             execs(
                 &mut conn,
-                &[
-                    "ANALYZE TABLE t UPDATE HISTOGRAM ON v",
-                    "ANALYZE TABLE t DROP HISTOGRAM ON v",
-                ],
+                &["ANALYZE TABLE t UPDATE HISTOGRAM ON v", "ANALYZE TABLE t DROP HISTOGRAM ON v"],
             );
         }
         finish(handle);
@@ -724,24 +636,16 @@ fn files_that_change_all_the_time() {
                 });
                 seen
             };
-            let report = alter(
-                db,
-                csm::TABLE,
-                "CHANGE id id BIGINT NOT NULL AUTO_INCREMENT",
-            )
-            .chunk_size(ChunkSize::Rows(50))
-            .postpone_cut_over(Postpone::while_true(move || {
-                !rotated.load(Ordering::SeqCst)
-            }))
-            .run()
-            .unwrap();
+            let report = alter(db, csm::TABLE, "CHANGE id id BIGINT NOT NULL AUTO_INCREMENT")
+                .chunk_size(ChunkSize::Rows(50))
+                .postpone_cut_over(Postpone::while_true(move || !rotated.load(Ordering::SeqCst)))
+                .run()
+                .unwrap();
             assert!(report.keys_changed > 100);
         });
         let outcome = writers.stop();
         assert_eq!(outcome.errors, Vec::<String>::new());
-        check(&mut conn, &Table::csm(csm::TABLE), &outcome)
-            .unwrap()
-            .assert_clean();
+        check(&mut conn, &Table::csm(csm::TABLE), &outcome).unwrap().assert_clean();
     });
 }
 
@@ -759,12 +663,8 @@ fn streams_that_are_killed() {
         workload.rate = Some(400.0);
         let writers = Writers::start(db.url(), workload).unwrap();
         let handle = postponed(
-            alter(
-                &db,
-                csm::TABLE,
-                "CHANGE id id BIGINT NOT NULL AUTO_INCREMENT",
-            )
-            .chunk_size(ChunkSize::Rows(50)),
+            alter(&db, csm::TABLE, "CHANGE id id BIGINT NOT NULL AUTO_INCREMENT")
+                .chunk_size(ChunkSize::Rows(50)),
         );
         let mut kills = 0;
         let mut query = false;
@@ -796,9 +696,7 @@ fn streams_that_are_killed() {
         eprintln!("{flavor}: {kills} kills, {} writes", outcome.acknowledged);
         assert!(kills > 10);
         assert_eq!(outcome.errors, Vec::<String>::new());
-        check(&mut conn, &Table::csm(csm::TABLE), &outcome)
-            .unwrap()
-            .assert_clean();
+        check(&mut conn, &Table::csm(csm::TABLE), &outcome).unwrap().assert_clean();
     }
 }
 
@@ -815,25 +713,13 @@ fn huge_rows_and_no_checksums() {
         let db = database(&server, "stream_huge");
         let mut conn = db.conn();
         create(&mut conn, "t");
-        exec(
-            &mut conn,
-            "CREATE TABLE elsewhere (id INT PRIMARY KEY, b LONGBLOB)",
-        );
-        exec(
-            &mut conn,
-            "INSERT INTO elsewhere VALUES (1, REPEAT('z', 20000000))",
-        );
+        exec(&mut conn, "CREATE TABLE elsewhere (id INT PRIMARY KEY, b LONGBLOB)");
+        exec(&mut conn, "INSERT INTO elsewhere VALUES (1, REPEAT('z', 20000000))");
         let handle = postponed(alter(&db, "t", CLAUSE));
         // Events of 40 MB.
         exec(&mut conn, "UPDATE elsewhere SET b = REPEAT('a', 20000000)");
-        exec(
-            &mut conn,
-            "UPDATE t SET big = REPEAT('b', 20000000) WHERE id = 3",
-        );
-        exec(
-            &mut conn,
-            "UPDATE t SET big = REPEAT('c', 20000000) WHERE id = 3",
-        );
+        exec(&mut conn, "UPDATE t SET big = REPEAT('b', 20000000) WHERE id = 3");
+        exec(&mut conn, "UPDATE t SET big = REPEAT('c', 20000000) WHERE id = 3");
         exec(&mut conn, "UPDATE t SET v = 33 WHERE id = 4");
         exec(&mut conn, "FLUSH BINARY LOGS");
         exec(&mut conn, "UPDATE t SET v = 33 WHERE id = 5");
@@ -853,14 +739,8 @@ fn checksums_switched_during_the_run() {
         create(&mut conn, "t");
         let handle = postponed(alter(&db, "t", CLAUSE));
         for (i, setting) in ["NONE", "CRC32", "NONE"].into_iter().enumerate() {
-            exec(
-                &mut conn,
-                &format!("SET GLOBAL binlog_checksum = {setting}"),
-            );
-            exec(
-                &mut conn,
-                &format!("UPDATE t SET v = 70 WHERE id = {}", i + 1),
-            );
+            exec(&mut conn, &format!("SET GLOBAL binlog_checksum = {setting}"));
+            exec(&mut conn, &format!("UPDATE t SET v = 70 WHERE id = {}", i + 1));
             std::thread::sleep(Duration::from_millis(100));
         }
         finish(handle);
@@ -894,10 +774,8 @@ fn replicas_attached_meanwhile() {
             exec(&mut there, "USE stream_replicas");
             same(&mut there, COLUMNS);
             let sum = "SELECT CONCAT(COUNT(*), ' ', SUM(id), ' ', SUM(v), ' ', SUM(extra)) FROM t";
-            let (here, there): (Option<String>, Option<String>) = (
-                conn.query_first(sum).unwrap(),
-                there.query_first(sum).unwrap(),
-            );
+            let (here, there): (Option<String>, Option<String>) =
+                (conn.query_first(sum).unwrap(), there.query_first(sum).unwrap());
             assert_eq!(here, there);
         }
     }

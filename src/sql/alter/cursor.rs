@@ -20,10 +20,7 @@ pub(super) fn split<'t, 'a>(tokens: &'t [Spanned<'a>]) -> Result<Vec<Item<'t, 'a
                 return Err(AlterError::Unbalanced { offset: t.start });
             }
             Token::Symbol(',') if open.is_empty() => {
-                items.push(Item {
-                    tokens: tokens.get(from..at).unwrap_or_default(),
-                    start,
-                });
+                items.push(Item { tokens: tokens.get(from..at).unwrap_or_default(), start });
                 (from, start) = (at + 1, t.end);
             }
             _ => {}
@@ -32,10 +29,7 @@ pub(super) fn split<'t, 'a>(tokens: &'t [Spanned<'a>]) -> Result<Vec<Item<'t, 'a
     if let Some(offset) = open.pop() {
         return Err(AlterError::Unbalanced { offset });
     }
-    items.push(Item {
-        tokens: tokens.get(from..).unwrap_or_default(),
-        start,
-    });
+    items.push(Item { tokens: tokens.get(from..).unwrap_or_default(), start });
     Ok(items)
 }
 
@@ -48,10 +42,7 @@ pub(super) struct Cursor<'t, 'a> {
 
 impl<'t, 'a> Cursor<'t, 'a> {
     pub(super) fn new(rest: &'t [Spanned<'a>], start: usize) -> Self {
-        Self {
-            rest,
-            offset: rest.first().map_or(start, |t| t.start),
-        }
+        Self { rest, offset: rest.first().map_or(start, |t| t.start) }
     }
 
     pub(super) fn next(&mut self) -> Option<Spanned<'a>> {
@@ -119,17 +110,11 @@ impl<'t, 'a> Cursor<'t, 'a> {
             }
             len += 1;
         }
-        Some(Cursor {
-            rest: inside.rest.get(..len).unwrap_or_default(),
-            offset: inside.offset,
-        })
+        Some(Cursor { rest: inside.rest.get(..len).unwrap_or_default(), offset: inside.offset })
     }
 
     pub(super) fn unsure<T>(&self, what: &str) -> Result<T, AlterError> {
-        Err(AlterError::Unsure {
-            what: what.to_owned(),
-            offset: self.offset,
-        })
+        Err(AlterError::Unsure { what: what.to_owned(), offset: self.offset })
     }
 
     /// The name of a column. `t.c` is refused: which part is the column would be a guess.
@@ -167,9 +152,7 @@ pub(super) fn check_versioning(mut cursor: Cursor<'_, '_>) -> Result<(), AlterEr
             || cursor.peek_words(&["BY", "SYSTEM_TIME"])
             || cursor.peek_words(&["FOR", "SYSTEM_TIME"])
         {
-            return Err(AlterError::SystemVersioning {
-                offset: cursor.offset,
-            });
+            return Err(AlterError::SystemVersioning { offset: cursor.offset });
         }
         cursor.next();
     }

@@ -71,12 +71,8 @@ pub(super) fn parse(text: &str, dialect: Dialect) -> Result<AlterClause, AlterEr
         return Err(AlterError::Empty);
     };
     check_whole(&tokens, first)?;
-    let mut parser = Parser {
-        clause: AlterClause {
-            text: text.to_owned(),
-            ..AlterClause::default()
-        },
-    };
+    let mut parser =
+        Parser { clause: AlterClause { text: text.to_owned(), ..AlterClause::default() } };
     for item in split(&tokens)? {
         parser.item(Cursor::new(item.tokens, item.start))?;
     }
@@ -92,10 +88,8 @@ fn check_whole(tokens: &[Spanned<'_>], first: &Spanned<'_>) -> Result<(), AlterE
         }
     }
     if first.is_word("ALTER") {
-        let mut rest = tokens
-            .iter()
-            .skip(1)
-            .skip_while(|t| t.is_any(&["ONLINE", "OFFLINE", "IGNORE"]));
+        let mut rest =
+            tokens.iter().skip(1).skip_while(|t| t.is_any(&["ONLINE", "OFFLINE", "IGNORE"]));
         if rest.next().is_some_and(|t| t.is_word("TABLE")) {
             return Err(AlterError::WholeStatement);
         }
@@ -129,23 +123,16 @@ impl Parser {
             "MODIFY" => self.modify(c),
             "RENAME" => self.rename(c, offset),
             "ALTER" => alter(c),
-            "ALGORITHM" | "LOCK" => Err(AlterError::ServerOption {
-                option: word,
-                offset,
-            }),
+            "ALGORITHM" | "LOCK" => Err(AlterError::ServerOption { option: word, offset }),
             "TRUNCATE" | "EXCHANGE" | "DISCARD" | "IMPORT" | "COALESCE" | "REORGANIZE"
             | "REBUILD" | "ANALYZE" | "CHECK" | "OPTIMIZE" | "REPAIR" | "CONVERT"
                 if c.peek_any(&["PARTITION", "TABLE"]) =>
             {
-                Err(AlterError::Partition {
-                    action: format!("{word} PARTITION"),
-                    offset,
-                })
+                Err(AlterError::Partition { action: format!("{word} PARTITION"), offset })
             }
-            "DISCARD" | "IMPORT" if c.peek_word("TABLESPACE") => Err(AlterError::Tablespace {
-                action: word,
-                offset,
-            }),
+            "DISCARD" | "IMPORT" if c.peek_word("TABLESPACE") => {
+                Err(AlterError::Tablespace { action: word, offset })
+            }
             "ORDER" if c.peek_word("BY") => Err(AlterError::OrderBy { offset }),
             "FORCE" => c.end("what follows FORCE"),
             "ENABLE" | "DISABLE" if c.eat("KEYS") => c.end("what follows KEYS"),
@@ -227,10 +214,7 @@ impl Parser {
 
     fn drop(&mut self, mut c: Cursor<'_, '_>, offset: usize) -> Result<(), AlterError> {
         if c.peek_word("PARTITION") {
-            return Err(AlterError::Partition {
-                action: "DROP PARTITION".to_owned(),
-                offset,
-            });
+            return Err(AlterError::Partition { action: "DROP PARTITION".to_owned(), offset });
         }
         if c.eat_all(&["PRIMARY", "KEY"]) {
             self.clause.drops_primary_key = true;
@@ -242,10 +226,10 @@ impl Parser {
         }
         if c.peek_any(&["INDEX", "KEY", "CHECK", "CONSTRAINT"]) {
             // `PRIMARY` is the name of the primary key's index, and of its constraint.
-            self.clause.drops_primary_key |= c.rest.iter().skip(1).any(|t| {
-                t.identifier()
-                    .is_some_and(|name| name.eq_ignore_ascii_case("PRIMARY"))
-            });
+            self.clause.drops_primary_key |=
+                c.rest.iter().skip(1).any(|t| {
+                    t.identifier().is_some_and(|name| name.eq_ignore_ascii_case("PRIMARY"))
+                });
             self.clause.drops_foreign_key |= c.peek_word("CONSTRAINT");
             return Ok(());
         }

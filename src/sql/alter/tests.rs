@@ -38,10 +38,7 @@ fn what_clauses_do() {
         ("RENAME COLUMN a TO b, RENAME COLUMN b TO a", "a>b b>a"),
         ("RENAME COLUMN IF EXISTS a TO b", "a>b"),
         ("RENAME INDEX a TO b, RENAME KEY c TO d", ""),
-        (
-            "DROP a, DROP COLUMN b, DROP IF EXISTS c, DROP COLUMN IF EXISTS d CASCADE",
-            "-a -b -c -d",
-        ),
+        ("DROP a, DROP COLUMN b, DROP IF EXISTS c, DROP COLUMN IF EXISTS d CASCADE", "-a -b -c -d"),
         (
             "DROP `index`, DROP `primary`, DROP period, DROP system",
             "-index -primary -period -system",
@@ -54,90 +51,42 @@ fn what_clauses_do() {
         ("DROP CONSTRAINT `primary`", "[-pk] [-fk]"),
         ("DROP PERIOD FOR p", ""),
         ("ADD a INT", "+a"),
-        (
-            "ADD COLUMN IF NOT EXISTS a INT FIRST, ADD b INT AFTER a",
-            "+a +b",
-        ),
-        (
-            "ADD `primary` INT, ADD `key` INT, ADD period DATE",
-            "+primary +key +period",
-        ),
-        (
-            "ADD (a INT, b ENUM('x,(', 'y') UNIQUE, KEY k (a), PRIMARY KEY (a))",
-            "+a +b [+pk] [+uk]",
-        ),
-        (
-            "ADD COLUMN (a DECIMAL(10, 2), CONSTRAINT u UNIQUE (a))",
-            "+a [+uk]",
-        ),
+        ("ADD COLUMN IF NOT EXISTS a INT FIRST, ADD b INT AFTER a", "+a +b"),
+        ("ADD `primary` INT, ADD `key` INT, ADD period DATE", "+primary +key +period"),
+        ("ADD (a INT, b ENUM('x,(', 'y') UNIQUE, KEY k (a), PRIMARY KEY (a))", "+a +b [+pk] [+uk]"),
+        ("ADD COLUMN (a DECIMAL(10, 2), CONSTRAINT u UNIQUE (a))", "+a [+uk]"),
         ("ADD a INT PRIMARY KEY", "+a [+pk]"),
         ("ADD a INT NOT NULL AUTO_INCREMENT KEY", "+a [+pk]"),
         ("ADD a INT UNIQUE KEY", "+a [+uk]"),
-        (
-            "ADD a INT COMMENT 'UNIQUE' DEFAULT (CONCAT('PRIMARY', KEY))",
-            "+a",
-        ),
+        ("ADD a INT COMMENT 'UNIQUE' DEFAULT (CONCAT('PRIMARY', KEY))", "+a"),
         ("ADD a SERIAL", "+a [+uk]"),
         ("MODIFY a BIGINT SERIAL DEFAULT VALUE", "~a [+uk]"),
         ("ADD a INT REFERENCES t (id) ON DELETE SET NULL", "+a [+fk]"),
         ("ADD a INT AS (b + 1) STORED NOT NULL", "+a"),
-        (
-            "MODIFY a INT, MODIFY COLUMN IF EXISTS b TEXT FIRST",
-            "~a ~b",
-        ),
+        ("MODIFY a INT, MODIFY COLUMN IF EXISTS b TEXT FIRST", "~a ~b"),
         ("MODIFY a INT UNIQUE", "~a [+uk]"),
-        (
-            "ADD PRIMARY KEY (a, b), ADD CONSTRAINT PRIMARY KEY (a)",
-            "[+pk]",
-        ),
+        ("ADD PRIMARY KEY (a, b), ADD CONSTRAINT PRIMARY KEY (a)", "[+pk]"),
         ("ADD CONSTRAINT pk PRIMARY KEY (a)", "[+pk]"),
         ("ADD UNIQUE (a), ADD CONSTRAINT UNIQUE KEY u (b)", "[+uk]"),
         ("ADD UNIQUE INDEX u (a DESC, (b + 1), c(10))", "[+uk]"),
-        (
-            "ADD INDEX (a), ADD KEY k (b) COMMENT 'x', ADD FULLTEXT INDEX (c), ADD SPATIAL (d)",
-            "",
-        ),
+        ("ADD INDEX (a), ADD KEY k (b) COMMENT 'x', ADD FULLTEXT INDEX (c), ADD SPATIAL (d)", ""),
         ("ADD INDEX IF NOT EXISTS i (a), ADD VECTOR INDEX (v)", ""),
         ("ADD CONSTRAINT f FOREIGN KEY (a) REFERENCES t (b)", "[+fk]"),
-        (
-            "ADD FOREIGN KEY IF NOT EXISTS (a) REFERENCES t (b)",
-            "[+fk]",
-        ),
-        (
-            "ADD CONSTRAINT c CHECK (a > 1), ADD CHECK (b), ALTER CHECK c NOT ENFORCED",
-            "",
-        ),
+        ("ADD FOREIGN KEY IF NOT EXISTS (a) REFERENCES t (b)", "[+fk]"),
+        ("ADD CONSTRAINT c CHECK (a > 1), ADD CHECK (b), ALTER CHECK c NOT ENFORCED", ""),
         ("ADD PERIOD FOR p (a, b)", ""),
-        (
-            "ALTER COLUMN a SET DEFAULT 1, ALTER b DROP DEFAULT, ALTER c SET DEFAULT (f(1, 2))",
-            "",
-        ),
-        (
-            "ALTER a SET INVISIBLE, ALTER INDEX i VISIBLE, ALTER CONSTRAINT c ENFORCED",
-            "",
-        ),
-        (
-            "ENGINE=InnoDB ROW_FORMAT=DYNAMIC COMMENT 'x, DROP a'",
-            "engine=InnoDB",
-        ),
+        ("ALTER COLUMN a SET DEFAULT 1, ALTER b DROP DEFAULT, ALTER c SET DEFAULT (f(1, 2))", ""),
+        ("ALTER a SET INVISIBLE, ALTER INDEX i VISIBLE, ALTER CONSTRAINT c ENFORCED", ""),
+        ("ENGINE=InnoDB ROW_FORMAT=DYNAMIC COMMENT 'x, DROP a'", "engine=InnoDB"),
         ("ENGINE `MyISAM`, KEY_BLOCK_SIZE 8", "engine=MyISAM"),
         ("AUTO_INCREMENT 5", "[ai]"),
         ("COMMENT='x' AUTO_INCREMENT = 5", "[ai]"),
         ("ADD a INT AUTO_INCREMENT UNIQUE", "+a [+uk]"),
-        (
-            "DEFAULT CHARACTER SET = utf8mb4 COLLATE utf8mb4_bin, CHARSET latin1",
-            "",
-        ),
+        ("DEFAULT CHARACTER SET = utf8mb4 COLLATE utf8mb4_bin, CHARSET latin1", ""),
         ("CONVERT TO CHARACTER SET utf8mb4 COLLATE utf8mb4_bin", ""),
-        (
-            "STATS_PERSISTENT=1 ENCRYPTION 'Y' COMPRESSION='zlib' CHECKSUM=1 PAGE_COMPRESSED=1",
-            "",
-        ),
+        ("STATS_PERSISTENT=1 ENCRYPTION 'Y' COMPRESSION='zlib' CHECKSUM=1 PAGE_COMPRESSED=1", ""),
         ("UNION=(a, b) DATA DIRECTORY '/x' INSERT_METHOD LAST", ""),
-        (
-            "FORCE, ENABLE KEYS, DISABLE KEYS, WITH VALIDATION, WITHOUT VALIDATION",
-            "",
-        ),
+        ("FORCE, ENABLE KEYS, DISABLE KEYS, WITH VALIDATION, WITHOUT VALIDATION", ""),
         (
             "PARTITION BY RANGE (a) (PARTITION p VALUES LESS THAN (1), PARTITION q VALUES LESS THAN (2))",
             "",
@@ -147,10 +96,7 @@ fn what_clauses_do() {
         ("DROP a PARTITION BY KEY (b) PARTITIONS 4", "-a"),
         ("ADD a INT AFTER b REMOVE PARTITIONING", "+a"),
         ("CHANGE a b INT PARTITION BY KEY ALGORITHM=2 (b)", "a>b"),
-        (
-            "ADD a INT DEFAULT 'x, RENAME COLUMN a TO b' COMMENT \"it's, CHANGE a b\"",
-            "+a",
-        ),
+        ("ADD a INT DEFAULT 'x, RENAME COLUMN a TO b' COMMENT \"it's, CHANGE a b\"", "+a"),
         ("/* DROP x, */ ADD -- , DROP y\n a # DROP z,\n INT", "+a"),
         ("CHANGE 1a été INT", "1a>été"),
     ] {
@@ -165,26 +111,15 @@ fn refusals() {
     for text in ["", "  ", "/* x */", "-- x"] {
         assert_eq!(kind(text), E::Empty);
     }
-    for text in [
-        "ALTER TABLE t ADD a INT",
-        "alter online ignore table t FORCE",
-    ] {
+    for text in ["ALTER TABLE t ADD a INT", "alter online ignore table t FORCE"] {
         assert_eq!(kind(text), E::WholeStatement);
     }
-    for text in [
-        "RENAME TO x",
-        "RENAME AS x",
-        "RENAME = x",
-        "ADD a INT, RENAME x",
-        "RENAME `COLUMN` ",
-    ] {
+    for text in
+        ["RENAME TO x", "RENAME AS x", "RENAME = x", "ADD a INT, RENAME x", "RENAME `COLUMN` "]
+    {
         assert!(matches!(kind(text), E::TableRename { .. }), "{text}");
     }
-    for text in [
-        "ALGORITHM=INPLACE",
-        "ADD a INT, LOCK = NONE",
-        "algorithm copy",
-    ] {
+    for text in ["ALGORITHM=INPLACE", "ADD a INT, LOCK = NONE", "algorithm copy"] {
         assert!(matches!(kind(text), E::ServerOption { .. }), "{text}");
     }
     for verb in [
@@ -205,18 +140,11 @@ fn refusals() {
         let text = format!("{verb} PARTITION p");
         assert!(matches!(kind(&text), E::Partition { .. }), "{text}");
     }
-    assert!(matches!(
-        kind("CONVERT TABLE x TO PARTITION p"),
-        E::Partition { .. }
-    ));
+    assert!(matches!(kind("CONVERT TABLE x TO PARTITION p"), E::Partition { .. }));
     for text in ["DISCARD TABLESPACE", "IMPORT TABLESPACE"] {
         assert!(matches!(kind(text), E::Tablespace { .. }), "{text}");
     }
-    for text in [
-        "/*!50000 DROP a */",
-        "ADD a INT /*M! UNIQUE */",
-        "ADD a /*!INT*/",
-    ] {
+    for text in ["/*!50000 DROP a */", "ADD a INT /*M! UNIQUE */", "ADD a /*!INT*/"] {
         assert!(matches!(kind(text), E::ExecutableComment { .. }), "{text}");
     }
     assert_eq!(kind("ADD a INT;"), E::Semicolon { offset: 9 });
@@ -283,14 +211,9 @@ fn unsure() {
         "CHANGE a x INT, ADD x INT",
     ] {
         let found = parse(text);
-        assert!(
-            matches!(found, Err(AlterError::Unsure { .. })),
-            "{text}: {found:?}"
-        );
+        assert!(matches!(found, Err(AlterError::Unsure { .. })), "{text}: {found:?}");
     }
-    let Err(AlterError::Unsure { offset, .. }) = parse("FORCE, NOVELTY x") else {
-        panic!()
-    };
+    let Err(AlterError::Unsure { offset, .. }) = parse("FORCE, NOVELTY x") else { panic!() };
     assert_eq!(offset, 7);
 }
 
@@ -314,10 +237,7 @@ fn mapping() {
     );
     assert_eq!(fate("DROP a, ADD a INT", "a"), Fate::Dropped);
     let reuse = "DROP a, CHANGE b a INT";
-    assert_eq!(
-        (fate(reuse, "a"), fate(reuse, "b")),
-        (Fate::Dropped, to("a"))
-    );
+    assert_eq!((fate(reuse, "a"), fate(reuse, "b")), (Fate::Dropped, to("a")));
     let replaced = "CHANGE a b INT, ADD a INT";
     assert_eq!(fate(replaced, "a"), to("b"));
     assert_eq!(fate("CHANGE É x INT", "é"), to("x"));
@@ -333,18 +253,12 @@ fn mapping() {
 fn doubtful_column_names() {
     let check =
         |text: &str, columns: &[&str]| parse(text).unwrap().check_columns(columns.iter().copied());
-    assert_eq!(
-        check("DROP É, CHANGE adı x INT", &["é", "e", "adı", "b"]),
-        Ok(())
-    );
+    assert_eq!(check("DROP É, CHANGE adı x INT", &["é", "e", "adı", "b"]), Ok(()));
     assert!(matches!(
         check("CHANGE ı z INT, ADD i INT", &["a", "i"]),
         Err(AlterError::Unsure { .. })
     ));
-    assert!(matches!(
-        check("DROP i", &["İ"]),
-        Err(AlterError::Unsure { .. })
-    ));
+    assert!(matches!(check("DROP i", &["İ"]), Err(AlterError::Unsure { .. })));
 }
 
 #[derive(Debug, Clone)]
@@ -360,64 +274,18 @@ enum Part {
 const DEFINITIONS: [&[&str]; 7] = [
     &["INT"],
     &["ENUM", "(", "'a,b'", ",", "'(, DROP x'", ")", "FIRST"],
-    &[
-        "DECIMAL",
-        "(",
-        "10",
-        ",",
-        "2",
-        ")",
-        "DEFAULT",
-        "1.5",
-        "AFTER",
-        "`x, DROP y`",
-    ],
+    &["DECIMAL", "(", "10", ",", "2", ")", "DEFAULT", "1.5", "AFTER", "`x, DROP y`"],
     &["TEXT", "COMMENT", "'it''s \\', CHANGE a b INT'"],
-    &[
-        "VARCHAR",
-        "(",
-        "9",
-        ")",
-        "DEFAULT",
-        "\"RENAME COLUMN a TO b, (\"",
-    ],
-    &[
-        "INT", "AS", "(", "`a`", "+", "(", "1", ",", "2", ")", ")", "STORED",
-    ],
-    &[
-        "TIMESTAMP",
-        "ON",
-        "UPDATE",
-        "CURRENT_TIMESTAMP",
-        "CHECK",
-        "(",
-        "1",
-        ")",
-    ],
+    &["VARCHAR", "(", "9", ")", "DEFAULT", "\"RENAME COLUMN a TO b, (\""],
+    &["INT", "AS", "(", "`a`", "+", "(", "1", ",", "2", ")", ")", "STORED"],
+    &["TIMESTAMP", "ON", "UPDATE", "CURRENT_TIMESTAMP", "CHECK", "(", "1", ")"],
 ];
 const NOISE: [&[&str]; 6] = [
     &["FORCE"],
-    &[
-        "ADD",
-        "INDEX",
-        "(",
-        "`a`",
-        ",",
-        "`b`",
-        ")",
-        "COMMENT",
-        "', DROP c'",
-    ],
+    &["ADD", "INDEX", "(", "`a`", ",", "`b`", ")", "COMMENT", "', DROP c'"],
     &["DROP", "INDEX", "`DROP COLUMN z`"],
     &["COMMENT", "=", "'CHANGE a b INT'", "ENGINE", "InnoDB"],
-    &[
-        "ALTER",
-        "COLUMN",
-        "`a`",
-        "SET",
-        "DEFAULT",
-        "'RENAME COLUMN a TO b'",
-    ],
+    &["ALTER", "COLUMN", "`a`", "SET", "DEFAULT", "'RENAME COLUMN a TO b'"],
     &["RENAME", "INDEX", "`CHANGE`", "TO", "`DROP`"],
 ];
 
@@ -435,13 +303,9 @@ impl Part {
         };
         match self {
             Self::Change(a, b, d) => column(&["Change", "COLUMN"], &[a, b], *d),
-            Self::Rename(a, b) => vec![
-                "RENAME".into(),
-                "column".into(),
-                quoted(a),
-                "TO".into(),
-                quoted(b),
-            ],
+            Self::Rename(a, b) => {
+                vec!["RENAME".into(), "column".into(), quoted(a), "TO".into(), quoted(b)]
+            }
             Self::Drop(a) => vec!["drop".into(), quoted(a)],
             Self::Add(a, d) => column(&["ADD"], &[a], *d),
             Self::Modify(a, d) => column(&["MODIFY"], &[a], *d),

@@ -46,10 +46,7 @@ pub(super) fn understand(verb: &str, r: Reader<'_, '_>) -> (Effect, Option<Vec<T
     }
 }
 
-#[allow(
-    clippy::unnecessary_wraps,
-    reason = "stands beside others that may not understand"
-)]
+#[allow(clippy::unnecessary_wraps, reason = "stands beside others that may not understand")]
 fn harmless() -> Understood {
     Some((DdlKind::Harmless, Vec::new()))
 }
@@ -264,10 +261,7 @@ fn rename(mut r: Reader<'_, '_>) -> Understood {
             break;
         }
     }
-    let tables = pairs
-        .iter()
-        .flat_map(|(old, new)| [old.clone(), new.clone()])
-        .collect();
+    let tables = pairs.iter().flat_map(|(old, new)| [old.clone(), new.clone()]).collect();
     ended(r, DdlKind::RenameTable(pairs), tables)
 }
 

@@ -3,9 +3,7 @@
 /// Names as the servers compare those of columns: ignoring case.
 pub(crate) fn fold(name: &str) -> String {
     // One character for one, as in the servers' tables: `İ` becomes `i`, not `i` and a dot.
-    name.chars()
-        .map(|c| c.to_lowercase().next().unwrap_or(c))
-        .collect()
+    name.chars().map(|c| c.to_lowercase().next().unwrap_or(c)).collect()
 }
 
 /// Whether two names of columns are the same to the server; nothing if servers disagree.

@@ -2,11 +2,7 @@ use super::*;
 use proptest::prelude::*;
 
 fn shapes(text: &str, dialect: Dialect) -> Vec<Token<'_>> {
-    tokenize(text, dialect)
-        .unwrap()
-        .into_iter()
-        .map(|t| t.token)
-        .collect()
+    tokenize(text, dialect).unwrap().into_iter().map(|t| t.token).collect()
 }
 
 fn plain(text: &str) -> Vec<Token<'_>> {
@@ -26,14 +22,7 @@ fn words_and_numbers() {
     use Token::{Number, Symbol, Word};
     assert_eq!(
         plain("1a 1e5 1e 0x1F 0X1F 0b12"),
-        [
-            Word("1a"),
-            Number("1e5"),
-            Word("1e"),
-            Number("0x1F"),
-            Word("0X1F"),
-            Word("0b12"),
-        ]
+        [Word("1a"), Number("1e5"), Word("1e"), Number("0x1F"), Word("0X1F"), Word("0b12"),]
     );
     assert_eq!(plain("db.1t"), [Word("db"), Symbol('.'), Word("1t")]);
     assert_eq!(plain("db.1"), [Word("db"), Symbol('.'), Word("1")]);
@@ -58,14 +47,8 @@ fn words_and_numbers() {
 fn quotes() {
     assert_eq!(plain(r"'it''s \' fine'"), [Token::Str(r"'it''s \' fine'")]);
     assert_eq!(plain(r#""a'b""#), [Token::Str(r#""a'b""#)]);
-    let ansi = Dialect {
-        ansi_quotes: true,
-        no_backslash_escapes: true,
-    };
-    assert_eq!(
-        shapes(r#""a""b" '\'"#, ansi),
-        [Token::Quoted(r#""a""b""#), Token::Str(r"'\'"),]
-    );
+    let ansi = Dialect { ansi_quotes: true, no_backslash_escapes: true };
+    assert_eq!(shapes(r#""a""b" '\'"#, ansi), [Token::Quoted(r#""a""b""#), Token::Str(r"'\'"),]);
     let all = tokenize("`a``b` `` ", ansi).unwrap();
     assert_eq!(all[0].identifier().unwrap(), "a`b");
     assert_eq!(all[1].identifier().unwrap(), "");
@@ -80,10 +63,7 @@ fn comments() {
     assert_eq!(plain("a --"), [Token::Word("a")]);
     assert_eq!(plain("a --\tb"), [Token::Word("a")]);
     assert_eq!(plain("5--1").len(), 4);
-    assert_eq!(
-        plain("a#b\n/* 'c /* */d"),
-        [Token::Word("a"), Token::Word("d")]
-    );
+    assert_eq!(plain("a#b\n/* 'c /* */d"), [Token::Word("a"), Token::Word("d")]);
     assert_eq!(plain("/*!50100 a */"), [Token::Executable(" a ")]);
     assert_eq!(plain("/*!100100 a */"), [Token::Executable(" a ")]);
     assert_eq!(plain("/*M! a */"), [Token::Executable(" a ")]);
@@ -101,12 +81,7 @@ fn errors_tell_where() {
     assert_eq!(err("/*/"), LexError::UnterminatedComment(0));
     assert_eq!(err("a \0"), LexError::Nul(2));
     assert_eq!(err("# x \0 y"), LexError::Nul(4));
-    for text in [
-        "/*! '*/' */",
-        "/*! /* */ */",
-        "/*! -- */\n*/",
-        "/*! # */\n*/",
-    ] {
+    for text in ["/*! '*/' */", "/*! /* */ */", "/*! -- */\n*/", "/*! # */\n*/"] {
         assert_eq!(err(text), LexError::AmbiguousComment(0), "{text}");
     }
 }

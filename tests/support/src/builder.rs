@@ -51,12 +51,7 @@ pub struct Builder {
 
 impl Builder {
     pub(crate) fn new(flavor: Flavor) -> Self {
-        Self {
-            flavor,
-            options: Vec::new(),
-            source: None,
-            on_disk: false,
-        }
+        Self { flavor, options: Vec::new(), source: None, on_disk: false }
     }
 
     /// Adds an option of the server program. It comes after the defaults, so it wins over them.
@@ -69,8 +64,7 @@ impl Builder {
     /// The server's own durability (the tests' servers do without): every commit is on disk.
     #[must_use]
     pub fn durable(self) -> Self {
-        self.option("--sync-binlog=1")
-            .option("--innodb-flush-log-at-trx-commit=1")
+        self.option("--sync-binlog=1").option("--innodb-flush-log-at-trx-commit=1")
     }
 
     /// Puts the data on a real disk (`target/tmp/servers`) even where memory would do: for benches.
@@ -111,15 +105,9 @@ impl Builder {
     }
 
     fn launch(&self, install: &Install) -> Result<(Server, Option<anyhow::Error>)> {
-        let base = if self.on_disk {
-            disk_dir()?
-        } else {
-            fast_dir()
-        };
+        let base = if self.on_disk { disk_dir()? } else { fast_dir() };
         let port = free_port()?;
-        let dir = tempfile::Builder::new()
-            .prefix("online-alter-")
-            .tempdir_in(base)?;
+        let dir = tempfile::Builder::new().prefix("online-alter-").tempdir_in(base)?;
         let mut socket = dir.path().join("s.sock");
         // Addresses of sockets end at 107 bytes.
         if socket.as_os_str().len() > 100 {
@@ -199,24 +187,14 @@ impl Builder {
 fn fast_dir() -> PathBuf {
     const PLENTY: u64 = 4 << 30;
     let shm = Path::new("/dev/shm");
-    let df = std::process::Command::new("df")
-        .args(["-B1", "--output=fstype,avail"])
-        .arg(shm)
-        .output();
-    let text = df
-        .map(|out| String::from_utf8_lossy(&out.stdout).into_owned())
-        .unwrap_or_default();
+    let df =
+        std::process::Command::new("df").args(["-B1", "--output=fstype,avail"]).arg(shm).output();
+    let text = df.map(|out| String::from_utf8_lossy(&out.stdout).into_owned()).unwrap_or_default();
     let mut words = text.lines().nth(1).unwrap_or_default().split_whitespace();
     let tmpfs = words.next() == Some("tmpfs");
-    let room = words
-        .next()
-        .and_then(|avail| avail.parse().ok())
-        .is_some_and(|avail: u64| avail > PLENTY);
-    if tmpfs && room {
-        shm.to_path_buf()
-    } else {
-        std::env::temp_dir()
-    }
+    let room =
+        words.next().and_then(|avail| avail.parse().ok()).is_some_and(|avail: u64| avail > PLENTY);
+    if tmpfs && room { shm.to_path_buf() } else { std::env::temp_dir() }
 }
 
 fn disk_dir() -> Result<PathBuf> {

@@ -95,9 +95,7 @@ pub fn check(conn: &mut Conn, table: &Table, outcome: &Outcome) -> mysql::Result
         } else if let Some(initial) = outcome.snapshot.rows.get(&id) {
             untouched.insert(id);
             if *initial != digests {
-                check
-                    .unexpected
-                    .push(format!("id {id} was changed, and nobody wrote it"));
+                check.unexpected.push(format!("id {id} was changed, and nobody wrote it"));
             }
         } else {
             unknown.push(id);
@@ -106,9 +104,7 @@ pub fn check(conn: &mut Conn, table: &Table, outcome: &Outcome) -> mysql::Result
     check.untouched = untouched.len() as u64;
     for id in outcome.snapshot.rows.keys() {
         if !outcome.rows.contains_key(id) && !untouched.contains(id) {
-            check
-                .lost
-                .push(format!("id {id} is gone, and nobody deleted it"));
+            check.lost.push(format!("id {id} is gone, and nobody deleted it"));
         }
     }
     judge_unknown(conn, table, outcome, &unknown, &mut check)?;
@@ -119,11 +115,7 @@ pub fn check(conn: &mut Conn, table: &Table, outcome: &Outcome) -> mysql::Result
         let texts = read_texts(conn, table, ids)?;
         for id in ids {
             let entry = &outcome.rows[id];
-            let row = Row {
-                id: *id,
-                digests: found.get(id),
-                texts: texts.get(id),
-            };
+            let row = Row { id: *id, digests: found.get(id), texts: texts.get(id) };
             let right = |expected| row.matches(table, outcome, entry.born, expected);
             if !right(entry.last) && !entry.maybe.is_some_and(right) {
                 row.report(table, entry, &mut check);
@@ -148,9 +140,7 @@ fn judge_unknown(
     for ids in ids.chunks(1000) {
         for (id, texts) in read_texts(conn, table, ids)? {
             if !possible.remove(&texts) {
-                check
-                    .unexpected
-                    .push(format!("id {id}, which nobody inserted, holds {}", texts.1));
+                check.unexpected.push(format!("id {id}, which nobody inserted, holds {}", texts.1));
             }
         }
     }
@@ -161,21 +151,14 @@ fn read_texts(conn: &mut Conn, table: &Table, ids: &[i64]) -> mysql::Result<Hash
     if ids.is_empty() {
         return Ok(HashMap::new());
     }
-    let list = ids
-        .iter()
-        .map(ToString::to_string)
-        .collect::<Vec<_>>()
-        .join(",");
+    let list = ids.iter().map(ToString::to_string).collect::<Vec<_>>().join(",");
     let rows: Vec<(i64, String, String)> = conn.query(format!(
         "SELECT id, {}, {} FROM `{}` WHERE id IN ({list})",
         table.fixed_sql(),
         table.written_sql(),
         table.name()
     ))?;
-    Ok(rows
-        .into_iter()
-        .map(|(id, fixed, written)| (id, (fixed, written)))
-        .collect())
+    Ok(rows.into_iter().map(|(id, fixed, written)| (id, (fixed, written))).collect())
 }
 
 /// A row as the table has it.
@@ -218,23 +201,16 @@ impl Row<'_> {
             Expected::Written(token) => table.written_text(token),
         };
         match (self.texts, entry.last) {
-            (None, _) => check
-                .lost
-                .push(format!("id {id} is gone: it should hold {expected}")),
+            (None, _) => check.lost.push(format!("id {id} is gone: it should hold {expected}")),
             (Some(texts), Expected::Absent) => {
-                check
-                    .resurrected
-                    .push(format!("id {id} was deleted, and holds {}", texts.1));
+                check.resurrected.push(format!("id {id} was deleted, and holds {}", texts.1));
             }
             (Some(texts), _) if texts.1 == expected => check.stale.push(format!(
                 "id {id} holds what was written last, but other columns differ: {}",
                 texts.0
             )),
             (Some(texts), _) => {
-                check.stale.push(format!(
-                    "id {id} holds {}, and should hold {expected}",
-                    texts.1
-                ));
+                check.stale.push(format!("id {id} holds {}, and should hold {expected}", texts.1));
             }
         }
     }

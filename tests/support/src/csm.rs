@@ -19,15 +19,9 @@ const KEYS: [(&str, &str); 9] = [
         "courseware_studentmodule_student_id_module_id_cou_48e8deef_uniq",
         "`student_id`, `module_id`, `course_id`",
     ),
-    (
-        "courseware_studentmodule_module_type_f4f8863f",
-        "`module_type`",
-    ),
+    ("courseware_studentmodule_module_type_f4f8863f", "`module_type`"),
     ("courseware_studentmodule_module_id_c5d2b1d5", "`module_id`"),
-    (
-        "courseware_studentmodule_student_id_e0b8d1b1",
-        "`student_id`",
-    ),
+    ("courseware_studentmodule_student_id_e0b8d1b1", "`student_id`"),
     ("courseware_studentmodule_grade_adac1ba7", "`grade`"),
     ("courseware_studentmodule_done_d4a3f4f0", "`done`"),
     ("courseware_studentmodule_created_9976b4ad", "`created`"),
@@ -70,14 +64,10 @@ pub fn fill(conn: &mut Conn, table: &str, rows: u64) -> mysql::Result<()> {
     let last: Option<Option<u64>> = conn.query_first(format!("SELECT MAX(id) FROM `{table}`"))?;
     let mut first = last.flatten().unwrap_or(0) + 1;
     // A table without some of the keys keeps those that it has.
-    let drops = KEYS
-        .map(|(name, _)| format!("DROP KEY `{name}`"))
-        .join(", ");
+    let drops = KEYS.map(|(name, _)| format!("DROP KEY `{name}`")).join(", ");
     let sort = first == 1
         && rows >= MANY
-        && conn
-            .query_drop(format!("ALTER TABLE `{table}` {drops}"))
-            .is_ok();
+        && conn.query_drop(format!("ALTER TABLE `{table}` {drops}")).is_ok();
     let end = first + rows;
     while first < end {
         let next = end.min(first + BATCH);
@@ -85,11 +75,8 @@ pub fn fill(conn: &mut Conn, table: &str, rows: u64) -> mysql::Result<()> {
         first = next;
     }
     if sort {
-        let adds = definitions()
-            .iter()
-            .map(|key| format!("ADD {key}"))
-            .collect::<Vec<_>>()
-            .join(", ");
+        let adds =
+            definitions().iter().map(|key| format!("ADD {key}")).collect::<Vec<_>>().join(", ");
         conn.query_drop(format!("ALTER TABLE `{table}` {adds}"))?;
     }
     Ok(())

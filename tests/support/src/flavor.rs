@@ -42,11 +42,7 @@ impl Flavor {
     }
 
     pub(crate) fn program(self) -> &'static str {
-        if self.is_mariadb() {
-            "mariadbd"
-        } else {
-            "mysqld"
-        }
+        if self.is_mariadb() { "mariadbd" } else { "mysqld" }
     }
 }
 

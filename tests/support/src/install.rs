@@ -45,17 +45,10 @@ impl Install {
             // Of another program the data directory is another one.
             let mut hasher = DefaultHasher::new();
             program.hash(&mut hasher);
-            fs::metadata(&program)
-                .and_then(|meta| meta.modified())
-                .ok()
-                .hash(&mut hasher);
+            fs::metadata(&program).and_then(|meta| meta.modified()).ok().hash(&mut hasher);
             return Ok(Self {
                 flavor,
-                basedir: program
-                    .ancestors()
-                    .nth(2)
-                    .unwrap_or(Path::new("/usr"))
-                    .to_path_buf(),
+                basedir: program.ancestors().nth(2).unwrap_or(Path::new("/usr")).to_path_buf(),
                 home: servers.join(format!("own-{flavor}-{:016x}", hasher.finish())),
                 program,
             });
@@ -78,10 +71,7 @@ impl Install {
 
     /// The program and the arguments it needs to find its own files.
     pub(crate) fn command(&self) -> Vec<OsString> {
-        let mut args = vec![
-            self.program.clone().into_os_string(),
-            "--no-defaults".into(),
-        ];
+        let mut args = vec![self.program.clone().into_os_string(), "--no-defaults".into()];
         let mut path = |option: &str, path: PathBuf| {
             if path.exists() {
                 let mut arg = OsString::from(option);
@@ -141,9 +131,7 @@ impl Install {
         if template.exists() {
             return Ok(template);
         }
-        let temp = tempfile::Builder::new()
-            .prefix("datadir-")
-            .tempdir_in(&self.home)?;
+        let temp = tempfile::Builder::new().prefix("datadir-").tempdir_in(&self.home)?;
         let fresh = temp.path().join("data");
         fs::create_dir(&fresh)?;
         let log = temp.path().join("init.log");
@@ -153,10 +141,7 @@ impl Install {
         };
         init.with_context(|| {
             let text = fs::read_to_string(&log).unwrap_or_default();
-            format!(
-                "cannot initialise a data directory for {}:\n{text}",
-                self.flavor
-            )
+            format!("cannot initialise a data directory for {}:\n{text}", self.flavor)
         })?;
         fs::rename(&fresh, &template)?;
         Ok(template)
@@ -175,11 +160,8 @@ impl Install {
         )?;
         let mut init_file = OsString::from("--init-file=");
         init_file.push(&sql);
-        let extra = [
-            "--initialize-insecure",
-            "--disable-log-bin",
-            "--innodb-redo-log-capacity=64M",
-        ];
+        let extra =
+            ["--initialize-insecure", "--disable-log-bin", "--innodb-redo-log-capacity=64M"];
         let mut command = self.initializer(data, log)?;
         command.args(extra).arg(init_file).stdin(Stdio::null());
         finish(command.spawn()?)
@@ -190,13 +172,9 @@ impl Install {
             "CREATE DATABASE mysql;\nUSE mysql;\n\
              SET @auth_root_socket=NULL, @skip_auth_anonymous=1;\n",
         );
-        for part in [
-            "system_tables",
-            "performance_tables",
-            "system_tables_data",
-            "gis",
-            "sys_schema",
-        ] {
+        for part in
+            ["system_tables", "performance_tables", "system_tables_data", "gis", "sys_schema"]
+        {
             sql.push_str(&self.mariadb_script(part)?);
             sql.push('\n');
         }
@@ -209,19 +187,11 @@ impl Install {
             ));
         }
         let mut command = self.initializer(data, log)?;
-        command.args([
-            "--bootstrap",
-            "--skip-log-bin",
-            "--innodb-log-file-size=64M",
-        ]);
+        command.args(["--bootstrap", "--skip-log-bin", "--innodb-log-file-size=64M"]);
         let mut child = command.stdin(Stdio::piped()).spawn()?;
-        let fed = child
-            .stdin
-            .take()
-            .map(|mut stdin| stdin.write_all(sql.as_bytes()));
+        let fed = child.stdin.take().map(|mut stdin| stdin.write_all(sql.as_bytes()));
         finish(child)?;
-        fed.transpose()
-            .context("the server did not read all of its tables' definitions")?;
+        fed.transpose().context("the server did not read all of its tables' definitions")?;
         Ok(())
     }
 
@@ -232,10 +202,7 @@ impl Install {
             "gis" => vec!["maria_add_gis_sp_bootstrap.sql".to_owned()],
             part => vec![format!("mariadb_{part}.sql"), format!("mysql_{part}.sql")],
         };
-        let found = names
-            .iter()
-            .map(|name| share.join(name))
-            .find(|path| path.exists());
+        let found = names.iter().map(|name| share.join(name)).find(|path| path.exists());
         let path =
             found.with_context(|| format!("no {} in {}", names.join(" or "), share.display()))?;
         // Not all of it is text of one encoding.
@@ -249,10 +216,7 @@ impl Install {
         datadir.push(data);
         let log = File::create(log)?;
         let mut command = Command::new(program);
-        command
-            .args(args)
-            .arg(datadir)
-            .arg("--innodb-use-native-aio=OFF");
+        command.args(args).arg(datadir).arg("--innodb-use-native-aio=OFF");
         command.stdout(log.try_clone()?).stderr(log);
         Ok(command)
     }

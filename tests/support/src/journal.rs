@@ -52,8 +52,7 @@ const SLOW: Duration = Duration::from_millis(5);
 
 impl Journal {
     pub(crate) fn time(&mut self, started: Instant, took: Duration) {
-        self.micros
-            .push(u32::try_from(took.as_micros()).unwrap_or(u32::MAX));
+        self.micros.push(u32::try_from(took.as_micros()).unwrap_or(u32::MAX));
         if took > SLOW {
             self.slow.push((started, took));
         }
@@ -62,11 +61,7 @@ impl Journal {
     pub(crate) fn inserted(&mut self, id: i64, token: Token) {
         self.acknowledged += 1;
         self.inserts += 1;
-        let entry = Entry {
-            last: Expected::Written(token),
-            maybe: None,
-            born: Some(token),
-        };
+        let entry = Entry { last: Expected::Written(token), maybe: None, born: Some(token) };
         self.rows.insert(id, entry);
     }
 
@@ -91,11 +86,7 @@ impl Journal {
     }
 
     fn entry(&mut self, id: i64) -> &mut Entry {
-        self.rows.entry(id).or_insert(Entry {
-            last: Expected::Initial,
-            maybe: None,
-            born: None,
-        })
+        self.rows.entry(id).or_insert(Entry { last: Expected::Initial, maybe: None, born: None })
     }
 }
 
@@ -199,10 +190,7 @@ impl Outcome {
     /// The longest wait for an answer that overlaps the time from `from` to `to`; zero if all
     /// statements then took less than 5 ms.
     pub fn max_wait_between(&self, from: Instant, to: Instant) -> Duration {
-        let within = self
-            .slow
-            .iter()
-            .filter(|(at, took)| *at <= to && *at + *took >= from);
+        let within = self.slow.iter().filter(|(at, took)| *at <= to && *at + *took >= from);
         within.map(|(_, took)| *took).max().unwrap_or_default()
     }
 

@@ -21,10 +21,7 @@ pub(crate) struct Source {
 
 impl Source {
     pub(crate) fn of(primary: &Server) -> Self {
-        Self {
-            port: primary.port(),
-            url: primary.url(),
-        }
+        Self { port: primary.port(), url: primary.url() }
     }
 
     /// Lets `replica`, a fresh server, replicate all that the source has done since its start, and
@@ -35,9 +32,8 @@ impl Source {
         if replica.flavor() == Flavor::Mysql {
             let mut source = Conn::new(crate::server::opts(&self.url))
                 .context("no connection to the primary")?;
-            let first: Row = source
-                .query_first("SHOW BINARY LOGS")?
-                .context("the primary has no binary log")?;
+            let first: Row =
+                source.query_first("SHOW BINARY LOGS")?.context("the primary has no binary log")?;
             let file: String = first.get(0).context("SHOW BINARY LOGS")?;
             conn.query_drop(format!(
                 "CHANGE REPLICATION SOURCE TO SOURCE_HOST='127.0.0.1', SOURCE_PORT={port}, \
@@ -78,13 +74,9 @@ struct Status {
 
 impl Status {
     fn read(conn: &mut Conn) -> Result<Self> {
-        let row: Row = conn
-            .query_first("SHOW REPLICA STATUS")?
-            .context("it is no replica")?;
+        let row: Row = conn.query_first("SHOW REPLICA STATUS")?.context("it is no replica")?;
         let text = |names: &[&str]| -> String {
-            let value = names
-                .iter()
-                .find_map(|name| row.get::<Option<String>, _>(*name));
+            let value = names.iter().find_map(|name| row.get::<Option<String>, _>(*name));
             value.flatten().unwrap_or_default()
         };
         Ok(Self {
@@ -100,24 +92,17 @@ pub(crate) fn wait(primary: &Server, replica: &Server) -> Result<()> {
     let mut conn = replica.connect()?;
     let limit = TIMEOUT.as_secs() - 5;
     let query = if primary.flavor() == Flavor::Mysql {
-        let row: Row = source
-            .query_first("SHOW BINARY LOG STATUS")?
-            .context("no binary log")?;
+        let row: Row = source.query_first("SHOW BINARY LOG STATUS")?.context("no binary log")?;
         let file: String = row.get(0).context("no file")?;
         let position: u64 = row.get(1).context("no position")?;
         format!("SELECT SOURCE_POS_WAIT('{file}', {position}, {limit})")
     } else {
-        let gtids: String = source
-            .query_first("SELECT @@gtid_binlog_pos")?
-            .unwrap_or_default();
+        let gtids: String = source.query_first("SELECT @@gtid_binlog_pos")?.unwrap_or_default();
         format!("SELECT MASTER_GTID_WAIT('{gtids}', {limit})")
     };
     let waited: Option<Option<i64>> = conn.query_first(query)?;
     match waited.flatten() {
         Some(0..) => Ok(()),
-        other => bail!(
-            "the replica did not catch up ({other:?}): {:?}",
-            Status::read(&mut conn)?
-        ),
+        other => bail!("the replica did not catch up ({other:?}): {:?}", Status::read(&mut conn)?),
     }
 }

@@ -40,14 +40,7 @@ impl Server {
         log: PathBuf,
         supervisor: Supervisor,
     ) -> Self {
-        Self {
-            flavor,
-            port,
-            socket,
-            data,
-            log,
-            supervisor: Mutex::new(supervisor),
-        }
+        Self { flavor, port, socket, data, log, supervisor: Mutex::new(supervisor) }
     }
 
     /// A server to be started.
@@ -169,11 +162,7 @@ impl Server {
                 Err(error) => error,
             };
             if !running {
-                return Err(anyhow!(
-                    "{} did not start:\n{}",
-                    self.flavor,
-                    self.log_tail()
-                ));
+                return Err(anyhow!("{} did not start:\n{}", self.flavor, self.log_tail()));
             }
             if started.elapsed() > START_TIMEOUT {
                 let log = self.log_tail();

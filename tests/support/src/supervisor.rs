@@ -58,12 +58,7 @@ impl Supervisor {
             .context("cannot run sh")?;
         let orders = child.stdin.take();
         let answers = child.stdout.take().context("no output of the supervisor")?;
-        Ok(Self {
-            child,
-            orders,
-            answers: BufReader::new(answers),
-            pid: None,
-        })
+        Ok(Self { child, orders, answers: BufReader::new(answers), pid: None })
     }
 
     fn order(&mut self, order: &str) -> Result<u32> {
@@ -71,10 +66,7 @@ impl Supervisor {
         writeln!(orders, "{order}").context("the supervisor is gone")?;
         let mut answer = String::new();
         self.answers.read_line(&mut answer)?;
-        answer
-            .trim()
-            .parse()
-            .with_context(|| format!("the supervisor answered {answer:?}"))
+        answer.trim().parse().with_context(|| format!("the supervisor answered {answer:?}"))
     }
 
     /// Starts the server, killing the one that may run.
@@ -122,10 +114,7 @@ impl Supervisor {
             return false;
         };
         // "pid (name) state ...", and the name may hold parentheses.
-        let state = stat
-            .rsplit(')')
-            .next()
-            .and_then(|rest| rest.trim_start().chars().next());
+        let state = stat.rsplit(')').next().and_then(|rest| rest.trim_start().chars().next());
         !matches!(state, None | Some('Z' | 'X'))
     }
 }

@@ -28,21 +28,13 @@ type Values = Vec<(&'static str, String)>;
 impl Table {
     /// A table that [`csm::create_table`](crate::csm::create_table) made.
     pub fn csm(name: impl Into<String>) -> Self {
-        Self {
-            name: name.into(),
-            kind: Kind::Csm,
-            ignored: Vec::new(),
-        }
+        Self { name: name.into(), kind: Kind::Csm, ignored: Vec::new() }
     }
 
     /// A table of the caller's, with at least `id` (an integer of any width, `AUTO_INCREMENT` and
     /// primary key), `v` (an integer of at least 32 bits) and `pad` (text of at least 24 bytes).
     pub fn simple(name: impl Into<String>) -> Self {
-        Self {
-            name: name.into(),
-            kind: Kind::Simple,
-            ignored: Vec::new(),
-        }
+        Self { name: name.into(), kind: Kind::Simple, ignored: Vec::new() }
     }
 
     /// Leaves a column out of what is written and judged: one that the alteration drops or changes.
@@ -111,19 +103,12 @@ impl Table {
 
     fn text(&self, columns: &[&str], values: &Values) -> String {
         let judged = values.iter().filter(|(column, _)| columns.contains(column));
-        judged
-            .map(|(_, value)| value.as_str())
-            .collect::<Vec<_>>()
-            .join("|")
+        judged.map(|(_, value)| value.as_str()).collect::<Vec<_>>().join("|")
     }
 
     /// What every write sets.
     fn written(&self, token: Token) -> Values {
-        let Token {
-            run,
-            writer,
-            number,
-        } = token;
+        let Token { run, writer, number } = token;
         match self.kind {
             Kind::Csm => {
                 let pad = "0123456789abcdef".repeat(4 + number as usize % 16);
@@ -137,29 +122,18 @@ impl Table {
                     number / 1_000_000 % 24,
                     number % 1_000_000
                 );
-                vec![
-                    ("state", state),
-                    ("grade", number.to_string()),
-                    ("modified", modified),
-                ]
+                vec![("state", state), ("grade", number.to_string()), ("modified", modified)]
             }
             Kind::Simple => {
                 let v = (number.wrapping_mul(64) + u32::from(writer)) & 0x7fff_ffff;
-                vec![
-                    ("v", v.to_string()),
-                    ("pad", format!("{run:08x}-{writer}-{number}")),
-                ]
+                vec![("v", v.to_string()), ("pad", format!("{run:08x}-{writer}-{number}"))]
             }
         }
     }
 
     /// What an insert sets besides, in the order of the columns.
     fn inserted(&self, token: Token) -> Values {
-        let Token {
-            run,
-            writer,
-            number,
-        } = token;
+        let Token { run, writer, number } = token;
         match self.kind {
             Kind::Csm => vec![
                 ("module_type", "problem".to_owned()),
@@ -168,10 +142,7 @@ impl Table {
                     format!("block-v1:writers+type@problem+block@{run:08x}-{writer}-{number}"),
                 ),
                 // Above all students that `csm::fill` invents.
-                (
-                    "student_id",
-                    (1_000_000_000 + run % 1_000_000_000).to_string(),
-                ),
+                ("student_id", (1_000_000_000 + run % 1_000_000_000).to_string()),
                 ("max_grade", number.to_string()),
                 ("done", "na".to_owned()),
                 ("created", "2025-01-01 00:00:00.000000".to_owned()),
@@ -186,10 +157,7 @@ impl Table {
         values.extend(self.written(token));
         values.retain(|(column, _)| !self.ignored.iter().any(|name| name == column));
         let mut columns: Vec<_> = values.iter().map(|(column, _)| *column).collect();
-        let mut literals: Vec<_> = values
-            .iter()
-            .map(|(_, value)| format!("'{value}'"))
-            .collect();
+        let mut literals: Vec<_> = values.iter().map(|(_, value)| format!("'{value}'")).collect();
         if let Some(id) = id {
             columns.push("id");
             literals.push(id.to_string());
@@ -206,14 +174,8 @@ impl Table {
         let columns = self.written_columns();
         let values = self.written(token);
         let judged = values.iter().filter(|(column, _)| columns.contains(column));
-        let set: Vec<_> = judged
-            .map(|(column, value)| format!("{column} = '{value}'"))
-            .collect();
-        format!(
-            "UPDATE `{}` SET {} WHERE id = {id}",
-            self.name,
-            set.join(", ")
-        )
+        let set: Vec<_> = judged.map(|(column, value)| format!("{column} = '{value}'")).collect();
+        format!("UPDATE `{}` SET {} WHERE id = {id}", self.name, set.join(", "))
     }
 
     pub(crate) fn delete(&self, id: i64) -> String {

@@ -23,8 +23,7 @@ fn simple_table(db: &Database, rows: u64) -> Table {
         let values: Vec<_> = (first..(first + 1000).min(rows + 1))
             .map(|id| format!("({id}, {}, 'first {id}')", id * 7))
             .collect();
-        conn.query_drop(format!("INSERT INTO t VALUES {}", values.join(",")))
-            .unwrap();
+        conn.query_drop(format!("INSERT INTO t VALUES {}", values.join(","))).unwrap();
     }
     Table::simple("t")
 }
@@ -43,12 +42,7 @@ fn run(db: &Database, workload: Workload, time: Duration) -> Outcome {
 }
 
 fn row_where(outcome: &Outcome, which: impl Fn(&Expected) -> bool) -> i64 {
-    *outcome
-        .rows
-        .iter()
-        .find(|(_, entry)| which(&entry.last))
-        .unwrap()
-        .0
+    *outcome.rows.iter().find(|(_, entry)| which(&entry.last)).unwrap().0
 }
 
 fn written(expected: &Expected) -> bool {
@@ -68,12 +62,7 @@ fn tamper(conn: &mut Conn, table: &Table, outcome: &Outcome, sql: &str) -> Check
 }
 
 fn counts(check: &Check) -> [usize; 4] {
-    [
-        check.lost.len(),
-        check.stale.len(),
-        check.resurrected.len(),
-        check.unexpected.len(),
-    ]
+    [check.lost.len(), check.stale.len(), check.resurrected.len(), check.unexpected.len()]
 }
 
 #[test]
@@ -84,26 +73,15 @@ fn finds_what_was_tampered_with() {
         };
         let db = database(server, "tamper_simple");
         let table = simple_table(&db, 3000);
-        let outcome = run(
-            &db,
-            Workload::new(table.clone()),
-            Duration::from_millis(700),
-        );
+        let outcome = run(&db, Workload::new(table.clone()), Duration::from_millis(700));
         assert_eq!(outcome.errors, Vec::<String>::new());
-        assert!(
-            outcome.inserts > 0 && outcome.updates > 0 && outcome.deletes > 0,
-            "{outcome:?}"
-        );
+        assert!(outcome.inserts > 0 && outcome.updates > 0 && outcome.deletes > 0, "{outcome:?}");
         let mut conn = db.conn();
         let mut test = |sql: &str| tamper(&mut conn, &table, &outcome, sql);
         let live = row_where(&outcome, written);
         let dead = row_where(&outcome, |last| *last == Expected::Absent);
-        let untouched = *outcome
-            .snapshot
-            .rows
-            .keys()
-            .find(|id| !outcome.rows.contains_key(id))
-            .unwrap();
+        let untouched =
+            *outcome.snapshot.rows.keys().find(|id| !outcome.rows.contains_key(id)).unwrap();
 
         let found = test(&format!("DELETE FROM t WHERE id = {live}"));
         assert_eq!(counts(&found), [1, 0, 0, 0]);
@@ -113,13 +91,8 @@ fn finds_what_was_tampered_with() {
         );
         let found = test(&format!("UPDATE t SET v = v - 64 WHERE id = {live}"));
         assert_eq!(counts(&found), [0, 1, 0, 0]);
-        assert!(
-            found.stale[0].contains(&format!("id {live} holds ")),
-            "{found}"
-        );
-        let found = test(&format!(
-            "UPDATE t SET pad = CONCAT(pad, ' ') WHERE id = {live}"
-        ));
+        assert!(found.stale[0].contains(&format!("id {live} holds ")), "{found}");
+        let found = test(&format!("UPDATE t SET pad = CONCAT(pad, ' ') WHERE id = {live}"));
         assert_eq!(counts(&found), [0, 1, 0, 0]);
         let found = test(&format!("INSERT INTO t VALUES ({dead}, 5, 'back')"));
         assert_eq!(counts(&found), [0, 0, 1, 0]);
@@ -140,21 +113,11 @@ fn judges_the_real_table() {
         };
         let db = database(server, "tamper_csm");
         let table = csm_table(&db, 3000);
-        let first = run(
-            &db,
-            Workload::new(table.clone()),
-            Duration::from_millis(300),
-        );
+        let first = run(&db, Workload::new(table.clone()), Duration::from_millis(300));
         assert_eq!(first.errors, Vec::<String>::new());
-        check(&mut db.conn(), &table, &first)
-            .unwrap()
-            .assert_clean();
+        check(&mut db.conn(), &table, &first).unwrap().assert_clean();
         // A second time, on rows that the first has written.
-        let outcome = run(
-            &db,
-            Workload::new(table.clone()),
-            Duration::from_millis(700),
-        );
+        let outcome = run(&db, Workload::new(table.clone()), Duration::from_millis(700));
         assert_eq!(outcome.errors, Vec::<String>::new());
         println!(
             "{flavor}: {} writes in {:?}, p50 {:?}, p99 {:?}, longest {:?}",
@@ -171,23 +134,14 @@ fn judges_the_real_table() {
         // Columns that no update writes are judged, too, of old rows and of new ones.
         let born = |old: bool| {
             let mut rows = outcome.rows.iter();
-            *rows
-                .find(|(_, row)| row.born.is_none() == old && written(&row.last))
-                .unwrap()
-                .0
+            *rows.find(|(_, row)| row.born.is_none() == old && written(&row.last)).unwrap().0
         };
         assert_eq!(
-            test(&format!(
-                "UPDATE {name} SET done = 'x' WHERE id = {}",
-                born(true)
-            )),
+            test(&format!("UPDATE {name} SET done = 'x' WHERE id = {}", born(true))),
             [0, 1, 0, 0]
         );
         assert_eq!(
-            test(&format!(
-                "UPDATE {name} SET done = 'x' WHERE id = {}",
-                born(false)
-            )),
+            test(&format!("UPDATE {name} SET done = 'x' WHERE id = {}", born(false))),
             [0, 1, 0, 0]
         );
         assert_eq!(
@@ -196,22 +150,14 @@ fn judges_the_real_table() {
         );
         let microsecond = "modified = modified + INTERVAL 1 MICROSECOND";
         assert_eq!(
-            test(&format!(
-                "UPDATE {name} SET {microsecond} WHERE id = {live}"
-            )),
+            test(&format!("UPDATE {name} SET {microsecond} WHERE id = {live}")),
             [0, 1, 0, 0]
         );
-        let untouched = *outcome
-            .snapshot
-            .rows
-            .keys()
-            .find(|id| !outcome.rows.contains_key(id))
-            .unwrap();
+        let untouched =
+            *outcome.snapshot.rows.keys().find(|id| !outcome.rows.contains_key(id)).unwrap();
         let created = "created = created + INTERVAL 1 MICROSECOND";
         assert_eq!(
-            test(&format!(
-                "UPDATE {name} SET {created} WHERE id = {untouched}"
-            )),
+            test(&format!("UPDATE {name} SET {created} WHERE id = {untouched}")),
             [0, 0, 0, 1]
         );
     }
@@ -224,17 +170,9 @@ fn a_column_can_be_ignored() {
     };
     let db = database(server, "ignoring");
     let table = csm_table(&db, 500).ignoring("grade").ignoring("max_grade");
-    let outcome = run(
-        &db,
-        Workload::new(table.clone()),
-        Duration::from_millis(200),
-    );
-    let alter = format!(
-        "ALTER TABLE {} DROP COLUMN grade, MODIFY id BIGINT AUTO_INCREMENT",
-        csm::TABLE
-    );
+    let outcome = run(&db, Workload::new(table.clone()), Duration::from_millis(200));
+    let alter =
+        format!("ALTER TABLE {} DROP COLUMN grade, MODIFY id BIGINT AUTO_INCREMENT", csm::TABLE);
     db.conn().query_drop(alter).unwrap();
-    check(&mut db.conn(), &table, &outcome)
-        .unwrap()
-        .assert_clean();
+    check(&mut db.conn(), &table, &outcome).unwrap().assert_clean();
 }

@@ -118,9 +118,7 @@ impl Writer {
 
     fn error(&mut self, error: String) {
         self.shared.errors.fetch_add(1, Relaxed);
-        self.journal
-            .errors
-            .push(format!("writer {}: {error}", self.token.writer));
+        self.journal.errors.push(format!("writer {}: {error}", self.token.writer));
     }
 
     fn connect(&mut self) -> Option<Conn> {
@@ -138,11 +136,7 @@ impl Writer {
 
     fn choose(&mut self) -> Write {
         let percent = self.below(100) as u32;
-        let Workload {
-            insert_pct,
-            delete_pct,
-            ..
-        } = self.workload;
+        let Workload { insert_pct, delete_pct, .. } = self.workload;
         if percent < insert_pct || (self.hot.is_empty() && self.own.is_empty()) {
             let again = self.below(10) == 0;
             return Write::Insert(if again { self.dead.pop() } else { None });
@@ -155,11 +149,7 @@ impl Writer {
             let rows = if hot { &mut self.hot } else { &mut self.own };
             return Write::Delete(rows.swap_remove(index));
         }
-        Write::Update(if hot {
-            self.hot[index]
-        } else {
-            self.own[index]
-        })
+        Write::Update(if hot { self.hot[index] } else { self.own[index] })
     }
 
     fn acknowledged(&mut self, write: &Write, conn: &Conn) {
@@ -198,12 +188,10 @@ impl Writer {
                 self.journal.uncertain_inserts.push(self.token);
             }
             Write::Insert(Some(id)) => {
-                self.journal
-                    .maybe_wrote(id, Expected::Written(self.token), Some(self.token));
+                self.journal.maybe_wrote(id, Expected::Written(self.token), Some(self.token));
             }
             Write::Update(id) => {
-                self.journal
-                    .maybe_wrote(id, Expected::Written(self.token), None);
+                self.journal.maybe_wrote(id, Expected::Written(self.token), None);
                 self.hot.retain(|other| *other != id);
                 self.own.retain(|other| *other != id);
             }

@@ -72,10 +72,7 @@ impl Writers {
         ids.sort_unstable();
         let count = workload.writers.max(1);
         // Content of different runs on one table differs, too.
-        let nanos = SystemTime::now()
-            .duration_since(UNIX_EPOCH)
-            .unwrap_or_default()
-            .as_nanos();
+        let nanos = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default().as_nanos();
         let run = (nanos / 1000) as u32;
         let shared = Arc::new(Shared {
             stop: AtomicBool::new(false),
@@ -88,17 +85,9 @@ impl Writers {
         for number in 0..count {
             let hot = ids.iter().step_by(step).take(workload.hot_rows);
             // Shared out by position: ids that are all even shall not all belong to one writer.
-            let hot = hot
-                .skip(number.into())
-                .step_by(count.into())
-                .copied()
-                .collect();
+            let hot = hot.skip(number.into()).step_by(count.into()).copied().collect();
             writers.push(Writer {
-                token: Token {
-                    run,
-                    writer: number,
-                    number: 0,
-                },
+                token: Token { run, writer: number, number: 0 },
                 conn: Some(Conn::new(opts(url)).context("no connection for a writer")?),
                 url: url.to_owned(),
                 workload: workload.clone(),
@@ -111,17 +100,9 @@ impl Writers {
             });
         }
         let started = Instant::now();
-        let threads = writers
-            .into_iter()
-            .map(|writer| thread::spawn(move || writer.run()))
-            .collect();
-        Ok(Self {
-            url: url.to_owned(),
-            started,
-            snapshot,
-            shared,
-            threads,
-        })
+        let threads =
+            writers.into_iter().map(|writer| thread::spawn(move || writer.run())).collect();
+        Ok(Self { url: url.to_owned(), started, snapshot, shared, threads })
     }
 
     /// How many statements were answered so far.

@@ -42,14 +42,11 @@ fn starts_and_is_stopped_on_drop() {
         let mut conn = server.conn();
         let version: String = conn.query_first("SELECT VERSION()").unwrap().unwrap();
         assert_eq!(version.contains("MariaDB"), flavor.is_mariadb());
-        let row: (u32, String, bool) = conn
-            .query_first("SELECT @@server_id, @@binlog_format, @@log_bin")
-            .unwrap()
-            .unwrap();
+        let row: (u32, String, bool) =
+            conn.query_first("SELECT @@server_id, @@binlog_format, @@log_bin").unwrap().unwrap();
         assert_eq!(row, (server.server_id(), "ROW".into(), true));
-        let anonymous: Vec<String> = conn
-            .query("SELECT CONCAT(user, '@', host) FROM mysql.user WHERE user = ''")
-            .unwrap();
+        let anonymous: Vec<String> =
+            conn.query("SELECT CONCAT(user, '@', host) FROM mysql.user WHERE user = ''").unwrap();
         assert_eq!(anonymous, Vec::<String>::new());
         assert!(
             mysql::Conn::new(
@@ -77,9 +74,7 @@ fn starts_and_is_stopped_on_drop() {
 fn survives_a_crash_with_its_data() {
     each(|server| {
         let db = database(&server, "crash");
-        db.conn()
-            .query_drop("CREATE TABLE t (id INT PRIMARY KEY)")
-            .unwrap();
+        db.conn().query_drop("CREATE TABLE t (id INT PRIMARY KEY)").unwrap();
         db.conn().query_drop("INSERT INTO t VALUES (7)").unwrap();
         server.kill().unwrap();
         assert!(server.pid().is_none());
@@ -112,11 +107,7 @@ fn is_stopped_when_its_thread_panics() {
 fn holder() {
     let Ok(flavor) = env::var(HOLDER) else { return };
     let server = shared(flavor.parse().unwrap()).unwrap();
-    println!(
-        "\nHELD {} {}",
-        server.pid().unwrap(),
-        server.data_dir().display()
-    );
+    println!("\nHELD {} {}", server.pid().unwrap(), server.data_dir().display());
     thread::sleep(Duration::from_secs(60));
 }
 
@@ -133,10 +124,7 @@ fn is_stopped_when_its_process_is_killed() {
             .spawn()
             .unwrap();
         let lines = BufReader::new(child.stdout.take().unwrap()).lines();
-        let held = lines
-            .map(Result::unwrap)
-            .find(|line| line.starts_with("HELD"))
-            .unwrap();
+        let held = lines.map(Result::unwrap).find(|line| line.starts_with("HELD")).unwrap();
         let words: Vec<&str> = held.split(' ').collect();
         let dir = Path::new(words[2]).parent().unwrap();
         assert!(dir.exists());
@@ -150,9 +138,7 @@ fn is_stopped_when_its_process_is_killed() {
 fn says_why_it_does_not_start() {
     for flavor in Flavor::ALL {
         let result = Server::builder(flavor).option("--no-such-option=1").start();
-        let Err(error) = result else {
-            panic!("{flavor} started")
-        };
+        let Err(error) = result else { panic!("{flavor} started") };
         if matches!(error, online_alter_support::StartError::Unavailable(_)) {
             continue;
         }
@@ -164,16 +150,9 @@ fn says_why_it_does_not_start() {
 fn replicates() {
     each(|primary| {
         let db = database(&primary, "replicated");
-        db.conn()
-            .query_drop("CREATE TABLE t (id INT PRIMARY KEY)")
-            .unwrap();
-        let replica = Server::builder(primary.flavor())
-            .replica_of(&primary)
-            .start()
-            .unwrap();
-        db.conn()
-            .query_drop("INSERT INTO t VALUES (1), (2)")
-            .unwrap();
+        db.conn().query_drop("CREATE TABLE t (id INT PRIMARY KEY)").unwrap();
+        let replica = Server::builder(primary.flavor()).replica_of(&primary).start().unwrap();
+        db.conn().query_drop("INSERT INTO t VALUES (1), (2)").unwrap();
         primary.wait_for_replica(&replica).unwrap();
         let ids: Vec<i32> = replica.conn().query("SELECT id FROM replicated.t").unwrap();
         assert_eq!(ids, [1, 2]);
@@ -191,12 +170,7 @@ fn on_disk_and_durable() {
             .query_first("SELECT @@sync_binlog, @@innodb_flush_log_at_trx_commit")
             .unwrap();
         assert_eq!(row, Some((1, 1)));
-        assert!(
-            server
-                .data_dir()
-                .to_string_lossy()
-                .contains("target/tmp/servers")
-        );
+        assert!(server.data_dir().to_string_lossy().contains("target/tmp/servers"));
     }
 }
 
@@ -209,9 +183,7 @@ fn loads_the_plugins_of_mysql() {
     let Some(server) = available(server) else {
         return;
     };
-    let on: Option<bool> = server
-        .conn()
-        .query_first("SELECT @@rpl_semi_sync_source_enabled")
-        .unwrap();
+    let on: Option<bool> =
+        server.conn().query_first("SELECT @@rpl_semi_sync_source_enabled").unwrap();
     assert_eq!(on, Some(true));
 }

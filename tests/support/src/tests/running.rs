@@ -15,16 +15,9 @@ fn keeps_to_its_rate() {
     };
     let db = database(server, "rate");
     let table = simple_table(&db, 100);
-    let workload = Workload {
-        rate: Some(100.0),
-        ..Workload::new(table)
-    };
+    let workload = Workload { rate: Some(100.0), ..Workload::new(table) };
     let outcome = run(&db, workload, Duration::from_secs(2));
-    assert!(
-        (100..=230).contains(&outcome.acknowledged),
-        "{}",
-        outcome.acknowledged
-    );
+    assert!((100..=230).contains(&outcome.acknowledged), "{}", outcome.acknowledged);
 }
 
 #[test]
@@ -35,10 +28,7 @@ fn survives_killed_connections_and_a_crash() {
         };
         let db = database(&server, "killed");
         let table = simple_table(&db, 1000);
-        let workload = Workload {
-            reconnect: true,
-            ..Workload::new(table.clone())
-        };
+        let workload = Workload { reconnect: true, ..Workload::new(table.clone()) };
         let writers = Writers::start(db.url(), workload).unwrap();
         let mut conn = server.conn();
         for _ in 0..5 {
@@ -59,13 +49,8 @@ fn survives_killed_connections_and_a_crash() {
         let outcome = writers.stop();
         assert_eq!(outcome.errors, Vec::<String>::new());
         assert!(outcome.disconnects > 0);
-        println!(
-            "{flavor}: {} uncertain of {}",
-            outcome.uncertain, outcome.acknowledged
-        );
-        check(&mut db.conn(), &table, &outcome)
-            .unwrap()
-            .assert_clean();
+        println!("{flavor}: {} uncertain of {}", outcome.uncertain, outcome.acknowledged);
+        check(&mut db.conn(), &table, &outcome).unwrap().assert_clean();
     }
 }
 
@@ -90,23 +75,13 @@ fn sees_waits_and_can_be_stopped_in_one() {
         thread::sleep(Duration::from_millis(50));
         let stopping = Instant::now();
         let outcome = writers.stop();
-        assert!(
-            stopping.elapsed() < Duration::from_secs(10),
-            "{:?}",
-            stopping.elapsed()
-        );
+        assert!(stopping.elapsed() < Duration::from_secs(10), "{:?}", stopping.elapsed());
         locker.query_drop("UNLOCK TABLES").unwrap();
         assert!(outcome.max_wait_between(from, to) >= Duration::from_millis(300));
         assert!(outcome.max_wait_between(from, to) < Duration::from_secs(2));
         assert!(outcome.max_wait() >= Duration::from_secs(4));
-        assert!(
-            outcome.uncertain > 0 && !outcome.errors.is_empty(),
-            "{:?}",
-            outcome.errors
-        );
-        check(&mut db.conn(), &table, &outcome)
-            .unwrap()
-            .assert_clean();
+        assert!(outcome.uncertain > 0 && !outcome.errors.is_empty(), "{:?}", outcome.errors);
+        check(&mut db.conn(), &table, &outcome).unwrap().assert_clean();
     }
 }
 
@@ -124,9 +99,8 @@ fn the_table_is_filled_fast_and_always_alike() {
         csm::fill(&mut conn, "a", 12_345).unwrap();
         csm::fill(&mut conn, "b", 2345).unwrap();
         csm::fill(&mut conn, "b", 10_000).unwrap();
-        let rows: Vec<(u64, u64, u64, f64)> = conn
-            .query("SELECT COUNT(*), MIN(id), MAX(id), AVG(LENGTH(state)) FROM a")
-            .unwrap();
+        let rows: Vec<(u64, u64, u64, f64)> =
+            conn.query("SELECT COUNT(*), MIN(id), MAX(id), AVG(LENGTH(state)) FROM a").unwrap();
         assert_eq!((rows[0].0, rows[0].1, rows[0].2), (12_345, 1, 12_345));
         assert!((300.0..600.0).contains(&rows[0].3), "{rows:?}");
         let sums: Vec<Vec<(String, u64)>> = ["a", "b"]
@@ -155,9 +129,7 @@ fn measures() {
         thread::sleep(Duration::from_secs(3));
         let outcome = writers.stop();
         let checking = Instant::now();
-        check(&mut db.conn(), &table, &outcome)
-            .unwrap()
-            .assert_clean();
+        check(&mut db.conn(), &table, &outcome).unwrap().assert_clean();
         println!(
             "{flavor}: start {start:?}, 200k rows {fill:?}, snapshot {snapshot:?}, {} writes in 3 s, check {:?}",
             outcome.acknowledged,
