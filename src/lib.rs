@@ -118,3 +118,7 @@ pub use online_alter::{Endpoint, OnlineAlter};
 pub use plan::{Plan, Warning};
 #[doc(hidden)]
 pub use steps::Step;
+
+#[cfg(doctest)]
+#[doc = include_str!("../README.md")]
+struct Readme;

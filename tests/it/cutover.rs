@@ -73,7 +73,6 @@ fn clause(round: u32) -> &'static str {
 fn a_hundred_alters_in_a_row_lose_nothing() {
     const ROUNDS: u32 = 100;
     on_each("cutover_hammer", |_, db| {
-        let _ = env_logger::try_init();
         let busy = Busy::new(db, 8);
         // Somebody who only ever looks whether the table is there.
         let stop = AtomicBool::new(false);

@@ -20,6 +20,8 @@ pub(crate) fn on_each(name: &str, test: impl Fn(&Server, &Database)) {
 
 /// Runs the test on one flavor's shared server, in a database of its own.
 pub(crate) fn on(flavor: Flavor, name: &str, test: impl Fn(&Server, &Database)) {
+    // RUST_LOG=online_alter=debug shows what a run does.
+    let _ = env_logger::try_init();
     let Some(server) = shared(flavor) else { return };
     eprintln!("{name} on {flavor}");
     test(server, &database(server, name));

@@ -10,7 +10,6 @@ const BIGINT: &str = "CHANGE id id BIGINT UNSIGNED NOT NULL AUTO_INCREMENT";
 
 #[test]
 fn the_csm_alter_under_writers() {
-    let _ = env_logger::try_init();
     on_each("csm_under_writers", |_, db| {
         let mut conn = db.conn();
         csm::create_table(&mut conn, csm::TABLE).unwrap();
