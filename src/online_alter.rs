@@ -15,7 +15,7 @@ use crate::migration::{
 };
 use crate::plan::{Plan, Warning};
 use crate::sql::alter::AlterClause;
-use crate::sql::{Ident, TableName};
+use crate::sql::{Ident, KeyType, TableName};
 use crate::steps::{Step, Steps};
 use crate::throttle::{AllOf, ThrottlePolicy};
 
@@ -272,8 +272,9 @@ impl OnlineAlter {
         })?;
         let name =
             TableName::new(Ident::parse("schema", schema)?, Ident::parse("table", &self.table)?);
-        let mut session = Session::open_plain(&connector)?;
-        let server = ServerInfo::read(&mut session)?;
+        // This one has the SQL mode that the server gives to everybody, as the user's text expects.
+        let mut plain = Session::open_plain(&connector)?;
+        let server = ServerInfo::read(&mut plain)?;
         let mut session = Session::open(&connector, server.flavor, Purpose::Inspect)?;
         // Without its privileges a user is shown less than there is.
         grants::check(&mut session, server.flavor, &name)?;
@@ -283,7 +284,7 @@ impl OnlineAlter {
 
         let table = Table::read(&mut session, &name)?;
         let clause = parse_clause(&self.clause, &server, &table)?;
-        session.check_syntax(&format!("ALTER TABLE {name} {}", clause.text)).map_err(|error| {
+        plain.check_syntax(&format!("ALTER TABLE {name} {}", clause.text)).map_err(|error| {
             error.with_kind(ErrorKind::Alter).context("the server cannot parse the ALTER")
         })?;
         let key = key::choose(&table, &clause, server.flavor)?;
@@ -298,6 +299,9 @@ impl OnlineAlter {
         let mut warnings = Vec::new();
         if !all_seen {
             warnings.push(Warning::HiddenForeignKeys);
+        }
+        if key.columns.first().is_some_and(|column| column.ty == KeyType::Ordinal) {
+            warnings.push(Warning::SlowKey);
         }
         if server.binlog_format != "ROW" {
             warnings.push(Warning::SwitchesFormat { from: server.binlog_format.clone() });

@@ -16,6 +16,10 @@ pub enum Warning {
     /// Foreign keys that refer to the table from schemas which the user cannot see could not be
     /// ruled out; the PROCESS privilege would show them.
     HiddenForeignKeys,
+    /// The key begins with an ENUM or SET column. The servers use an index for such a column only
+    /// where a value is equal, not for a range: each chunk of the copy reads the table from its
+    /// beginning, which is slow for a big one.
+    SlowKey,
     /// The server's `binlog_format` will be switched to ROW.
     #[non_exhaustive]
     SwitchesFormat {
@@ -30,6 +34,10 @@ impl fmt::Display for Warning {
             Warning::HiddenForeignKeys => f.write_str(
                 "foreign keys from schemas that this user cannot see are not ruled out (grant \
                  PROCESS to have them looked for)",
+            ),
+            Warning::SlowKey => f.write_str(
+                "the key begins with an ENUM or SET column, so that each chunk reads the table from \
+                 its beginning: slow for a big table",
             ),
             Warning::SwitchesFormat { from } => {
                 write!(f, "binlog_format of the server will be switched from {from} to ROW")

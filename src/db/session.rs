@@ -72,6 +72,8 @@ pub(crate) struct Session {
     conn: Conn,
     connector: Connector,
     setup: Vec<String>,
+    /// Its SQL mode is the server's own, whatever that is.
+    has_users_mode: bool,
     mark: Mark,
 }
 
@@ -83,18 +85,19 @@ impl std::fmt::Debug for Session {
 
 impl Session {
     pub(crate) fn open(connector: &Connector, flavor: Flavor, purpose: Purpose) -> Result<Self> {
-        Self::open_with(connector, setup(flavor, purpose))
+        Self::open_with(connector, setup(flavor, purpose), purpose == Purpose::Definition)
     }
 
     /// The first connection, when it is not known yet what kind of server this is.
     pub(crate) fn open_plain(connector: &Connector) -> Result<Self> {
-        Self::open_with(connector, Vec::new())
+        Self::open_with(connector, Vec::new(), true)
     }
 
-    fn open_with(connector: &Connector, setup: Vec<String>) -> Result<Self> {
+    fn open_with(connector: &Connector, setup: Vec<String>, has_users_mode: bool) -> Result<Self> {
         let conn = connector.connect()?;
         let mark = Mark::new(conn.connection_id());
-        let mut session = Session { conn, connector: connector.clone(), setup, mark };
+        let mut session =
+            Session { conn, connector: connector.clone(), setup, has_users_mode, mark };
         session.set_up()?;
         Ok(session)
     }
@@ -160,6 +163,21 @@ impl Session {
             answer.push(names.into_iter().zip(row.unwrap().into_iter().map(to_text)).collect());
         }
         Ok(answer)
+    }
+
+    /// Runs `work`, whose answers depend on the SQL mode, in a mode that is the same for all sessions:
+    /// ANSI_QUOTES, for one, changes how the server prints names.
+    pub(crate) fn in_plain_mode<T>(
+        &mut self,
+        work: impl FnOnce(&mut Session) -> Result<T>,
+    ) -> Result<T> {
+        if !self.has_users_mode {
+            return work(self);
+        }
+        self.exec("SET SESSION sql_mode = ''")?;
+        let result = work(self);
+        self.exec("SET SESSION sql_mode = @@GLOBAL.sql_mode")?;
+        result
     }
 
     /// Has the server parse a statement without running it.
@@ -246,7 +264,7 @@ fn setup(flavor: Flavor, purpose: Purpose) -> Vec<String> {
     let mut statements = vec![
         "SET SESSION TRANSACTION ISOLATION LEVEL READ COMMITTED, READ WRITE".to_owned(),
         "SET SESSION autocommit = 1, completion_type = 0, sql_safe_updates = 0, \
-         sql_select_limit = 18446744073709551615, foreign_key_checks = 1, unique_checks = 1, \
+         sql_select_limit = 18446744073709551615, sql_quote_show_create = 1, foreign_key_checks = 1, unique_checks = 1, \
          wait_timeout = 86400, net_read_timeout = 600, net_write_timeout = 600"
             .to_owned(),
     ];

@@ -98,6 +98,11 @@ impl Table {
         self.columns.iter().find(|column| column.name.is_column(name))
     }
 
+    /// Whether it has an AUTO_INCREMENT column.
+    pub(crate) fn counts(&self) -> bool {
+        self.columns.iter().any(|column| column.auto_increment)
+    }
+
     /// Whether a table, or anything else of that name, is there.
     pub(crate) fn exists(session: &mut Session, name: &TableName) -> Result<bool> {
         let sql = format!("SELECT 1 FROM information_schema.TABLES WHERE {}", of_table(name));
@@ -115,7 +120,8 @@ impl Table {
 
 impl Definition {
     pub(crate) fn read(session: &mut Session, name: &TableName) -> Result<Self> {
-        let row = session.rows(&format!("SHOW CREATE TABLE {name}"))?.into_iter().next();
+        let sql = format!("SHOW CREATE TABLE {name}");
+        let row = session.in_plain_mode(|session| session.rows(&sql))?.into_iter().next();
         let text = row.and_then(|row| row.into_iter().nth(1)).flatten();
         Ok(Self::parse(&text.ok_or_else(|| missing("how the table is defined"))?))
     }

@@ -66,8 +66,8 @@ impl Follow {
         let workers = options.refresh_workers.max(1);
         let pending = Arc::new(Pending::new(workers, options.max_pending, pair.key.is_exact()));
         let flights = Arc::new(Flights::default());
-        let counts = ghost.table.columns.iter().any(|column| column.auto_increment);
-        let turns = Arc::new(Turns::new(counts && server.serializes_counters()));
+        let turns = Turns::new(ghost.table.counts() && server.serializes_counters());
+        let turns = Arc::new(turns);
         let chunk_size = match options.chunk_size {
             // Refreshes wait for a chunk to end.
             ChunkSize::Time(goal) if turns.matter() => ChunkSize::Time(goal.min(SHORT_TURN)),

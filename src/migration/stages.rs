@@ -277,7 +277,7 @@ impl Stages<'_> {
             cancel: &control.cancel,
             source_definition: &self.table.definition,
             ghost_definition: &ghost_definition,
-            carry_counter: !self.clause.sets_auto_increment,
+            carry_counter: !self.clause.sets_auto_increment && self.ghost.table.counts(),
             last_alter: self.ghost.last_alter.clone(),
             limits: options.cut_over_limits(),
         };
