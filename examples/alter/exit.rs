@@ -35,7 +35,7 @@ impl Failure {
     pub(crate) fn report(&self) -> ExitCode {
         match self {
             Failure::Usage(why) => {
-                warn(format_args!("error: {why}\n\nFor more information, try '--help'."))
+                warn(format_args!("error: {why}\n\nFor more information, try '--help'."));
             }
             Failure::Refused(why) => warn(format_args!("error: {why}")),
             Failure::Run(error) => {

@@ -195,23 +195,23 @@ impl CutOver<'_> {
         Ok(session)
     }
 
-    /// Gives back the table locks of a session, for certain.
-    fn unlock(&self, mut locker: Session, control: &mut Session) {
-        let mark = locker.mark().clone();
-        if let Err(error) = locker.exec("UNLOCK TABLES") {
-            log::debug!("UNLOCK TABLES: {}", error.message());
-            drop(locker);
-            if let Err(error) = control.end(&mark, &Cancel::default()) {
-                log::warn!("connection {} may hold locks still: {}", mark.id, error.message());
-            }
-        }
-    }
-
     /// `RENAME TABLE t TO _t_del, _t_gho TO t`
     fn rename_sql(&self) -> String {
         let TablePair { source, ghost, .. } = &*self.pair;
         let old = &self.old;
         format!("RENAME {} TABLE {source} TO {old}, {ghost} TO {source}", crate::sql::TAG)
+    }
+}
+
+/// Gives back the table locks of a session, for certain.
+fn unlock(mut locker: Session, control: &mut Session) {
+    let mark = locker.mark().clone();
+    if let Err(error) = locker.exec("UNLOCK TABLES") {
+        log::debug!("UNLOCK TABLES: {}", error.message());
+        drop(locker);
+        if let Err(error) = control.end(&mark, &Cancel::default()) {
+            log::warn!("connection {} may hold locks still: {}", mark.id, error.message());
+        }
     }
 }
 

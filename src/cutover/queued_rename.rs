@@ -10,7 +10,7 @@
 
 use std::time::{Duration, Instant};
 
-use super::{Attempt, CutOver, LockClock};
+use super::{Attempt, CutOver, LockClock, unlock};
 use crate::cancel::Cancel;
 use crate::db::{Done, Mark, Purpose, Session};
 use crate::error::{Error, ErrorKind, Result};
@@ -64,11 +64,11 @@ impl CutOver<'_> {
         match self.prepare_ghost(control, &mut refresher, &mut prober) {
             Ok(true) => {}
             Ok(false) => {
-                self.unlock(locker, control);
+                unlock(locker, control);
                 return Ok(Attempt::Retry("the binlog stream took too long".to_owned()));
             }
             Err(error) => {
-                self.unlock(locker, control);
+                unlock(locker, control);
                 return Err(error);
             }
         }
@@ -96,7 +96,7 @@ impl CutOver<'_> {
                 }
             }
             // Only now that the swap is either at the head of the queue, or dead.
-            self.unlock(locker, control);
+            unlock(locker, control);
             let answer = renaming.join();
             let locked = clock.elapsed();
             let Ok((answer, renamer)) = answer else {

@@ -2,7 +2,7 @@
 //! locks both tables, drains, and renames. If it dies before the swap, the locks are gone and
 //! nothing has happened.
 
-use super::{Attempt, CutOver, LockClock};
+use super::{Attempt, CutOver, LockClock, unlock};
 use crate::db::{Purpose, Session};
 use crate::error::Result;
 use crate::fault::Fault;
@@ -19,11 +19,11 @@ impl CutOver<'_> {
         match prepared {
             Ok(true) => {}
             Ok(false) => {
-                self.unlock(locker, control);
+                unlock(locker, control);
                 return Ok(Attempt::Retry("the binlog stream took too long".to_owned()));
             }
             Err(error) => {
-                self.unlock(locker, control);
+                unlock(locker, control);
                 return Err(error);
             }
         }
@@ -31,7 +31,7 @@ impl CutOver<'_> {
         match locker.exec(&self.rename_sql()) {
             Ok(_) => {
                 let locked = clock.elapsed();
-                self.unlock(locker, control);
+                unlock(locker, control);
                 self.steps.at(Step::Renamed, id);
                 Ok(Attempt::Swapped { locked })
             }
@@ -42,7 +42,7 @@ impl CutOver<'_> {
                 self.outcome_of_lost_answer(&mark, &error, clock.elapsed())
             }
             Err(error) => {
-                self.unlock(locker, control);
+                unlock(locker, control);
                 Err(error)
             }
         }
