@@ -1,0 +1,58 @@
+//! What others do between the plan and the run, and another run that is under way.
+
+use std::time::Duration;
+
+use online_alter::{ErrorKind, Phase, Postpone, TableState};
+
+use super::{Facts, alone, is, plain_table, refused, sql};
+use crate::harness::{alter, tables, until};
+
+/// What appears between the plan and the run is not dropped either.
+#[test]
+fn tables_of_others_that_appear_after_the_plan_are_not_dropped() {
+    alone("refuse_late", |server, db| {
+        let mut conn = plain_table(db);
+        for name in ["_t_gho", "_t_ghc", "_t_del"] {
+            let plan = alter(db, "t", "ADD COLUMN c INT").replace_ghost_table(true).plan().unwrap();
+            sql(&mut conn, &[&format!("CREATE TABLE {name} (id INT PRIMARY KEY) ENGINE=InnoDB")]);
+            let before = Facts::read(server, db);
+            let error = plan.run().unwrap_err();
+            is(&error, ErrorKind::LeftoversPresent, &[name]);
+            assert_eq!(Facts::read(server, db), before);
+            sql(&mut conn, &[&format!("DROP TABLE {name}")]);
+        }
+    });
+}
+
+#[test]
+fn a_table_that_was_altered_after_the_plan() {
+    alone("refuse_altered", |server, db| {
+        let mut conn = plain_table(db);
+        let plan = alter(db, "t", "ADD COLUMN c INT").plan().unwrap();
+        sql(&mut conn, &["ALTER TABLE t ADD COLUMN mine INT"]);
+        let before = Facts::read(server, db);
+        let error = plan.run().unwrap_err();
+        is(&error, ErrorKind::TableChanged, &["since the plan"]);
+        assert_eq!(error.table_state(), TableState::Untouched);
+        assert_eq!(Facts::read(server, db), before);
+    });
+}
+
+#[test]
+fn another_run_is_under_way() {
+    alone("refuse_second", |server, db| {
+        let mut conn = plain_table(db);
+        // Its heartbeats would move the end of the binlog.
+        let handle = alter(db, "t", "ADD COLUMN c INT")
+            .heartbeat_interval(Duration::from_secs(3600))
+            .postpone_cut_over(Postpone::until_released())
+            .start()
+            .unwrap();
+        until("it is postponed", || handle.progress().phase == Phase::Postponed);
+        let second = alter(db, "t", "ADD COLUMN d INT").replace_ghost_table(true);
+        is(&refused(server, db, second), ErrorKind::AlreadyRunning, &["`refuse_second`.`t`"]);
+        handle.cut_over();
+        handle.join().unwrap();
+        assert_eq!(tables(&mut conn), ["_t_del", "t"]);
+    });
+}
