@@ -112,7 +112,7 @@ proptest! {
             if ty.write_literal(&raw, &mut out).is_ok() {
                 // Nothing of the value can get out of its quotes.
                 prop_assert!(out.chars().all(|c| c.is_ascii_alphanumeric() || "_' -.:".contains(c)));
-                prop_assert!(out.matches('\'').count() % 2 == 0);
+                prop_assert!(out.matches('\'').count().is_multiple_of(2));
             }
         }
     }

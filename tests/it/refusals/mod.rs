@@ -248,11 +248,11 @@ impl<'a> User<'a> {
 
 /// Everything that is printed of an error.
 fn all_text(error: &Error) -> String {
-    let mut text = format!("{error} {error:?} {}", error.message());
+    let mut texts = vec![format!("{error} {error:?} {}", error.message())];
     let mut source = error.source();
     while let Some(cause) = source {
-        text.push_str(&format!(" {cause} {cause:?}"));
+        texts.push(format!("{cause} {cause:?}"));
         source = cause.source();
     }
-    text
+    texts.join(" ")
 }
