@@ -378,3 +378,26 @@ fn parse_clause(text: &str, server: &ServerInfo, table: &Table) -> Result<AlterC
     }
     Ok(clause)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn everything_can_cross_threads() {
+        fn crosses<T: Send>() {}
+        crosses::<OnlineAlter>();
+        crosses::<Plan>();
+        crosses::<Handle>();
+        crosses::<Report>();
+    }
+
+    #[test]
+    fn a_bad_url_is_not_echoed() {
+        for url in ["mysql://u:secret@h:99999/db", "secret", "mysql://u:secret@h/db?x=secret", ""] {
+            let error = OnlineAlter::new(url, "t").alter("ADD c INT").plan().unwrap_err();
+            assert_eq!(error.kind(), ErrorKind::Config, "{url}: {error}");
+            assert!(!format!("{error} {error:?}").contains("secret"), "{url}: {error:?}");
+        }
+    }
+}
