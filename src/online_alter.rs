@@ -174,10 +174,11 @@ impl OnlineAlter {
     }
 
     /// For how long an attempt to cut over waits for the table's lock, and then for the binlog
-    /// stream: writers may have to wait for as long as both together. Whole seconds, from 1.
+    /// stream: writers may have to wait for as long as both together. Whole seconds, from 1 to 3600.
     /// Default: 3 s.
     pub fn cut_over_lock_timeout(mut self, timeout: Duration) -> Self {
-        self.options.lock_timeout = timeout.max(Duration::from_secs(1));
+        self.options.lock_timeout =
+            timeout.clamp(Duration::from_secs(1), Duration::from_secs(3600));
         self
     }
 
@@ -275,6 +276,7 @@ impl OnlineAlter {
         // This one has the SQL mode that the server gives to everybody, as the user's text expects.
         let mut plain = Session::open_plain(&connector)?;
         let server = ServerInfo::read(&mut plain)?;
+        connector.expect(server.identity_query(), &server.identity);
         let mut session = Session::open(&connector, server.flavor, Purpose::Inspect)?;
         // Without its privileges a user is shown less than there is.
         grants::check(&mut session, server.flavor, &name)?;

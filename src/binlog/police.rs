@@ -38,7 +38,7 @@ impl Suspect<'_> {
                 return Ok(Passed::OurSwap);
             }
             _ if self.swapped => {}
-            Effect::Dml if self.own || self.is_of_the_platform() => {}
+            Effect::Dml if self.own || self.is_of_the_platform() && self.touched().is_none() => {}
             // What it writes to besides the tables that it names, through triggers, functions and
             // views, is not known.
             Effect::Dml => {

@@ -13,7 +13,10 @@ mod rename_under_lock;
 mod under_lock;
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
+
+use parking_lot::Mutex;
 
 use crate::binlog::Feed;
 use crate::cancel::Cancel;
@@ -23,9 +26,10 @@ use crate::error::{Error, ErrorKind, Result, TableState};
 use crate::fault::Fault;
 use crate::inspect::table::Definition;
 use crate::refresh::Refresher;
-use crate::sql::TableName;
 use crate::sql::statements::TablePair;
+use crate::sql::{Ident, TableName};
 use crate::steps::Steps;
+use crate::throttle::Gate;
 
 pub(crate) use queued_rename::SENTRY_COMMENT;
 
@@ -43,12 +47,23 @@ pub(crate) struct CutOver<'a> {
     pub(crate) cancel: &'a Cancel,
     /// The definitions that the two tables must still have.
     pub(crate) source_definition: &'a Definition,
-    pub(crate) ghost_definition: &'a Definition,
+    pub(crate) ghost_definition: Mutex<Definition>,
     /// Whether the table's AUTO_INCREMENT counter goes over to the ghost (not if the ALTER sets it).
     pub(crate) carry_counter: bool,
-    /// A clause that makes the ghost's definition final, such as dropping a temporary index.
-    pub(crate) last_alter: Option<String>,
+    pub(crate) stand_in: Option<StandIn>,
+    /// Whether the stand-in index has been dropped.
+    pub(crate) settled: AtomicBool,
+    pub(crate) gate: &'a Gate,
     pub(crate) limits: CutOverLimits,
+}
+
+/// The index that stands in on the ghost for that of the chosen key, until the cut-over: its name,
+/// and the clauses that drop and add it.
+#[derive(Clone, Debug)]
+pub(crate) struct StandIn {
+    pub(crate) name: Ident,
+    pub(crate) drop: String,
+    pub(crate) add: String,
 }
 
 /// How long and how often a cut-over is tried.
@@ -111,6 +126,7 @@ impl CutOver<'_> {
                 Ok(Attempt::Swapped { .. }) => {}
                 Err(error) if error.table_state() == TableState::Unknown => {}
                 _ => {
+                    self.put_stand_in_back(control)?;
                     self.feed.no_last_call();
                     self.refresher.pending().hurry(false);
                     self.refresher.pending().resume();
@@ -132,6 +148,7 @@ impl CutOver<'_> {
 
     fn attempt(&self, control: &mut Session) -> Result<Attempt> {
         self.refresher.pending().pause(self.cancel)?;
+        self.refresher.pending().lift_limit();
         let result = match self.flavor {
             Flavor::MySql => self.rename_under_lock(control),
             Flavor::MariaDb => self.queued_rename(control),
@@ -167,10 +184,12 @@ impl CutOver<'_> {
         const FEW: usize = 500;
         const MANY: usize = 16_000;
         const ROUND: Duration = Duration::from_secs(2);
+        const ROUNDS: u32 = 30;
         let pending = self.refresher.pending();
         pending.hurry(true);
         let mut enough = FEW;
-        loop {
+        for _ in 0..ROUNDS {
+            self.gate.pass(self.cancel)?;
             let marker = control.retrying(PATIENT, self.cancel, |session| {
                 self.state.write_marker(session, self.feed, |_| ())
             })?;
@@ -181,6 +200,22 @@ impl CutOver<'_> {
             }
             enough = (enough * 2).min(MANY);
         }
+        // What is left may never go away by itself, such as rows in conflict: the attempt will tell.
+        Ok(())
+    }
+
+    /// An attempt that failed after the stand-in index had been dropped needs it again.
+    fn put_stand_in_back(&self, control: &mut Session) -> Result<()> {
+        let Some(stand_in) = &self.stand_in else { return Ok(()) };
+        if self.settled.swap(false, Ordering::SeqCst) {
+            let ghost = &self.pair.ghost;
+            // The drop itself may have been what failed.
+            if Definition::read(control, ghost)?.unique_key(&stand_in.name).is_none() {
+                control.exec(&format!("ALTER TABLE {ghost} {}", stand_in.add))?;
+            }
+            *self.ghost_definition.lock() = Definition::read(control, ghost)?;
+        }
+        Ok(())
     }
 
     /// A session that waits for locks for as long as an attempt may, and that the server ends soon

@@ -75,6 +75,10 @@ impl CutOver<'_> {
         drop(refresher);
 
         self.steps.at(Step::BeforeRename, renamer.id());
+        if let Err(error) = self.cancel.check() {
+            unlock(locker, control);
+            return Err(error);
+        }
         let renamer_mark = renamer.mark().clone();
         let rename = self.rename_sql();
         std::thread::scope(|scope| {

@@ -28,6 +28,10 @@ impl CutOver<'_> {
             }
         }
         self.steps.at(Step::BeforeRename, id);
+        if let Err(error) = self.cancel.check() {
+            unlock(locker, control);
+            return Err(error);
+        }
         match locker.exec(&self.rename_sql()) {
             Ok(_) => {
                 let locked = clock.elapsed();

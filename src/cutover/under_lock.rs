@@ -1,5 +1,8 @@
 //! What is done while writers are blocked, whichever the strategy.
 
+use std::sync::atomic::Ordering;
+use std::time::Instant;
+
 use super::CutOver;
 use crate::db::Session;
 use crate::error::{Error, ErrorKind, Result};
@@ -19,11 +22,14 @@ impl CutOver<'_> {
         }
         self.steps.at(Step::MarkerSeen, refresher.id());
         // Nothing adds keys any more: the stream stands at the marker, and writers are blocked.
-        self.refresher.refresh_all_locked(refresher).map_err(|error| match error.fault() {
-            Some(Fault::Duplicate) => error
-                .with_kind(ErrorKind::DuplicateRows)
-                .context("rows have the same value in a unique key that the ALTER adds"),
-            _ => error,
+        let deadline = Instant::now() + self.limits.lock_timeout;
+        self.refresher.refresh_all_locked(refresher, deadline).map_err(|error| {
+            match error.fault() {
+                Some(Fault::Duplicate) => error
+                    .with_kind(ErrorKind::DuplicateRows)
+                    .context("rows have the same value in a unique key that the ALTER adds"),
+                _ => error,
+            }
         })?;
         let left = self.refresher.pending().outstanding();
         if left > 0 {
@@ -43,7 +49,7 @@ impl CutOver<'_> {
             return Err(changed(&self.pair.source));
         }
         let ghost = Definition::read(session, &self.pair.ghost)?;
-        if ghost.text != self.ghost_definition.text {
+        if ghost.text != self.ghost_definition.lock().text {
             return Err(changed(&self.pair.ghost));
         }
         let mut clauses = Vec::new();
@@ -52,7 +58,10 @@ impl CutOver<'_> {
         {
             clauses.push(format!("AUTO_INCREMENT = {counter}"));
         }
-        clauses.extend(self.last_alter.clone());
+        if let Some(stand_in) = &self.stand_in {
+            clauses.push(stand_in.drop.clone());
+            self.settled.store(true, Ordering::SeqCst);
+        }
         if !clauses.is_empty() {
             session.exec(&format!("ALTER TABLE {} {}", self.pair.ghost, clauses.join(", ")))?;
         }

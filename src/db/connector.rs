@@ -2,7 +2,7 @@
 
 use std::collections::HashSet;
 use std::fmt;
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use mysql::{Conn, Opts, OptsBuilder};
@@ -35,6 +35,8 @@ impl fmt::Display for Flavor {
 pub(crate) struct Connector {
     opts: Opts,
     own_ids: Arc<Mutex<HashSet<u32>>>,
+    /// What the server is known by, and how to ask for it, once that is known.
+    identity: Arc<OnceLock<(String, String)>>,
 }
 
 impl fmt::Debug for Connector {
@@ -77,7 +79,7 @@ impl Connector {
                     .tcp_user_timeout_ms(Some(30_000));
             }
         }
-        Ok(Connector { opts: builder.into(), own_ids: Arc::default() })
+        Ok(Connector { opts: builder.into(), own_ids: Arc::default(), identity: Arc::default() })
     }
 
     pub(crate) fn address(&self) -> String {
@@ -105,6 +107,16 @@ impl Connector {
             .max_allowed_packet(Some(1 << 30))
             .read_timeout(Some(silence));
         Conn::new(opts).map_err(|error| self.refused(error))
+    }
+
+    /// From now on every session makes sure that it has reached this server: behind an address may be
+    /// another one tomorrow.
+    pub(crate) fn expect(&self, query: &str, identity: &str) {
+        let _ = self.identity.set((query.to_owned(), identity.to_owned()));
+    }
+
+    pub(super) fn identity(&self) -> Option<(String, String)> {
+        self.identity.get().cloned()
     }
 
     pub(crate) fn is_own(&self, connection_id: u32) -> bool {

@@ -75,6 +75,8 @@ pub(crate) struct Session {
     /// Its SQL mode is the server's own, whatever that is.
     has_users_mode: bool,
     mark: Mark,
+    /// Earlier connections of this session that are not known to have ended.
+    lost: Vec<Mark>,
 }
 
 impl std::fmt::Debug for Session {
@@ -96,8 +98,14 @@ impl Session {
     fn open_with(connector: &Connector, setup: Vec<String>, has_users_mode: bool) -> Result<Self> {
         let conn = connector.connect()?;
         let mark = Mark::new(conn.connection_id());
-        let mut session =
-            Session { conn, connector: connector.clone(), setup, has_users_mode, mark };
+        let mut session = Session {
+            conn,
+            connector: connector.clone(),
+            setup,
+            has_users_mode,
+            mark,
+            lost: Vec::new(),
+        };
         session.set_up()?;
         Ok(session)
     }
@@ -107,6 +115,14 @@ impl Session {
         let lock = format!("SELECT GET_LOCK('{}', 0)", self.mark.lock);
         for statement in std::iter::once(&lock).chain(&self.setup.clone()) {
             self.exec(statement).map_err(|e| e.context("setting up a session"))?;
+        }
+        if let Some((query, identity)) = self.connector.identity() {
+            if self.scalar(&query)?.as_deref() != Some(identity.as_str()) {
+                return Err(Error::new(
+                    ErrorKind::UnsupportedServer,
+                    "the address leads to another server now",
+                ));
+            }
         }
         Ok(())
     }
@@ -165,8 +181,8 @@ impl Session {
         Ok(answer)
     }
 
-    /// Runs `work`, whose answers depend on the SQL mode, in a mode that is the same for all sessions:
-    /// ANSI_QUOTES, for one, changes how the server prints names.
+    /// Runs `work`, whose answers depend on SQL mode and time zone, under those that all other sessions
+    /// have: ANSI_QUOTES changes how the server prints names, the zone how it prints defaults.
     pub(crate) fn in_plain_mode<T>(
         &mut self,
         work: impl FnOnce(&mut Session) -> Result<T>,
@@ -174,9 +190,9 @@ impl Session {
         if !self.has_users_mode {
             return work(self);
         }
-        self.exec("SET SESSION sql_mode = ''")?;
+        self.exec("SET SESSION sql_mode = '', time_zone = '+00:00'")?;
         let result = work(self);
-        self.exec("SET SESSION sql_mode = @@GLOBAL.sql_mode")?;
+        self.exec("SET SESSION sql_mode = @@GLOBAL.sql_mode, time_zone = @@GLOBAL.time_zone")?;
         result
     }
 
@@ -197,7 +213,7 @@ impl Session {
     ) -> Result<T> {
         let mut attempt = 0;
         loop {
-            let error = match work(self) {
+            let error = match self.end_lost(cancel).and_then(|()| work(self)) {
                 Ok(value) => return Ok(value),
                 Err(error) => error,
             };
@@ -224,10 +240,21 @@ impl Session {
     /// Replaces the connection, and sees to it that the old one has ended, with whatever statement it
     /// may have been executing: a late chunk could bring back deleted rows.
     pub(crate) fn reopen(&mut self, cancel: &Cancel) -> Result<()> {
-        let old = self.mark.clone();
+        if self.lost.last().is_none_or(|lost| lost.lock != self.mark.lock) {
+            self.lost.push(self.mark.clone());
+        }
         self.conn = self.connector.connect()?;
         self.set_up()?;
-        self.end(&old, cancel)
+        self.end_lost(cancel)
+    }
+
+    /// Ends the connections that were lost. Nothing may be done again before that.
+    fn end_lost(&mut self, cancel: &Cancel) -> Result<()> {
+        while let Some(lost) = self.lost.last().cloned() {
+            self.end(&lost, cancel)?;
+            self.lost.pop();
+        }
+        Ok(())
     }
 
     /// Ends another connection of ours, and waits until the server has given back all that it held.
@@ -262,10 +289,12 @@ impl Session {
 /// else, and that would change what our statements do, is set here.
 fn setup(flavor: Flavor, purpose: Purpose) -> Vec<String> {
     let mut statements = vec![
+        // A server can be told not to let clients choose.
+        "SET NAMES utf8mb4".to_owned(),
         "SET SESSION TRANSACTION ISOLATION LEVEL READ COMMITTED, READ WRITE".to_owned(),
         "SET SESSION autocommit = 1, completion_type = 0, sql_safe_updates = 0, \
          sql_select_limit = 18446744073709551615, sql_quote_show_create = 1, foreign_key_checks = 1, unique_checks = 1, \
-         wait_timeout = 86400, net_read_timeout = 600, net_write_timeout = 600"
+         wait_timeout = 31536000, net_read_timeout = 600, net_write_timeout = 600"
             .to_owned(),
     ];
     statements.push(
@@ -281,7 +310,9 @@ fn setup(flavor: Flavor, purpose: Purpose) -> Vec<String> {
         .to_owned(),
     );
     statements.push(match purpose {
-        Purpose::Inspect => "SET SESSION sql_mode = '', lock_wait_timeout = 5".to_owned(),
+        Purpose::Inspect => {
+            "SET SESSION sql_mode = '', time_zone = '+00:00', lock_wait_timeout = 5".to_owned()
+        }
         Purpose::Rows | Purpose::Refresh => format!(
             "SET SESSION time_zone = '+00:00', sql_mode = '{ROWS_SQL_MODE}', autocommit = {}, \
              lock_wait_timeout = 5, innodb_lock_wait_timeout = {}",

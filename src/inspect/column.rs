@@ -19,6 +19,8 @@ pub(crate) struct Column {
     pub(crate) fsp: u8,
     pub(crate) octets: Option<usize>,
     pub(crate) generated: bool,
+    /// What it is generated from, if it is.
+    pub(crate) expression: String,
     pub(crate) auto_increment: bool,
     pub(crate) has_default: bool,
 }
@@ -73,8 +75,11 @@ impl Column {
             "time" | "datetime" | "timestamp" => {
                 new.data_type == self.data_type && new.fsp >= self.fsp
             }
+            // Trailing spaces that a shorter column, or a CHAR, loses can make two keys one.
             "char" | "varchar" => {
-                ["char", "varchar"].contains(&&*new.data_type) && new.collation == self.collation
+                new.collation == self.collation
+                    && new.octets >= self.octets
+                    && (new.data_type == self.data_type || new.data_type == "varchar")
             }
             "enum" | "set" => {
                 let members = self.column_type.strip_suffix(')').unwrap_or(&self.column_type);
@@ -89,6 +94,9 @@ impl Column {
             }
             _ => false,
         };
+        if new.generated && new.expression != self.expression {
+            return Err(format!("the key column {} is generated in another way", self.name));
+        }
         if same {
             return Ok(());
         }

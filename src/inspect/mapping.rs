@@ -1,5 +1,7 @@
 //! Which column of the table becomes which column of the ghost.
 
+use super::column::Column;
+use super::server::ServerInfo;
 use super::table::Table;
 use crate::error::{Error, ErrorKind, Result};
 use crate::sql::Ident;
@@ -13,6 +15,7 @@ pub(crate) fn map(
     table: &Table,
     ghost: &Table,
     clause: &AlterClause,
+    server: &ServerInfo,
 ) -> Result<Vec<(Ident, Ident)>> {
     let mut columns = Vec::new();
     let mut taken: Vec<&Ident> = Vec::new();
@@ -32,6 +35,17 @@ pub(crate) fn map(
                 ),
             ));
         };
+        let zoned = |column: &Column| column.data_type == "timestamp";
+        if zoned(column) != zoned(target) && !target.generated && !server.is_in_utc() {
+            return Err(Error::new(
+                ErrorKind::Alter,
+                format!(
+                    "the column `{name}` changes between TIMESTAMP and another type on a server whose \
+                     time zone is not UTC, so that its values depend on the session's zone; this is \
+                     not supported yet"
+                ),
+            ));
+        }
         taken.push(&target.name);
         if !target.generated {
             columns.push((column.name.clone(), target.name.clone()));

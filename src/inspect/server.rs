@@ -85,6 +85,12 @@ impl ServerInfo {
             .is_some_and(|value| values.iter().any(|v| v.eq_ignore_ascii_case(value)))
     }
 
+    /// Whether its time zone is UTC, all year round.
+    pub(crate) fn is_in_utc(&self) -> bool {
+        self.is("time_zone", &["+00:00", "-00:00", "UTC"])
+            || self.is("time_zone", &["SYSTEM"]) && self.is("system_time_zone", &["UTC"])
+    }
+
     /// Whether statements that insert what they select into a table with AUTO_INCREMENT go one after
     /// the other.
     pub(crate) fn serializes_counters(&self) -> bool {
@@ -251,6 +257,8 @@ fn read_variables(session: &mut Session) -> Result<HashMap<String, String>> {
         "server_id",
         "sql_mode",
         "super_read_only",
+        "system_time_zone",
+        "time_zone",
         "wsrep_on",
     ];
     let sql = format!("SHOW GLOBAL VARIABLES WHERE Variable_name IN ('{}')", names.join("', '"));

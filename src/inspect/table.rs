@@ -130,11 +130,13 @@ impl Definition {
     fn parse(text: &str) -> Self {
         const MARK: &str = " AUTO_INCREMENT=";
         let split = || {
-            let options = text.rfind("\n) ENGINE=")?;
-            let (head, options) = text.split_at_checked(options)?;
+            // A tablespace may stand before the engine.
+            let options = text.rfind("\n) ")?;
+            let engine = options + text.get(options..)?.find("ENGINE=")?;
+            let (head, options) = text.split_at_checked(engine)?;
             let (engine, rest) = options.split_once(MARK)?;
             // Only the engine's name stands before it: further on it would be inside a comment.
-            if engine.trim_start_matches("\n) ").contains(' ') {
+            if engine.contains(' ') {
                 return None;
             }
             let digits = rest.find(|c: char| !c.is_ascii_digit()).unwrap_or(rest.len());
@@ -186,6 +188,7 @@ fn read_columns(session: &mut Session, of_table: &str) -> Result<Vec<Column>> {
             fsp: get(8).and_then(|n| n.parse().ok()).unwrap_or(0),
             octets: get(9).and_then(|n| n.parse().ok()),
             generated: get(10).is_some_and(|expression| !expression.is_empty()),
+            expression: get(10).unwrap_or_default(),
             auto_increment: extra.contains("auto_increment"),
             has_default: get(12).is_some() || extra.contains("default_generated"),
         }
@@ -243,6 +246,10 @@ mod tests {
                 "\n) ENGINE=InnoDB DEFAULT CHARSET=utf8mb4 COMMENT='x AUTO_INCREMENT=7'"
             )
         );
+        let in_tablespace = Definition::parse(
+            "CREATE TABLE `t` (\n  `id` int\n) /*!50100 TABLESPACE `s` */ ENGINE=InnoDB AUTO_INCREMENT=7",
+        );
+        assert_eq!(in_tablespace.auto_increment, Some(7));
         let none = Definition::parse(
             "CREATE TABLE `t` (\n  `a` int\n) ENGINE=InnoDB COMMENT='x AUTO_INCREMENT=7'",
         );

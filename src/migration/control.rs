@@ -130,12 +130,16 @@ impl Control {
     /// Notes what ends the run, if nothing has yet, and stops all its threads.
     pub(crate) fn fail(&self, error: Error) {
         let mut failure = self.failure.lock();
-        if failure.is_none() && !self.cancel.is_set() {
-            log::debug!("the run fails: {}", error.message());
+        let first = failure.is_none() && !self.cancel.is_set();
+        let message = error.message().to_owned();
+        if first {
             *failure = Some(error);
         }
         drop(failure);
         self.cancel.set();
+        if first {
+            log::debug!("the run fails: {message}");
+        }
     }
 
     /// The tables are swapped: from now on the run can only end as swapped.

@@ -3,7 +3,7 @@
 
 use crate::cancel::Cancel;
 use crate::checkpoint::{self, StateTable};
-use crate::cutover::SENTRY_COMMENT;
+use crate::cutover::{SENTRY_COMMENT, StandIn};
 use crate::db::Session;
 use crate::error::{Error, ErrorKind, Result};
 use crate::inspect::key::ghost_keys;
@@ -22,8 +22,8 @@ pub(crate) struct Ghost {
     pub(crate) pair: TablePair,
     /// Unique keys that the ALTER adds, as they are to be defined once the copy is done.
     pub(crate) deferred: Vec<String>,
-    /// Makes the definition final, under the cut-over's lock.
-    pub(crate) last_alter: Option<String>,
+    /// The index that the chosen key has on the ghost alone.
+    pub(crate) stand_in: Option<StandIn>,
 }
 
 /// The index that stands in for the chosen key where the ALTER takes its index away.
@@ -91,7 +91,7 @@ pub(crate) fn alter(
         error.with_kind(ErrorKind::Alter).context("the server refuses the ALTER")
     })?;
     let altered = Table::read(session, &name)?;
-    let columns = mapping::map(table, &altered, clause)?;
+    let columns = mapping::map(table, &altered, clause, server)?;
     let keys = ghost_keys(table, &altered, key, &columns)?;
 
     let mut clauses = Vec::new();
@@ -105,14 +105,18 @@ pub(crate) fn alter(
         clauses.push(format!("DROP INDEX {index}"));
     }
     let mut key = key.clone();
-    let mut last_alter = None;
+    let mut stand_in = None;
     match keys.key {
         Some(index) => key.ghost_index = index,
         None if altered.indexes.iter().any(crate::inspect::table::Index::is_primary) => {
             key.ghost_index = Ident::new(STAND_IN);
             let columns = join(key.columns.iter().map(|column| &column.ghost));
             clauses.push(format!("ADD UNIQUE KEY {} ({columns})", key.ghost_index));
-            last_alter = Some(format!("DROP INDEX {}", key.ghost_index));
+            stand_in = Some(StandIn {
+                name: key.ghost_index.clone(),
+                drop: format!("DROP INDEX {}", key.ghost_index),
+                add: format!("ADD UNIQUE KEY {} ({columns})", key.ghost_index),
+            });
         }
         None => {
             return Err(Error::new(
@@ -134,7 +138,7 @@ pub(crate) fn alter(
         key,
         lock_syntax: server.lock_syntax(),
     };
-    Ok(Ghost { table, pair, deferred, last_alter })
+    Ok(Ghost { table, pair, deferred, stand_in })
 }
 
 /// Drops tables that an earlier run left.

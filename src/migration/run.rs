@@ -20,9 +20,9 @@ use crate::cutover::{Attempts, Swapped};
 use crate::db::{Connector, Purpose, Session};
 use crate::error::{Error, ErrorKind, Phase, Result, TableState};
 use crate::fault::Fault;
-use crate::inspect::grants;
 use crate::inspect::table::Definition;
 use crate::inspect::{ServerInfo, Table};
+use crate::inspect::{grants, neighbours};
 use crate::sql::alter::AlterClause;
 use crate::sql::{KeyShape, TableName};
 use crate::steps::Step;
@@ -44,7 +44,9 @@ pub(crate) struct Migration {
 /// Goes through all stages; on an error, tidies up and says what is left.
 pub(crate) fn run(mut migration: Migration, control: &Control) -> Result<Report> {
     let mut made = Made::default();
-    let stages = AssertUnwindSafe(|| stages(&mut migration, control, &mut made));
+    // The lock must outlive the cleaning up: nobody else may begin meanwhile.
+    let mut guard = None;
+    let stages = AssertUnwindSafe(|| stages(&mut migration, control, &mut made, &mut guard));
     let result = catch_unwind(stages).unwrap_or_else(|_| {
         let state = if control.phase() < Phase::CutOver {
             TableState::Untouched
@@ -74,24 +76,34 @@ pub(crate) fn run(mut migration: Migration, control: &Control) -> Result<Report>
     result
 }
 
-fn stages(migration: &mut Migration, control: &Control, made: &mut Made) -> Result<Report> {
+fn stages(
+    migration: &mut Migration,
+    control: &Control,
+    made: &mut Made,
+    guard: &mut Option<Guard>,
+) -> Result<Report> {
     control.enter(Phase::Prepare);
     migration.postpone.prepare()?;
     let Migration { connector, server, table, options, .. } = &*migration;
     switch_to_row_format(connector, server, options)?;
-    let mut guard = Guard::take(connector, server.flavor, &table.name)?;
+    let guard = guard.insert(Guard::take(connector, server.flavor, &table.name)?);
     let mut definer = Session::open(connector, server.flavor, Purpose::Definition)?;
     if Definition::read(&mut definer, &table.name)?.text != table.definition.text {
         let why = format!("the definition of {} was changed since the plan was made", table.name);
         return Err(Error::new(ErrorKind::TableChanged, why));
     }
     let state = StateTable::new(table.name.state());
-    let ghost = prepare(migration, control, &state, &mut guard, &mut definer, made)?;
+    let ghost = prepare(migration, control, &state, guard, &mut definer, made)?;
     options.steps.at(Step::GhostCreated, definer.id());
 
     control.enter(Phase::Fence);
     let schema = table.name.schema.as_str();
     let start = server.binlog_position(&mut definer, schema)?;
+    // Again, as the plan may be old; from here on the stream would show one being made.
+    let mut inspector = Session::open(connector, server.flavor, Purpose::Inspect)?;
+    neighbours::refuse_foreign_keys(&mut inspector, server, &table.name)?;
+    neighbours::refuse_triggers(&mut inspector, &table.name)?;
+    drop(inspector);
     let server_id = match options.server_id {
         Some(id) => id,
         None => free_server_id(&mut definer, server)?,
@@ -118,8 +130,7 @@ fn stages(migration: &mut Migration, control: &Control, made: &mut Made) -> Resu
             if long != 0 {
                 guard.session().kill_query(long)?;
             }
-            // The lock goes with the guard, and must outlive the run.
-            kept.map(|()| drop(guard))
+            kept
         })?;
         if !policies.is_empty() {
             let mut session = open(Purpose::Inspect)?;

@@ -2,8 +2,10 @@
 //! postponement, cut-over, proof.
 
 use std::sync::Arc;
-use std::sync::atomic::Ordering;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
+
+use parking_lot::Mutex;
 
 use super::control::Control;
 use super::crew::Crew;
@@ -78,6 +80,8 @@ impl Stages<'_> {
     /// the binlog, so one that was acknowledged later proves that it is.
     fn fence(&self, session: &mut Session) -> Result<()> {
         self.wait_for_prepared(session)?;
+        // Before the marker: what comes through behind it is judged by the new rule.
+        self.follow.stream.copy_begins();
         let marker = self.state.write_marker(session, &self.follow.feed, |_| ())?;
         let cancel = &self.control.cancel;
         if !self.follow.feed.wait_for_marker(marker, FENCE_PATIENCE, cancel)? {
@@ -89,7 +93,6 @@ impl Stages<'_> {
             );
             return Err(Error::new(ErrorKind::Binlog, why));
         }
-        self.follow.stream.copy_begins();
         self.options.steps.at(Step::FencePassed, session.id());
         Ok(())
     }
@@ -181,6 +184,7 @@ impl Stages<'_> {
     /// a duplicate, so the ghost is brought in step first, and a failure is tried again.
     fn build_indexes(&self, session: &mut Session, definer: &mut Session) -> Result<()> {
         const TRIES: u32 = 3;
+        self.refresh_connection(definer)?;
         let Self { control, follow, ghost, .. } = *self;
         let sql = format!("ALTER TABLE {} {}", follow.pair.ghost, ghost.deferred.join(", "));
         for last in (0..TRIES).rev() {
@@ -234,8 +238,15 @@ impl Stages<'_> {
         result
     }
 
+    /// A connection that has been idle for long may be gone.
+    fn refresh_connection(&self, session: &mut Session) -> Result<()> {
+        let retries = self.options.retries();
+        session.retrying(retries, &self.control.cancel, |session| session.exec("DO 1")).map(drop)
+    }
+
     fn analyze(&self, definer: &mut Session) -> Result<()> {
         let control = self.control;
+        self.refresh_connection(definer)?;
         control.long_statement.store(definer.id(), Ordering::SeqCst);
         let sql = format!("ANALYZE TABLE {}", self.follow.pair.ghost);
         let analyzed = control.cancel.check().and_then(|()| definer.rows(&sql));
@@ -264,6 +275,7 @@ impl Stages<'_> {
 
     fn cut_over(&self, session: &mut Session, definer: &mut Session) -> Result<(Swapped, Proof)> {
         let Self { control, follow, options, .. } = *self;
+        self.refresh_connection(definer)?;
         let ghost_definition = Definition::read(definer, &follow.pair.ghost)?;
         let cut_over = CutOver {
             pair: Arc::clone(&follow.pair),
@@ -276,9 +288,11 @@ impl Stages<'_> {
             steps: &options.steps,
             cancel: &control.cancel,
             source_definition: &self.table.definition,
-            ghost_definition: &ghost_definition,
+            ghost_definition: Mutex::new(ghost_definition),
             carry_counter: !self.clause.sets_auto_increment && self.ghost.table.counts(),
-            last_alter: self.ghost.last_alter.clone(),
+            stand_in: self.ghost.stand_in.clone(),
+            settled: AtomicBool::new(false),
+            gate: &control.gate,
             limits: options.cut_over_limits(),
         };
         let swapped = cut_over.run(session, control)?;

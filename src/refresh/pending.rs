@@ -37,6 +37,8 @@ struct State {
     taken: usize,
     /// Workers may not take keys.
     paused: bool,
+    /// Nobody waits for room.
+    unlimited: bool,
     /// Workers need not wait for more keys to come together.
     hurry: bool,
 }
@@ -60,6 +62,7 @@ impl Pending {
                 held: Vec::new(),
                 taken: 0,
                 paused: false,
+                unlimited: false,
                 hurry: false,
             }),
             changed: Condvar::new(),
@@ -71,8 +74,7 @@ impl Pending {
     /// Adds a key, waiting while the set is full. `false` if the run was asked to stop.
     pub(crate) fn add(&self, key: Key, cancel: &Cancel) -> bool {
         let mut state = self.state.lock();
-        // A paused set takes everything: who pauses it waits for the stream.
-        while state.len() >= self.limit && !state.paused {
+        while state.len() >= self.limit && !state.unlimited {
             if self.wait(&mut state, CANCEL_CHECK, cancel).is_err() {
                 return false;
             }
@@ -230,9 +232,18 @@ impl Pending {
         Ok(())
     }
 
-    /// Lets the workers take keys again.
+    /// Takes any number of keys: for whoever pauses the workers and then waits for the stream.
+    pub(crate) fn lift_limit(&self) {
+        self.state.lock().unlimited = true;
+        self.changed.notify_all();
+    }
+
+    /// Lets the workers take keys again, up to the limit.
     pub(crate) fn resume(&self) {
-        self.state.lock().paused = false;
+        let mut state = self.state.lock();
+        state.paused = false;
+        state.unlimited = false;
+        drop(state);
         self.changed.notify_all();
     }
 

@@ -120,7 +120,7 @@ impl Refresher {
                         self.pending.release(self.flights.ended_below());
                     }
                 }
-                Try::Locked | Try::TooBig if batch.len() > 1 => {
+                Try::Locked | Try::TooBig | Try::Conflict if batch.len() > 1 => {
                     let half = batch.split_off(batch.len() / 2);
                     batches.push(half);
                     batches.push(batch);
@@ -163,10 +163,14 @@ impl Refresher {
 
     /// Refreshes everything that is pending, all at once, on the connection that holds the
     /// cut-over's lock: nobody can be in the way.
-    pub(crate) fn refresh_all_locked(&self, session: &mut Session) -> Result<usize> {
-        const AT_ONCE: usize = 1000;
+    /// Gives up, with nothing done, when it takes longer than until `deadline`: writers are waiting.
+    pub(crate) fn refresh_all_locked(
+        &self,
+        session: &mut Session,
+        deadline: Instant,
+    ) -> Result<usize> {
         let keys = self.pending.take_all();
-        let result = self.put_all(session, &keys, AT_ONCE);
+        let result = self.put_all(session, &keys, deadline);
         self.pending.done(keys.len());
         match result {
             Ok(()) => {
@@ -183,14 +187,24 @@ impl Refresher {
 
     /// First takes all of them from the ghost and then puts all of them there, so that rows which
     /// have exchanged unique values do not meet.
-    fn put_all(&self, session: &mut Session, keys: &[Key], at_once: usize) -> Result<()> {
+    fn put_all(&self, session: &mut Session, keys: &[Key], deadline: Instant) -> Result<()> {
+        const AT_ONCE: usize = 1000;
         if keys.is_empty() {
             return Ok(());
         }
-        for batch in keys.chunks(at_once) {
+        let in_time = || {
+            if Instant::now() < deadline {
+                return Ok(());
+            }
+            let why = "what was still pending could not be refreshed in time";
+            Err(Error::new(ErrorKind::CutOver, why).with_fault(Fault::LockWait, None))
+        };
+        for batch in keys.chunks(AT_ONCE) {
+            in_time()?;
             session.exec(&self.pair.delete_keys(batch).map_err(malformed)?)?;
         }
-        for batch in keys.chunks(at_once) {
+        for batch in keys.chunks(AT_ONCE) {
+            in_time()?;
             let put = self.pair.put_keys(self.put(), batch, OnLocked::Wait).map_err(malformed)?;
             session.exec(&put)?;
         }
@@ -206,10 +220,20 @@ impl Refresher {
     ) -> Result<Try> {
         let delete = self.pair.delete_keys(keys).map_err(malformed)?;
         let put = self.pair.put_keys(self.put(), keys, on_locked).map_err(malformed)?;
+        let lock = match on_locked {
+            OnLocked::Wait => Some(self.pair.lock_keys(keys).map_err(malformed)?),
+            OnLocked::Fail => None,
+        };
         session.retrying(self.retries, cancel, |session| {
             let mut transaction = || {
-                session.exec(&delete)?;
+                // A turn is waited for before anything is locked: the chunk whose turn it is may be
+                // about to want the ghost's rows.
                 let turn = self.turns.take();
+                // A single key waits for the application's row while it holds nothing at all.
+                if let Some(lock) = &lock {
+                    session.exec(lock)?;
+                }
+                session.exec(&delete)?;
                 let started = Instant::now();
                 let done = session.exec(&put)?;
                 drop(turn);

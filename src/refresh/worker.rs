@@ -35,7 +35,12 @@ pub(crate) fn run(
             refresher.pending().done(count);
             continue;
         }
+        let keys = batch.keys.clone();
         let refreshed = refresher.refresh(session, batch, cancel);
+        if refreshed.is_err() {
+            // Whoever waits for the keys must not take them for refreshed before the run has ended.
+            refresher.pending().put_back(keys);
+        }
         refresher.pending().done(count);
         size.learn(count, refreshed?);
     }

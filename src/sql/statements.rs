@@ -119,6 +119,21 @@ impl TablePair {
         ))
     }
 
+    /// Waits for the rows at keys, and locks them:
+    ///
+    /// ```sql
+    /// SELECT 1 FROM t FORCE INDEX (PRIMARY) WHERE id IN (1) FOR SHARE
+    /// ```
+    pub(crate) fn lock_keys(&self, keys: &[Key]) -> Result<String, Malformed> {
+        let Self { source, key, .. } = self;
+        Ok(format!(
+            "SELECT {TAG} 1 FROM {source} FORCE INDEX ({}) WHERE {} {}",
+            key.source_index,
+            predicate::keys(key, Side::Source, keys)?,
+            self.lock_clause(OnLocked::Wait),
+        ))
+    }
+
     fn lock_clause(&self, on_locked: OnLocked) -> &'static str {
         match (self.lock_syntax, on_locked) {
             (LockSyntax::ForShare, OnLocked::Fail) => "FOR SHARE NOWAIT",

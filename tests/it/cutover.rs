@@ -363,3 +363,40 @@ fn the_table_is_altered_by_somebody_during_an_attempt() {
         assert_eq!(tables(&mut conn), ["t"]);
     });
 }
+
+/// The new primary key is a unique key of the table already, and the old one goes: its columns keep
+/// an index on the ghost until the swap. An attempt that fails behind that has to put it back.
+#[test]
+fn the_stand_in_index_survives_a_failed_attempt() {
+    on_each("cutover_stand_in", |_, db| {
+        let mut conn = db.conn();
+        conn.query_drop("CREATE TABLE t (id INT PRIMARY KEY, u INT NOT NULL, UNIQUE KEY u (u))")
+            .unwrap();
+        conn.query_drop("INSERT INTO t VALUES (1, 10), (2, 20), (3, 30)").unwrap();
+        let killed = AtomicBool::new(false);
+        let locker = AtomicU32::new(0);
+        let url = db.url().to_owned();
+        let report = alter(db, "t", "DROP PRIMARY KEY, ADD PRIMARY KEY (u), DROP INDEX u")
+            .on_step(move |step, connection| {
+                if step == Step::Locked {
+                    locker.store(connection, Ordering::SeqCst);
+                }
+                if step == Step::Checked && !killed.swap(true, Ordering::SeqCst) {
+                    let mut conn = Conn::new(url.as_str()).unwrap();
+                    let locker = locker.load(Ordering::SeqCst);
+                    conn.query_drop(format!("KILL {locker}")).unwrap();
+                    wait_until("the connection is gone", || connection_is_gone(&mut conn, locker));
+                    conn.query_drop("INSERT INTO t VALUES (4, 40)").unwrap();
+                }
+            })
+            .run()
+            .unwrap();
+        assert!(report.cut_over_attempts > 1);
+        let rows: Vec<(i32, i32)> = conn.query("SELECT id, u FROM t ORDER BY u").unwrap();
+        assert_eq!(rows, [(1, 10), (2, 20), (3, 30), (4, 40)]);
+        let (_, definition): (String, String) =
+            conn.query_first("SHOW CREATE TABLE t").unwrap().unwrap();
+        assert!(definition.contains("PRIMARY KEY (`u`)"), "{definition}");
+        assert!(!definition.contains("_online_alter_key"), "{definition}");
+    });
+}
