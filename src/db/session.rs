@@ -116,13 +116,13 @@ impl Session {
         for statement in std::iter::once(&lock).chain(&self.setup.clone()) {
             self.exec(statement).map_err(|e| e.context("setting up a session"))?;
         }
-        if let Some((query, identity)) = self.connector.identity() {
-            if self.scalar(&query)?.as_deref() != Some(identity.as_str()) {
-                return Err(Error::new(
-                    ErrorKind::UnsupportedServer,
-                    "the address leads to another server now",
-                ));
-            }
+        if let Some((query, identity)) = self.connector.identity()
+            && self.scalar(&query)?.as_deref() != Some(identity.as_str())
+        {
+            return Err(Error::new(
+                ErrorKind::UnsupportedServer,
+                "the address leads to another server now",
+            ));
         }
         Ok(())
     }

@@ -188,7 +188,7 @@ fn the_application_is_never_the_victim() {
         wait_until("the refreshes have met the locked row", || {
             let progress = handle.progress();
             progress.keys_refreshed >= 1
-                || waiting_for_rows(&mut looker, &[db.name(), "REPLACE"]) == 1
+                || waiting_for_rows(&mut looker, &[db.name(), "/* online-alter */"]) == 1
         });
         // A refresh that waits for row 7 while it holds row 3 is a deadlock now.
         conn.query_drop("UPDATE t SET v = v + 1000 WHERE id = 3").expect("not the victim");
@@ -312,7 +312,7 @@ impl SemiSync {
 
 /// Invariant 2: a refresh reads the table with a lock, because an event can arrive before its row
 /// is visible.
-/// Taken out: the lock clause in `TablePair::put_keys`.
+/// Taken out: `TablePair::lock_clause`.
 #[test]
 fn a_refresh_waits_for_a_row_that_is_not_visible_yet() {
     let Some(servers) = SemiSync::start() else {
@@ -334,7 +334,7 @@ fn a_refresh_waits_for_a_row_that_is_not_visible_yet() {
         });
         // Either the refresh waits for the row, or it has read the old one and commits that.
         wait_until("the refresh has come to the row", || {
-            waiting_for_rows(&mut conn, &[db.name(), "REPLACE"]) == 1
+            stuck(&mut conn, "SELECT /* online-alter */ 1 FROM%FOR SHARE")
                 || running(&mut conn, "COMMIT%") >= 1
         });
         servers.thaw();

@@ -56,3 +56,32 @@ fn another_run_is_under_way() {
         assert_eq!(tables(&mut conn), ["_t_del", "t"]);
     });
 }
+
+/// A plan may be old when it is run.
+#[test]
+fn neighbours_that_came_after_the_plan() {
+    alone("refuse_late", |server, db| {
+        let mut conn = plain_table(db);
+        for (come, go, kind) in [
+            (
+                "CREATE TRIGGER late BEFORE INSERT ON t FOR EACH ROW SET NEW.v = 1",
+                "DROP TRIGGER late",
+                ErrorKind::Triggers,
+            ),
+            (
+                "CREATE TABLE child (t_id INT, FOREIGN KEY (t_id) REFERENCES t (id)) ENGINE=InnoDB",
+                "DROP TABLE child",
+                ErrorKind::ForeignKeys,
+            ),
+        ] {
+            let plan = alter(db, "t", "ADD COLUMN c INT").plan().unwrap();
+            sql(&mut conn, &[come]);
+            let error = plan.run().unwrap_err();
+            is(&error, kind, &["`t`"]);
+            sql(&mut conn, &[go]);
+            assert_eq!(error.table_state(), online_alter::TableState::Untouched);
+            assert_eq!(crate::harness::tables(&mut conn), ["t"]);
+        }
+        let _ = server;
+    });
+}
