@@ -79,8 +79,8 @@ fn neighbours_that_came_after_the_plan() {
             let error = plan.run().unwrap_err();
             is(&error, kind, &["`t`"]);
             sql(&mut conn, &[go]);
-            assert_eq!(error.table_state(), online_alter::TableState::Untouched);
-            assert_eq!(crate::harness::tables(&mut conn), ["t"]);
+            assert_eq!(error.table_state(), TableState::Untouched);
+            assert_eq!(tables(&mut conn), ["t"]);
         }
         let _ = server;
     });
