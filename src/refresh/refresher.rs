@@ -106,7 +106,9 @@ impl Refresher {
             let before = self.flights.mark();
             // Waiting for one row while holding another could make the application the victim of a
             // deadlock: only a single key waits.
-            let on_locked = if batch.len() > 1 { OnLocked::Fail } else { OnLocked::Wait };
+            // Where turns are taken, whoever waited would keep the copy waiting.
+            let may_wait = batch.len() == 1 && !self.turns.matter();
+            let on_locked = if may_wait { OnLocked::Wait } else { OnLocked::Fail };
             match self.attempt(session, &batch, on_locked, cancel)? {
                 Try::Done { found, locked } => {
                     longest = longest.max(locked);
