@@ -16,6 +16,8 @@ use anyhow::{Context, Result, bail};
 /// and removes its files. So nothing outlives a test run, killed ones included.
 const SCRIPT: &str = r#"
 trap '' PIPE
+# A signal to the whole process group must not end it before it has ended the server.
+trap : TERM INT HUP
 log=$1 dir=$2 socket=$3
 shift 3
 pid=
