@@ -238,6 +238,15 @@ impl CutOver<'_> {
     }
 }
 
+/// How an attempt ends whose ghost could not be brought in step under the lock, or in time.
+fn not_ready(prepared: Result<bool>) -> Option<Result<Attempt>> {
+    match prepared {
+        Ok(true) => None,
+        Ok(false) => Some(Ok(Attempt::Retry("the binlog stream took too long".to_owned()))),
+        Err(error) => Some(Err(error)),
+    }
+}
+
 /// Gives back the table locks of a session, for certain.
 fn unlock(mut locker: Session, control: &mut Session) {
     let mark = locker.mark().clone();

@@ -10,7 +10,7 @@
 
 use std::time::{Duration, Instant};
 
-use super::{Attempt, CutOver, LockClock, unlock};
+use super::{Attempt, CutOver, LockClock, not_ready, unlock};
 use crate::cancel::Cancel;
 use crate::db::{Done, Mark, Purpose, Session};
 use crate::error::{Error, ErrorKind, Result};
@@ -61,16 +61,10 @@ impl CutOver<'_> {
         locker.exec(&format!("LOCK TABLES {} READ, {} WRITE", self.pair.source, self.old))?;
         let clock = LockClock::start();
         self.steps.at(Step::Locked, locker.id());
-        match self.prepare_ghost(control, &mut refresher, &mut prober) {
-            Ok(true) => {}
-            Ok(false) => {
-                unlock(locker, control);
-                return Ok(Attempt::Retry("the binlog stream took too long".to_owned()));
-            }
-            Err(error) => {
-                unlock(locker, control);
-                return Err(error);
-            }
+        let prepared = self.prepare_ghost(control, &mut refresher, &mut prober);
+        if let Some(ended) = not_ready(prepared) {
+            unlock(locker, control);
+            return ended;
         }
         drop(refresher);
 

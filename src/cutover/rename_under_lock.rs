@@ -2,7 +2,7 @@
 //! locks both tables, drains, and renames. If it dies before the swap, the locks are gone and
 //! nothing has happened.
 
-use super::{Attempt, CutOver, LockClock, unlock};
+use super::{Attempt, CutOver, LockClock, not_ready, unlock};
 use crate::db::{Purpose, Session};
 use crate::error::Result;
 use crate::fault::Fault;
@@ -16,16 +16,9 @@ impl CutOver<'_> {
         // Writers queue up behind the request for the lock already.
         let clock = LockClock::start();
         let prepared = self.lock_and_drain(control, &mut locker);
-        match prepared {
-            Ok(true) => {}
-            Ok(false) => {
-                unlock(locker, control);
-                return Ok(Attempt::Retry("the binlog stream took too long".to_owned()));
-            }
-            Err(error) => {
-                unlock(locker, control);
-                return Err(error);
-            }
+        if let Some(ended) = not_ready(prepared) {
+            unlock(locker, control);
+            return ended;
         }
         self.steps.at(Step::BeforeRename, id);
         if let Err(error) = self.cancel.check() {
