@@ -11,7 +11,7 @@ use super::CutOver;
 use crate::db::{Purpose, Session};
 use crate::error::{Error, ErrorKind, Result, TableState};
 use crate::sql::statements::{OnLocked, Put, TablePair};
-use crate::sql::{Ident, Key, KeyShape};
+use crate::sql::{Key, KeyShape};
 use crate::steps::Step;
 
 /// What the proof showed.
@@ -71,7 +71,7 @@ impl CutOver<'_> {
             TablePair { source: old.clone(), ghost: new.clone(), ..(*self.pair).clone() };
         if self.stand_in.is_some() {
             // The index that the key had on the ghost is gone. A slow way to few rows will do.
-            pair.key.ghost_index = Ident::new("PRIMARY");
+            pair.key.ghost_index = None;
         }
         let mut proof = Proof::default();
         for key in unique(strays) {

@@ -68,7 +68,7 @@ fn shape(
         columns.push(KeyColumn { source, ghost, ty, descending: part.descending });
     }
     let name = index.name.clone();
-    Ok(KeyShape { ghost_index: name.clone(), source_index: name, columns })
+    Ok(KeyShape { ghost_index: None, source_index: name, columns })
 }
 
 /// How the ghost's indexes relate to the table's: which one enforces the chosen key there, and

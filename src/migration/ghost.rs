@@ -107,16 +107,17 @@ pub(crate) fn alter(
     let mut key = key.clone();
     let mut stand_in = None;
     match keys.key {
-        Some(index) => key.ghost_index = index,
+        Some(index) => key.ghost_index = Some(index),
         None if altered.indexes.iter().any(crate::inspect::table::Index::is_primary) => {
-            key.ghost_index = Ident::new(STAND_IN);
+            let name = Ident::new(STAND_IN);
             let columns = join(key.columns.iter().map(|column| &column.ghost));
-            clauses.push(format!("ADD UNIQUE KEY {} ({columns})", key.ghost_index));
+            clauses.push(format!("ADD UNIQUE KEY {name} ({columns})"));
             stand_in = Some(StandIn {
-                name: key.ghost_index.clone(),
-                drop: format!("DROP INDEX {}", key.ghost_index),
-                add: format!("ADD UNIQUE KEY {} ({columns})", key.ghost_index),
+                drop: format!("DROP INDEX {name}"),
+                add: format!("ADD UNIQUE KEY {name} ({columns})"),
+                name: name.clone(),
             });
+            key.ghost_index = Some(name);
         }
         None => {
             return Err(Error::new(

@@ -2,6 +2,7 @@
 
 use super::Ident;
 use super::key_value::{KeyType, Malformed, write_int};
+use super::predicate::Side;
 
 /// One column of the chosen key.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -21,8 +22,8 @@ pub(crate) struct KeyColumn {
 pub(crate) struct KeyShape {
     /// The index of the table that enforces it.
     pub(crate) source_index: Ident,
-    /// The index of the ghost table that enforces it.
-    pub(crate) ghost_index: Ident,
+    /// The index of the ghost table by which its rows are found, if there is one.
+    pub(crate) ghost_index: Option<Ident>,
     pub(crate) columns: Vec<KeyColumn>,
 }
 
@@ -37,6 +38,15 @@ pub(crate) enum Key {
 }
 
 impl KeyShape {
+    /// What makes the server find rows by the key's index: ` FORCE INDEX (PRIMARY)`.
+    pub(crate) fn hint(&self, side: Side) -> String {
+        let index = match side {
+            Side::Source => Some(&self.source_index),
+            Side::Ghost => self.ghost_index.as_ref(),
+        };
+        index.map_or_else(String::new, |index| format!(" FORCE INDEX ({index})"))
+    }
+
     /// Whether the whole key is one integer column.
     pub(crate) fn is_int(&self) -> bool {
         matches!(self.columns.as_slice(), [KeyColumn { ty: KeyType::Int { .. }, .. }])
@@ -158,7 +168,7 @@ mod tests {
         };
         KeyShape {
             source_index: Ident::new("PRIMARY"),
-            ghost_index: Ident::new("PRIMARY"),
+            ghost_index: Some(Ident::new("PRIMARY")),
             columns: types.iter().enumerate().map(column).collect(),
         }
     }

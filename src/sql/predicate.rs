@@ -11,7 +11,7 @@ pub(crate) enum Side {
 }
 
 impl KeyColumn {
-    fn name(&self, side: Side) -> String {
+    pub(crate) fn name(&self, side: Side) -> String {
         match side {
             Side::Source => self.source.to_string(),
             Side::Ghost => self.ghost.to_string(),
@@ -43,14 +43,19 @@ pub(crate) fn keys(shape: &KeyShape, side: Side, keys: &[Key]) -> Result<String,
     Ok(terms.join(" OR "))
 }
 
-/// The rows of T behind `after` (all, if none) up to and with `through`.
-pub(crate) fn range(shape: &KeyShape, after: Option<&Bound>, through: Option<&Bound>) -> String {
+/// The rows behind `after` (all, if none) up to and with `through`.
+pub(crate) fn range(
+    shape: &KeyShape,
+    side: Side,
+    after: Option<&Bound>,
+    through: Option<&Bound>,
+) -> String {
     let mut terms = Vec::new();
     if let Some(after) = after {
-        terms.push(beyond(shape, after, Direction::Behind));
+        terms.push(beyond(shape, side, after, Direction::Behind));
     }
     if let Some(through) = through {
-        terms.push(beyond(shape, through, Direction::UpTo));
+        terms.push(beyond(shape, side, through, Direction::UpTo));
     }
     if terms.is_empty() { "TRUE".to_owned() } else { terms.join(" AND ") }
 }
@@ -65,7 +70,7 @@ enum Direction {
 
 /// `a > 1 OR (a = 1 AND b > 2)`, with `a >= 1` in front, which alone lets the index be used where
 /// the optimizer gives up on the OR.
-fn beyond(shape: &KeyShape, bound: &Bound, direction: Direction) -> String {
+fn beyond(shape: &KeyShape, side: Side, bound: &Bound, direction: Direction) -> String {
     let columns: Vec<(&KeyColumn, &String)> = shape.columns.iter().zip(&bound.0).collect();
     let strictly = |column: &KeyColumn| {
         let ascending = (direction == Direction::Behind) != column.descending;
@@ -78,16 +83,16 @@ fn beyond(shape: &KeyShape, bound: &Bound, direction: Direction) -> String {
         let mut term: Vec<String> = columns
             .iter()
             .take(i)
-            .map(|(column, literal)| format!("{} = {literal}", column.source))
+            .map(|(column, literal)| format!("{} = {literal}", column.name(side)))
             .collect();
-        term.push(format!("{} {}{equal} {literal}", column.source, strictly(column)));
+        term.push(format!("{} {}{equal} {literal}", column.name(side), strictly(column)));
         alternatives.push(term.join(" AND "));
     }
     match (columns.as_slice(), alternatives.as_slice()) {
         ([_], [only]) => only.clone(),
         ([(first, literal), ..], many) => format!(
             "{} {}= {literal} AND (({}))",
-            first.source,
+            first.name(side),
             strictly(first),
             many.join(") OR (")
         ),
@@ -109,7 +114,7 @@ mod tests {
         };
         KeyShape {
             source_index: Ident::new("PRIMARY"),
-            ghost_index: Ident::new("PRIMARY"),
+            ghost_index: Some(Ident::new("PRIMARY")),
             columns: descending.iter().enumerate().map(column).collect(),
         }
     }
@@ -121,12 +126,16 @@ mod tests {
     #[test]
     fn ranges() {
         let one = shape(&[false]);
-        insta::assert_snapshot!(range(&one, Some(&bound(&["1"])), Some(&bound(&["9"]))), @"`k0` > 1 AND `k0` <= 9");
-        insta::assert_snapshot!(range(&one, None, None), @"TRUE");
+        insta::assert_snapshot!(range(&one, Side::Source, Some(&bound(&["1"])), Some(&bound(&["9"]))), @"`k0` > 1 AND `k0` <= 9");
+        insta::assert_snapshot!(range(&one, Side::Ghost, None, None), @"TRUE");
         let mixed = shape(&[false, true]);
         insta::assert_snapshot!(
-            range(&mixed, Some(&bound(&["1", "2"])), Some(&bound(&["3", "4"]))),
+            range(&mixed, Side::Source, Some(&bound(&["1", "2"])), Some(&bound(&["3", "4"]))),
             @"`k0` >= 1 AND ((`k0` > 1) OR (`k0` = 1 AND `k1` < 2)) AND `k0` <= 3 AND ((`k0` < 3) OR (`k0` = 3 AND `k1` >= 4))"
+        );
+        insta::assert_snapshot!(
+            range(&mixed, Side::Ghost, Some(&bound(&["1", "2"])), None),
+            @"`g0` >= 1 AND ((`g0` > 1) OR (`g0` = 1 AND `g1` < 2))"
         );
     }
 

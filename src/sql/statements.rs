@@ -74,7 +74,7 @@ impl TablePair {
             self.ghost_columns(),
             self.source_columns(),
             key.source_index,
-            predicate::range(key, after, through),
+            predicate::range(key, Side::Source, after, through),
         )
     }
 
@@ -86,8 +86,8 @@ impl TablePair {
     pub(crate) fn delete_keys(&self, keys: &[Key]) -> Result<String, Malformed> {
         let Self { ghost, key, .. } = self;
         Ok(format!(
-            "DELETE {TAG} FROM {ghost} USING {ghost} FORCE INDEX ({}) WHERE {}",
-            key.ghost_index,
+            "DELETE {TAG} FROM {ghost} USING {ghost}{} WHERE {}",
+            key.hint(Side::Ghost),
             predicate::keys(key, Side::Ghost, keys)?,
         ))
     }
@@ -155,7 +155,7 @@ impl TablePair {
         skip: u64,
     ) -> String {
         let order = self.key_order(false);
-        let condition = predicate::range(&self.key, after, through);
+        let condition = predicate::range(&self.key, Side::Source, after, through);
         self.select_key(&condition, &order, skip)
     }
 
@@ -206,7 +206,7 @@ mod tests {
             ],
             key: KeyShape {
                 source_index: Ident::new("PRIMARY"),
-                ghost_index: Ident::new("PRIMARY"),
+                ghost_index: Some(Ident::new("PRIMARY")),
                 columns: vec![KeyColumn {
                     source: Ident::new("id"),
                     ghost: Ident::new("id"),
