@@ -3,6 +3,7 @@
 use std::borrow::Cow;
 use std::fmt;
 
+use crate::difference::Difference;
 use crate::fault::Fault;
 
 /// The result of this crate's operations.
@@ -24,6 +25,8 @@ pub enum Phase {
     BuildIndexes,
     /// Refreshing the statistics of the ghost table.
     Analyze,
+    /// Comparing the rows of both tables.
+    Verify,
     /// Waiting, in step with the table, until the cut-over is released.
     Postponed,
     /// Swapping the two tables.
@@ -41,6 +44,7 @@ impl fmt::Display for Phase {
             Phase::Copy => "copy",
             Phase::BuildIndexes => "build indexes",
             Phase::Analyze => "analyze",
+            Phase::Verify => "verify",
             Phase::Postponed => "postponed",
             Phase::CutOver => "cut over",
             Phase::Finish => "finish",
@@ -84,6 +88,9 @@ pub enum ErrorKind {
     RowRefused,
     /// Two rows have the same value in a unique key that the ALTER adds.
     DuplicateRows,
+    /// Rows of the two tables differ, and not because of changes that are still to be carried over:
+    /// see [`Error::differences`].
+    RowsDiffer,
     /// The table, or the run's own tables, were changed by someone else during the run.
     TableChanged,
     /// The binlog holds something that cannot be followed safely, or is no longer there.
@@ -154,6 +161,7 @@ struct Inner {
     message: Cow<'static, str>,
     table_state: TableState,
     leftovers: Vec<Leftover>,
+    differences: Vec<Difference>,
     fault: Option<Fault>,
     server_code: Option<u16>,
     source: Option<Box<dyn std::error::Error + Send + Sync>>,
@@ -167,6 +175,7 @@ impl Error {
             message: message.into(),
             table_state: TableState::Untouched,
             leftovers: Vec::new(),
+            differences: Vec::new(),
             fault: None,
             server_code: None,
             source: None,
@@ -217,6 +226,12 @@ impl Error {
         self
     }
 
+    #[must_use]
+    pub(crate) fn with_differences(mut self, differences: Vec<Difference>) -> Self {
+        self.0.differences = differences;
+        self
+    }
+
     /// Puts what was being done in front of the message.
     #[must_use]
     pub(crate) fn context(mut self, doing: impl fmt::Display) -> Self {
@@ -246,6 +261,11 @@ impl Error {
     /// What the run left on the server and could not (or was told not to) take away.
     pub fn leftovers(&self) -> &[Leftover] {
         &self.0.leftovers
+    }
+
+    /// The first rows that differ, if that is what went wrong.
+    pub fn differences(&self) -> &[Difference] {
+        &self.0.differences
     }
 
     /// The server's error number, where the server reported one.

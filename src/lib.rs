@@ -87,6 +87,8 @@ mod plan;
 
 mod migration;
 
+mod verify;
+
 mod copy;
 mod cutover;
 
@@ -103,6 +105,7 @@ mod db;
 mod sql;
 
 mod cancel;
+mod difference;
 mod error;
 mod fault;
 #[doc(hidden)]
@@ -111,8 +114,11 @@ mod steps;
 
 pub use binlog::BinlogPosition;
 pub use copy::ChunkSize;
+pub use difference::{ColumnDifference, Difference, DifferenceKind};
 pub use error::{Error, ErrorKind, Leftover, Phase, Result, TableState};
-pub use migration::{Event, Handle, Observer, OldTable, Postpone, Progress, Report};
+pub use migration::{
+    Event, Handle, Observer, OldTable, OnMismatch, Postpone, Progress, Report, Verification,
+};
 pub use mysql;
 pub use online_alter::{Endpoint, OnlineAlter};
 pub use plan::{Plan, Warning};

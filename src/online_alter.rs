@@ -11,7 +11,7 @@ use crate::db::{Connector, Purpose, Session};
 use crate::error::{Error, ErrorKind, Result};
 use crate::inspect::{ServerInfo, Table, grants, key, neighbours};
 use crate::migration::{
-    Handle, Migration, Observer, OldTable, Options, Postpone, Report, ghost, guard,
+    Handle, Migration, Observer, OldTable, OnMismatch, Options, Postpone, Report, ghost, guard,
 };
 use crate::plan::{Plan, Warning};
 use crate::sql::alter::AlterClause;
@@ -237,6 +237,21 @@ impl OnlineAlter {
     /// plans at once. Default: they are.
     pub fn analyze(mut self, analyze: bool) -> Self {
         self.options.analyze = analyze;
+        self
+    }
+
+    /// Whether the rows of both tables are compared before the swap, and again from time to time while
+    /// that is postponed. Default: they are. It takes no locks, and about a fifth of the time of the
+    /// copy. Where the ALTER converts values in a way that only storing them shows, it needs the
+    /// privilege CREATE TEMPORARY TABLES.
+    pub fn verify(mut self, verify: bool) -> Self {
+        self.options.verify = verify;
+        self
+    }
+
+    /// What becomes of rows that verification finds different. Default: [`OnMismatch::Repair`].
+    pub fn on_mismatch(mut self, on_mismatch: OnMismatch) -> Self {
+        self.options.on_mismatch = on_mismatch;
         self
     }
 

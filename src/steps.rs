@@ -18,6 +18,8 @@ pub enum Step {
     CopyDone,
     /// The ghost table's own unique keys are there.
     IndexesBuilt,
+    /// A comparison of all rows has found no difference.
+    Verified,
     /// An attempt is about to lock the table.
     BeforeLock,
     /// Writers are blocked.

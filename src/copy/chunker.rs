@@ -35,6 +35,11 @@ impl Chunker {
         Ok(Chunker { pair, retries, after: None, last, next: 0, finished })
     }
 
+    /// All rows, those behind the last key too. An empty table is one chunk.
+    pub(crate) fn everything(pair: Arc<TablePair>, retries: Retries) -> Self {
+        Chunker { pair, retries, after: None, last: None, next: 0, finished: false }
+    }
+
     /// The next chunk, of about `rows` rows.
     pub(crate) fn next(
         &mut self,

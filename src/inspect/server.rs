@@ -108,6 +108,12 @@ impl ServerInfo {
         }
     }
 
+    /// How many bytes a string may have that a query makes.
+    pub(crate) fn max_packet(&self) -> usize {
+        const SMALLEST: usize = 1024;
+        self.variables.get("max_allowed_packet").and_then(|v| v.parse().ok()).unwrap_or(SMALLEST)
+    }
+
     fn check_cluster(&self) -> Result<()> {
         let refuse = |why: String| Err(Error::new(ErrorKind::UnsupportedServer, why));
         if self.is("wsrep_on", &["ON", "1"]) {
@@ -253,6 +259,7 @@ fn read_variables(session: &mut Session) -> Result<HashMap<String, String>> {
         "innodb_autoinc_lock_mode",
         "log_bin",
         "lower_case_table_names",
+        "max_allowed_packet",
         "read_only",
         "server_id",
         "sql_mode",

@@ -35,6 +35,8 @@ pub(crate) struct Control {
     copy_began: OnceLock<Instant>,
     copy_took: OnceLock<Duration>,
     pub(crate) rows_copied: AtomicU64,
+    /// In the pass that goes on.
+    pub(crate) rows_verified: AtomicU64,
     rows_estimated: u64,
     pub(crate) attempts: AtomicU32,
     follower: OnceLock<Follower>,
@@ -82,6 +84,7 @@ impl Control {
             copy_began: OnceLock::new(),
             copy_took: OnceLock::new(),
             rows_copied: AtomicU64::new(0),
+            rows_verified: AtomicU64::new(0),
             rows_estimated,
             attempts: AtomicU32::new(0),
             follower: OnceLock::new(),
@@ -207,6 +210,7 @@ impl Control {
         Progress {
             phase: self.phase(),
             rows_copied: self.rows_copied.load(Ordering::Relaxed),
+            rows_verified: self.rows_verified.load(Ordering::Relaxed),
             rows_estimated: self.rows_estimated,
             chunk_rows: follower.map_or(0, |f| f.sizer.rows()),
             keys_changed: follower.map_or(0, |f| f.feed.keys()),

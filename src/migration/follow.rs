@@ -15,7 +15,7 @@ use crate::copy::chunk_size::Sizer;
 use crate::db::{Connector, Flavor, Session};
 use crate::error::{Error, ErrorKind, Result};
 use crate::inspect::{ServerInfo, Table};
-use crate::refresh::{Flights, Pending, Refresher, Turns};
+use crate::refresh::{Flights, Pending, Refresher, Touched, Turns};
 use crate::sql::statements::TablePair;
 use crate::sql::{KeyColumn, KeyShape};
 
@@ -33,6 +33,7 @@ pub(crate) struct Follow {
     pub(crate) flights: Arc<Flights>,
     pub(crate) turns: Arc<Turns>,
     pub(crate) refresher: Arc<Refresher>,
+    pub(crate) touched: Touched,
     pub(crate) sizer: Arc<Sizer>,
     /// The key as its values are in the new table.
     pub(crate) new_key: KeyShape,
@@ -92,6 +93,7 @@ impl Follow {
                 retries: options.retries(),
             },
             sizer: Arc::new(Sizer::new(chunk_size, table.row_bytes)),
+            touched: Touched::new(pair.key.clone()),
             pair,
             feed,
             pending,

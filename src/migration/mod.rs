@@ -1,9 +1,11 @@
 //! The run: its stages, its threads, and what its owner sees and says while it goes on.
 //!
-//! [`run`] sets the run up and tidies up after it, [`stages`] goes through the stages. [`crew`] keeps the threads that work beside it,
+//! [`run`] sets the run up and tidies up after it, [`stages`] goes through the stages, with
+//! [`chunks`] and [`verification`]. [`crew`] keeps the threads that work beside it,
 //! [`ghost`] makes the ghost table, [`follow`] sets up everything that follows the table's changes,
 //! and [`cleanup`] takes away what a failed run has made.
 
+mod chunks;
 mod cleanup;
 pub(crate) mod control;
 mod crew;
@@ -18,13 +20,15 @@ mod progress;
 mod report;
 mod run;
 mod stages;
+mod verification;
 
 pub(crate) use control::Control;
 pub use handle::Handle;
 pub use observer::{Event, Observer};
-pub use options::OldTable;
 pub(crate) use options::Options;
+pub use options::{OldTable, OnMismatch};
 pub use postpone::Postpone;
 pub use progress::Progress;
 pub use report::Report;
 pub(crate) use run::{Migration, run};
+pub use verification::Verification;

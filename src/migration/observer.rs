@@ -22,6 +22,14 @@ pub enum Event {
         /// How long it took.
         time: Duration,
     },
+    /// All rows have been compared.
+    #[non_exhaustive]
+    Verified {
+        /// How many rows there were.
+        rows: u64,
+        /// Rows that differed and have been repaired. If there are any, all are compared again.
+        repaired: u64,
+    },
     /// The run holds back from now on, for this reason.
     Throttled(String),
     /// The run no longer holds back.

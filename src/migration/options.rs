@@ -19,6 +19,18 @@ pub enum OldTable {
     Drop,
 }
 
+/// What becomes of rows that verification finds different.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum OnMismatch {
+    /// They are refreshed, and everything is compared again: the tables are swapped only after a pass
+    /// over all rows that found none. The report names the first of them.
+    #[default]
+    Repair,
+    /// The run fails, with the table untouched.
+    Stop,
+}
+
 /// What the caller chose, with defaults for what he did not.
 #[derive(Clone, Debug)]
 pub(crate) struct Options {
@@ -34,6 +46,8 @@ pub(crate) struct Options {
     pub(crate) replace_old: bool,
     pub(crate) switch_to_row_format: bool,
     pub(crate) analyze: bool,
+    pub(crate) verify: bool,
+    pub(crate) on_mismatch: OnMismatch,
     pub(crate) keep_on_failure: bool,
     pub(crate) server_id: Option<u32>,
     pub(crate) steps: Steps,
@@ -54,6 +68,8 @@ impl Default for Options {
             replace_old: false,
             switch_to_row_format: false,
             analyze: true,
+            verify: true,
+            on_mismatch: OnMismatch::default(),
             keep_on_failure: false,
             server_id: None,
             steps: Steps::default(),

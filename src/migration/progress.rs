@@ -14,6 +14,8 @@ pub struct Progress {
     pub phase: Phase,
     /// Rows copied so far.
     pub rows_copied: u64,
+    /// Rows compared so far, in the pass over all rows that goes on or was the last.
+    pub rows_verified: u64,
     /// The server's estimate of the rows to copy; it may well be half or twice the truth.
     pub rows_estimated: u64,
     /// Rows in a chunk at present.
@@ -70,6 +72,7 @@ impl fmt::Display for Progress {
             (None, Phase::Postponed) => "postponing cut-over".to_owned(),
             (None, Phase::CutOver) => "cutting over".to_owned(),
             (None, Phase::Copy) => "migrating".to_owned(),
+            (None, Phase::Verify) => format!("verifying, {} rows compared", self.rows_verified),
             (None, phase) => phase.to_string(),
         };
         let eta = match self.eta() {

@@ -3,6 +3,8 @@
 use std::fmt;
 use std::time::Duration;
 
+use super::verification::Verification;
+
 /// What a run has done.
 #[derive(Clone, Debug, PartialEq)]
 #[non_exhaustive]
@@ -28,6 +30,8 @@ pub struct Report {
     pub locked: Duration,
     /// For how long in all the run held back.
     pub throttled_time: Duration,
+    /// What comparing the rows before the swap has found; `None` if it was turned off.
+    pub verification: Option<Verification>,
     /// Keys of rows that were written to the old table at the worst moment of the cut-over, and
     /// have been brought over. Nothing is lost.
     pub reconciled_keys: Vec<String>,
@@ -51,6 +55,20 @@ impl fmt::Display for Report {
             self.cut_over_attempts,
             self.locked.as_secs_f64() * 1000.0,
         )?;
+        match &self.verification {
+            Some(found) if found.repaired > 0 => writeln!(
+                f,
+                "{} rows compared, REPAIRED: {} that differed, the last of {} times none did",
+                found.rows, found.repaired, found.passes
+            )?,
+            Some(found) => writeln!(
+                f,
+                "{} rows compared in {:.1} s, none differed",
+                found.rows,
+                found.elapsed.as_secs_f64()
+            )?,
+            None => {}
+        }
         match &self.old_table {
             Some(old) => write!(f, "the table as it was is {old}")?,
             None => f.write_str("the table as it was is dropped")?,

@@ -13,10 +13,9 @@ use super::observer::Event;
 use super::options::{OldTable, Options};
 use super::postpone::Postpone;
 use super::report::Report;
-use super::stages::Stages;
+use super::stages::{Outcome, Stages};
 use crate::checkpoint::StateTable;
-use crate::cutover::proof::Proof;
-use crate::cutover::{Attempts, Swapped};
+use crate::cutover::Attempts;
 use crate::db::{Connector, Purpose, Session};
 use crate::error::{Error, ErrorKind, Phase, Result, TableState};
 use crate::fault::Fault;
@@ -113,14 +112,17 @@ fn stages(
 
     let Migration { connector, server, table, clause, options, postpone, policies, .. } = migration;
     let flavor = server.flavor;
-    let (swapped, proof) = std::thread::scope(|scope| {
+    let outcome = std::thread::scope(|scope| {
         let _dismiss = DismissCrew(control);
         let crew = Crew { scope, control };
         let (follow, state) = (&follow, &state);
         let cancel = &control.cancel;
         let open = |purpose| Session::open(connector, flavor, purpose);
         crew.spawn("stream", move || {
-            let changed = |key| follow.pending.add(key, cancel);
+            let changed = |key| {
+                follow.touched.note(&key);
+                follow.pending.add(key, cancel)
+            };
             follow.stream.read(&follow.config, cancel, &changed)
         })?;
         let heartbeat = options.heartbeat;
@@ -171,7 +173,7 @@ fn stages(
         follow.stream.stop(Some(&mut session));
         result
     })?;
-    Ok(finish(migration, control, &state, definer, swapped, &follow, proof))
+    Ok(finish(migration, control, &state, definer, &follow, outcome))
 }
 
 /// Sets the whole server to row format, if it is not and the caller allowed it. Sessions that are
@@ -257,10 +259,10 @@ fn finish(
     control: &Control,
     state: &StateTable,
     mut definer: Session,
-    swapped: Swapped,
     follow: &Follow,
-    proof: Proof,
+    outcome: Outcome,
 ) -> Report {
+    let Outcome { swapped, proof, verification } = outcome;
     let Migration { table, options, .. } = migration;
     let mut warnings = control.take_warnings();
     let mut drop_table = |name: &TableName| {
@@ -286,6 +288,7 @@ fn finish(
         cut_over_attempts: swapped.attempts,
         locked: swapped.locked,
         throttled_time: control.gate.shut_time(),
+        verification,
         reconciled_keys: proof.reconciled,
         conflicting_keys: proof.conflicting,
         warnings,

@@ -1,5 +1,5 @@
 //! The stages in which the ghost follows the table: fence, copy, unique keys, statistics,
-//! postponement, cut-over, proof.
+//! verification, postponement, cut-over, proof.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -7,13 +7,14 @@ use std::time::{Duration, Instant};
 
 use parking_lot::Mutex;
 
+use super::chunks::in_chunks;
 use super::control::Control;
-use super::crew::Crew;
 use super::follow::Follow;
 use super::ghost::Ghost;
 use super::observer::Event;
 use super::options::Options;
 use super::postpone::Postpone;
+use super::verification::{Verification, Verifier};
 use crate::checkpoint::StateTable;
 use crate::copy::chunk::Watermark;
 use crate::copy::chunker::Chunker;
@@ -34,6 +35,13 @@ const FENCE_PATIENCE: Duration = Duration::from_secs(60);
 /// How often a wait looks again at what nothing tells it of.
 const LOOK_AGAIN: Duration = Duration::from_millis(200);
 
+/// What became of the stages.
+pub(super) struct Outcome {
+    pub(super) swapped: Swapped,
+    pub(super) proof: Proof,
+    pub(super) verification: Option<Verification>,
+}
+
 /// The stages in which the ghost follows the table.
 pub(super) struct Stages<'a> {
     pub(super) connector: &'a Connector,
@@ -53,8 +61,9 @@ impl Stages<'_> {
         session: &mut Session,
         definer: &mut Session,
         postpone: &mut Postpone,
-    ) -> Result<(Swapped, Proof)> {
+    ) -> Result<Outcome> {
         let control = self.control;
+        let mut verifier = if self.options.verify { Some(Verifier::new(self)?) } else { None };
         self.fence(session)?;
         control.enter(Phase::Copy);
         self.copy(session)?;
@@ -68,11 +77,16 @@ impl Stages<'_> {
             control.enter(Phase::Analyze);
             self.analyze(definer)?;
         }
-        // The place of verification: the rows of both tables are compared here, before the swap.
-        self.postponed(postpone)?;
+        if let Some(verifier) = &mut verifier {
+            control.enter(Phase::Verify);
+            verifier.until_clean(session, &mut || false)?;
+            self.options.steps.at(Step::Verified, session.id());
+        }
+        self.postponed(postpone, session, verifier.as_mut())?;
         control.enter(Phase::CutOver);
         control.gate.pass(&control.cancel)?;
-        self.cut_over(session, definer)
+        let (swapped, proof) = self.cut_over(session, definer)?;
+        Ok(Outcome { swapped, proof, verification: verifier.map(Verifier::into_found) })
     }
 
     /// The copy may begin only behind a marker that was written after the stream's start: a change
@@ -119,54 +133,28 @@ impl Stages<'_> {
     fn copy(&self, session: &mut Session) -> Result<()> {
         let Self { control, follow, options, .. } = *self;
         let (cancel, retries) = (&control.cancel, options.retries());
-        let workers = options.copy_workers.max(1);
-        let mut chunker = Chunker::new(Arc::clone(&follow.pair), retries, session, cancel)?;
-        std::thread::scope(|scope| {
-            let crew = Crew { scope, control };
-            // One chunk waits for each worker, so that none waits for its boundary to be found.
-            let (todo, todo_of_workers) = crossbeam_channel::bounded(workers);
-            let (done_of_worker, done) = crossbeam_channel::bounded::<Copied>(workers);
-            for _ in 0..workers {
-                let (todo, done) = (todo_of_workers.clone(), done_of_worker.clone());
-                let mut session = Session::open(self.connector, self.server.flavor, Purpose::Rows)?;
-                crew.spawn("copy", move || {
-                    let worker = CopyWorker {
-                        pair: Arc::clone(&follow.pair),
-                        flights: &follow.flights,
-                        pending: &follow.pending,
-                        turns: &follow.turns,
-                        gate: &control.gate,
-                        retries,
-                        cancel,
-                    };
-                    for chunk in todo {
-                        let copied = worker.copy(chunk, &mut session)?;
-                        if done.send(copied).is_err() {
-                            break;
-                        }
-                    }
-                    Ok(())
-                })?;
-            }
-            drop((todo_of_workers, done_of_worker));
-            crew.spawn("chunks", move || {
-                loop {
-                    control.gate.pass(cancel)?;
-                    let Some(chunk) = chunker.next(follow.sizer.rows(), session, cancel)? else {
-                        return Ok(());
-                    };
-                    // The workers are gone only if they have failed.
-                    if todo.send(chunk).is_err() {
-                        return Ok(());
-                    }
-                }
-            })?;
-            let mut watermark = Watermark::default();
-            for copied in done {
-                self.copied(copied, &mut watermark);
-            }
-            cancel.check()
+        let chunker = Chunker::new(Arc::clone(&follow.pair), retries, session, cancel)?;
+        let workers = (0..options.copy_workers.max(1)).map(|_| self.open(Purpose::Rows));
+        let workers = workers.collect::<Result<Vec<_>>>()?;
+        let worker = CopyWorker {
+            pair: Arc::clone(&follow.pair),
+            flights: &follow.flights,
+            pending: &follow.pending,
+            turns: &follow.turns,
+            gate: &control.gate,
+            retries,
+            cancel,
+        };
+        let copy = |chunk, session: &mut Session| worker.copy(chunk, session);
+        let mut watermark = Watermark::default();
+        in_chunks(control, chunker, &follow.sizer, session, workers, copy, |copied| {
+            self.copied(copied, &mut watermark);
+            Ok(())
         })
+    }
+
+    pub(super) fn open(&self, purpose: Purpose) -> Result<Session> {
+        Session::open(self.connector, self.server.flavor, purpose)
     }
 
     fn copied(&self, copied: Copied, watermark: &mut Watermark) {
@@ -261,14 +249,24 @@ impl Stages<'_> {
         Ok(())
     }
 
-    fn postponed(&self, postpone: &mut Postpone) -> Result<()> {
+    /// Waits for as long as the cut-over is postponed, and goes on comparing the rows meanwhile.
+    fn postponed(
+        &self,
+        postpone: &mut Postpone,
+        session: &mut Session,
+        mut verifier: Option<&mut Verifier<'_>>,
+    ) -> Result<()> {
+        let mut waits = || !self.control.is_released() && postpone.waits();
         let mut entered = false;
-        while !self.control.is_released() && postpone.waits() {
+        while waits() {
             if !entered {
                 self.control.enter(Phase::Postponed);
                 entered = true;
             }
             self.control.cancel.sleep(LOOK_AGAIN)?;
+            if let Some(verifier) = verifier.as_mut().filter(|verifier| verifier.is_due()) {
+                verifier.until_clean(session, &mut || !waits())?;
+            }
         }
         Ok(())
     }

@@ -9,10 +9,13 @@ pub(crate) mod flights;
 mod part;
 pub(crate) mod pending;
 pub(crate) mod refresher;
+mod touched;
 mod turns;
 pub(crate) mod worker;
 
 pub(crate) use flights::Flights;
-pub(crate) use pending::Pending;
+pub(crate) use part::Batch;
+pub(crate) use pending::{Pending, Wanted};
 pub(crate) use refresher::Refresher;
+pub(crate) use touched::Touched;
 pub(crate) use turns::Turns;

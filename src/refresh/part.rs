@@ -23,6 +23,9 @@ pub(super) struct Part {
     /// Where the last batch ended: the next one goes on from there, so that no key starves.
     cursor: Option<Key>,
     pub(super) last_take: Instant,
+    /// Its worker has a batch; how many batches it has finished.
+    pub(super) busy: bool,
+    pub(super) finished: u64,
 }
 
 impl Part {
@@ -32,7 +35,17 @@ impl Part {
             repeated: BTreeSet::new(),
             cursor: None,
             last_take: Instant::now(),
+            busy: false,
+            finished: 0,
         }
+    }
+
+    pub(super) fn contains(&self, key: &Key) -> bool {
+        self.keys.contains(key) || self.repeated.contains(key)
+    }
+
+    pub(super) fn iter(&self) -> impl Iterator<Item = &Key> {
+        self.keys.iter().chain(&self.repeated)
     }
 
     pub(super) fn len(&self) -> usize {

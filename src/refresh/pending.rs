@@ -1,7 +1,7 @@
 //! The keys that have changed and are not yet refreshed: a set per worker, not a queue. A row that
 //! changes a thousand times is refreshed once.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeSet, HashSet};
 use std::hash::{BuildHasher, BuildHasherDefault, DefaultHasher};
 use std::time::{Duration, Instant};
 
@@ -10,7 +10,7 @@ use parking_lot::{Condvar, Mutex, MutexGuard};
 use super::part::{Batch, Part};
 use crate::cancel::Cancel;
 use crate::error::Result;
-use crate::sql::Key;
+use crate::sql::{Key, KeyShape};
 
 /// How often a wait looks whether the run was asked to stop. What it waits for wakes it at once.
 const CANCEL_CHECK: Duration = Duration::from_millis(50);
@@ -115,6 +115,7 @@ impl Pending {
                 let rested = part.last_take.elapsed();
                 if *hurry || part.len() >= collect.at_most || rested >= collect.linger {
                     let batch = part.next_batch(collect.at_most);
+                    part.busy = true;
                     *taken += batch.keys.len();
                     drop(state);
                     self.changed.notify_all();
@@ -126,8 +127,20 @@ impl Pending {
         }
     }
 
-    /// A batch of this many keys is finished, whatever became of them.
-    pub(crate) fn done(&self, count: usize) {
+    /// A part's batch of this many keys is finished, whatever became of them.
+    pub(crate) fn done(&self, part: usize, count: usize) {
+        let mut state = self.state.lock();
+        if let Some(part) = state.parts.get_mut(part) {
+            part.busy = false;
+            part.finished += 1;
+        }
+        state.taken = state.taken.saturating_sub(count);
+        drop(state);
+        self.changed.notify_all();
+    }
+
+    /// The keys of [`take_all`](Self::take_all) are finished.
+    pub(crate) fn done_all(&self, count: usize) {
         let mut state = self.state.lock();
         state.taken = state.taken.saturating_sub(count);
         drop(state);
@@ -247,8 +260,44 @@ impl Pending {
         self.changed.notify_all();
     }
 
+    /// Waits until none of the keys is outstanding: all are refreshed, as far as they had been added.
+    /// `false` if `patience` was not enough.
+    pub(crate) fn wait_for_none_of(
+        &self,
+        wanted: &Wanted,
+        patience: Duration,
+        cancel: &Cancel,
+    ) -> Result<bool> {
+        let end = Instant::now() + patience;
+        let mut state = self.state.lock();
+        loop {
+            while state.waits_for_any(wanted) {
+                if Instant::now() > end {
+                    return Ok(false);
+                }
+                self.wait(&mut state, CANCEL_CHECK, cancel)?;
+            }
+            // What workers have taken may be among them, and may come back to wait.
+            let busy: Vec<Option<u64>> =
+                state.parts.iter().map(|part| part.busy.then_some(part.finished)).collect();
+            let is_under_way = |state: &State| {
+                let now = state.parts.iter().map(|part| part.busy.then_some(part.finished));
+                busy.iter().zip(now).any(|(then, now)| then.is_some() && *then == now)
+            };
+            while is_under_way(&state) {
+                if Instant::now() > end {
+                    return Ok(false);
+                }
+                self.wait(&mut state, CANCEL_CHECK, cancel)?;
+            }
+            if !state.waits_for_any(wanted) {
+                return Ok(true);
+            }
+        }
+    }
+
     /// All keys, taken out for whoever has paused the workers. To be followed by
-    /// [`done`](Self::done).
+    /// [`done_all`](Self::done_all).
     pub(crate) fn take_all(&self) -> Vec<Key> {
         let mut state = self.state.lock();
         let mut keys = BTreeSet::new();
@@ -278,7 +327,42 @@ fn cancel_check(state: &mut MutexGuard<'_, State>, cancel: &Cancel) -> Result<()
     MutexGuard::unlocked(state, || cancel.check())
 }
 
+/// Keys that somebody waits for.
+#[derive(Debug)]
+pub(crate) struct Wanted {
+    keys: Vec<Key>,
+    /// The keys as they are written, where one from a row image and a selected one have different
+    /// forms.
+    names: Option<(KeyShape, HashSet<String>)>,
+}
+
+impl Wanted {
+    pub(crate) fn new(keys: &[Key], shape: &KeyShape) -> Self {
+        let names = keys.iter().map(|key| shape.display(key)).collect();
+        Wanted { keys: keys.to_vec(), names: (!shape.is_int()).then(|| (shape.clone(), names)) }
+    }
+}
+
 impl State {
+    /// Whether any of the keys waits to be refreshed.
+    fn waits_for_any(&self, wanted: &Wanted) -> bool {
+        let elsewhere = || {
+            let later = self.later.iter().map(|(_, key)| key);
+            later.chain(self.held.iter().flat_map(|(_, batch)| &batch.keys))
+        };
+        match &wanted.names {
+            None => wanted.keys.iter().any(|key| {
+                self.parts.iter().any(|part| part.contains(key)) || elsewhere().any(|k| k == key)
+            }),
+            Some((shape, names)) => self
+                .parts
+                .iter()
+                .flat_map(Part::iter)
+                .chain(elsewhere())
+                .any(|key| names.contains(&shape.display(key))),
+        }
+    }
+
     fn len(&self) -> usize {
         let held: usize = self.held.iter().map(|(_, batch)| batch.keys.len()).sum();
         self.parts.iter().map(Part::len).sum::<usize>() + self.later.len() + held
@@ -322,11 +406,11 @@ mod tests {
         pending.put_later([Key::Int(9)], Duration::from_secs(100));
         pending.hold(5, again(&[8]));
         assert_eq!(pending.outstanding(), 5);
-        pending.done(2);
+        pending.done(0, 2);
         assert_eq!(pending.outstanding(), 3);
         assert_eq!(pending.take_all(), [Key::Int(3), Key::Int(8), Key::Int(9)]);
         assert_eq!(pending.outstanding(), 3);
-        pending.done(3);
+        pending.done_all(3);
         assert_eq!(pending.outstanding(), 0);
     }
 

@@ -173,7 +173,7 @@ impl Refresher {
     ) -> Result<usize> {
         let keys = self.pending.take_all();
         let result = self.put_all(session, &keys, deadline);
-        self.pending.done(keys.len());
+        self.pending.done_all(keys.len());
         match result {
             Ok(()) => {
                 self.count(keys.len());

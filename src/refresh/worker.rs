@@ -32,7 +32,7 @@ pub(crate) fn run(
             // It was shut while we waited for keys. They must not be kept meanwhile: whoever pauses
             // the workers waits for keys that are taken.
             refresher.pending().put_back(batch.keys);
-            refresher.pending().done(count);
+            refresher.pending().done(part, count);
             continue;
         }
         let keys = batch.keys.clone();
@@ -41,7 +41,7 @@ pub(crate) fn run(
             // Whoever waits for the keys must not take them for refreshed before the run has ended.
             refresher.pending().put_back(keys);
         }
-        refresher.pending().done(count);
+        refresher.pending().done(part, count);
         size.learn(count, refreshed?);
     }
 }

@@ -35,6 +35,8 @@ pub(crate) enum Key {
     Int(u64),
     /// Any other key: each column's bytes behind their length.
     Wide(Box<[u8]>),
+    /// A key that did not come from a row image but was selected: the literals of its columns.
+    Stated(Box<[String]>),
 }
 
 impl KeyShape {
@@ -64,7 +66,20 @@ impl KeyShape {
                 Some(i128::from(*value))
             }
             (Key::Int(value), _) => Some(i128::from(i64::from_ne_bytes(value.to_ne_bytes()))),
-            (Key::Wide(_), _) => None,
+            (Key::Wide(_) | Key::Stated(_), _) => None,
+        }
+    }
+
+    /// The key at a place in its order. The same key from a row image is written alike.
+    pub(crate) fn key_at(&self, bound: Bound) -> Key {
+        match (bound.int_value(), self.is_int()) {
+            // As many bits as a row image has, be they a negative number or a big one.
+            (Some(value), true) => Key::Int(
+                u64::try_from(value)
+                    .or_else(|_| i64::try_from(value).map(|v| u64::from_ne_bytes(v.to_ne_bytes())))
+                    .unwrap_or_default(),
+            ),
+            _ => Key::Stated(bound.0.into()),
         }
     }
 
@@ -80,6 +95,7 @@ impl KeyShape {
                 write_int(*value, unsigned, &mut out);
                 Ok(vec![out])
             }
+            Key::Stated(literals) => Ok(literals.to_vec()),
             Key::Wide(bytes) => {
                 let mut rest = &**bytes;
                 self.columns
@@ -181,5 +197,17 @@ mod tests {
         key.push(&[2]);
         assert_eq!(shape.literals(&key.finish()).unwrap(), ["X'61'", "2"]);
         assert!(shape.literals(&Key::Wide([1, 0, 0, 0].into())).is_err());
+    }
+
+    #[test]
+    fn a_selected_integer_is_the_key_of_a_row_image() {
+        let bound = |text: &str| Bound(vec![text.to_owned()]);
+        let signed = shape(&[KeyType::Int { unsigned: false }]);
+        assert_eq!(signed.key_at(bound("-1")), Key::Int(u64::MAX));
+        let unsigned = shape(&[KeyType::Int { unsigned: true }]);
+        assert_eq!(unsigned.key_at(bound("18446744073709551615")), Key::Int(u64::MAX));
+        let text = shape(&[KeyType::Text { charset: "latin1".to_owned() }]);
+        let key = text.key_at(bound("_latin1 X'61'"));
+        assert_eq!(text.display(&key), "(_latin1 X'61')");
     }
 }

@@ -1,0 +1,261 @@
+//! The stage that compares the rows of the two tables before they are swapped.
+
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+use std::time::{Duration, Instant};
+
+use super::chunks::in_chunks;
+use super::observer::Event;
+use super::options::OnMismatch;
+use super::stages::Stages;
+use crate::copy::ChunkSize;
+use crate::copy::chunk::Chunk;
+use crate::copy::chunk_size::Sizer;
+use crate::copy::chunker::Chunker;
+use crate::db::{Purpose, Session};
+use crate::difference::Difference;
+use crate::error::{Error, ErrorKind, Result};
+use crate::sql::Key;
+use crate::verify::comparer::Compared;
+use crate::verify::{Comparer, Explainer, Style};
+
+/// How many differing rows are described.
+const DESCRIBED: usize = 20;
+
+/// How often all rows are compared because the last time some differed.
+const MOST_PASSES: u32 = 5;
+
+/// How long comparing a chunk should take: no lock is held, but a snapshot is.
+const CHUNK_TIME: Duration = Duration::from_millis(150);
+
+/// What verification has found.
+#[derive(Clone, Debug, Default, PartialEq)]
+#[non_exhaustive]
+pub struct Verification {
+    /// How often all rows were compared. The last time none differed.
+    pub passes: u32,
+    /// The rows that the last pass compared.
+    pub rows: u64,
+    /// Rows that differed, and not because of changes still to be carried over, and were repaired.
+    pub repaired: u64,
+    /// The first of them.
+    pub differences: Vec<Difference>,
+    /// How long it took in all.
+    pub elapsed: Duration,
+}
+
+/// Compares, as often as it is asked to.
+pub(super) struct Verifier<'a> {
+    stages: &'a Stages<'a>,
+    comparer: Comparer,
+    sizer: Sizer,
+    /// Compares, and writes markers.
+    rows: Session,
+    /// Repairs, in transactions.
+    locker: Session,
+    found: Verification,
+    last_end: Instant,
+    last_took: Duration,
+}
+
+impl<'a> Verifier<'a> {
+    /// To be made before the copy begins: what stands in the way of comparing shows here.
+    pub(super) fn new(stages: &'a Stages<'a>) -> Result<Self> {
+        let Stages { follow, table, ghost, server, .. } = *stages;
+        let mut rows = stages.open(Purpose::Rows)?;
+        let style = Style::new(server.flavor, server.max_packet());
+        let comparer = Comparer::new(&follow.pair, table, &ghost.table, style, &mut rows)?;
+        Ok(Verifier {
+            stages,
+            comparer,
+            sizer: Sizer::new(ChunkSize::Time(CHUNK_TIME), table.row_bytes),
+            rows,
+            locker: stages.open(Purpose::Refresh)?,
+            found: Verification::default(),
+            last_end: Instant::now(),
+            last_took: Duration::ZERO,
+        })
+    }
+
+    /// Compares all rows until a pass finds no difference. A pass is given up when `enough` says so,
+    /// unless a difference has been found since the last that was clean.
+    pub(super) fn until_clean(
+        &mut self,
+        session: &mut Session,
+        enough: &mut dyn FnMut() -> bool,
+    ) -> Result<()> {
+        let started = Instant::now();
+        let mut repaired = 0;
+        for _ in 0..MOST_PASSES {
+            let before = repaired;
+            let finished = self.pass(session, &mut repaired, &mut || before == 0 && enough())?;
+            if repaired == before {
+                if finished {
+                    self.found.passes += 1;
+                }
+                self.last_end = Instant::now();
+                self.last_took = started.elapsed();
+                self.found.elapsed += self.last_took;
+                return Ok(());
+            }
+            self.found.passes += 1;
+            self.found.repaired += repaired - before;
+            log::warn!("{} rows differed and were repaired", repaired - before);
+        }
+        Err(self.differ(format!(
+            "{MOST_PASSES} times rows were found to differ and were repaired, and others differed \
+             the next time: something writes to the table past the binlog"
+        )))
+    }
+
+    /// Whether it is time to compare again, while the swap is postponed: not all the time.
+    pub(super) fn is_due(&self) -> bool {
+        const REST: Duration = Duration::from_secs(5);
+        self.last_end.elapsed() > REST.max(self.last_took * 9)
+    }
+
+    pub(super) fn into_found(self) -> Verification {
+        self.found
+    }
+
+    /// Compares all rows once; `false` if it was `enough` before the end.
+    fn pass(
+        &mut self,
+        session: &mut Session,
+        repaired: &mut u64,
+        enough: &mut dyn FnMut() -> bool,
+    ) -> Result<bool> {
+        let Stages { control, follow, options, .. } = *self.stages;
+        let (retries, cancel) = (options.retries(), &control.cancel);
+        let workers = (0..options.copy_workers.max(1)).map(|_| self.stages.open(Purpose::Rows));
+        let workers = workers.collect::<Result<Vec<_>>>()?;
+        let chunker = Chunker::everything(Arc::clone(&follow.pair), retries);
+        let Self { comparer, sizer, rows, locker, found, stages, .. } = self;
+        let sizer: &Sizer = sizer;
+        let comparer: &Comparer = comparer;
+        let compare = |chunk: Chunk, session: &mut Session| {
+            control.gate.pass(cancel)?;
+            let started = Instant::now();
+            let (after, through) = (chunk.after.as_ref(), chunk.through.as_ref());
+            let compared = session
+                .retrying(retries, cancel, |session| comparer.range(session, after, through))?;
+            sizer.learn(compared.rows, started.elapsed());
+            Ok(compared)
+        };
+        let mut looked_at = Found { stages, comparer, rows, locker, found, compared: 0 };
+        let mut stopped = false;
+        let took_place =
+            in_chunks(control, chunker, sizer, session, workers, compare, |compared| {
+                *repaired += looked_at.chunk(compared)?;
+                stopped = enough();
+                // Any error ends the pass; this one is known.
+                if stopped { Err(Error::aborted()) } else { Ok(()) }
+            });
+        let compared = looked_at.compared;
+        match took_place {
+            Err(_) if stopped => cancel.check().map(|()| false),
+            Err(error) => Err(error),
+            Ok(()) => {
+                self.found.rows = compared;
+                control.tell(&Event::Verified { rows: compared, repaired: *repaired });
+                if !self.found.differences.is_empty() && options.on_mismatch == OnMismatch::Stop {
+                    return Err(self.differ("rows differ".to_owned()));
+                }
+                Ok(true)
+            }
+        }
+    }
+
+    fn differ(&self, why: String) -> Error {
+        rows_differ(&why, &self.found.differences)
+    }
+}
+
+/// What is done about the chunks of a pass as they come in.
+struct Found<'a> {
+    stages: &'a Stages<'a>,
+    comparer: &'a Comparer,
+    rows: &'a mut Session,
+    locker: &'a mut Session,
+    found: &'a mut Verification,
+    compared: u64,
+}
+
+impl Found<'_> {
+    /// Sees which differences of a chunk are real, and repairs those. Returns how many.
+    fn chunk(&mut self, compared: Compared) -> Result<u64> {
+        let control = self.stages.control;
+        self.compared += compared.rows;
+        control.rows_verified.store(self.compared, Ordering::Relaxed);
+        if compared.different.is_empty() {
+            return Ok(0);
+        }
+        let explainer = explainer(self.stages, self.comparer);
+        let real = explainer.really_different(compared.different, self.rows, self.locker)?;
+        if real.is_empty() {
+            return Ok(0);
+        }
+        self.describe(&real)?;
+        if self.stages.options.on_mismatch == OnMismatch::Stop {
+            // More chunks may show more, up to as many as are described.
+            if self.found.differences.len() >= DESCRIBED {
+                return Err(rows_differ("rows differ", &self.found.differences));
+            }
+            return Ok(0);
+        }
+        explainer.repair(&real, self.locker)?;
+        let count = u64::try_from(real.len()).unwrap_or(u64::MAX);
+        let still = explainer.really_different(real, self.rows, self.locker)?;
+        if !still.is_empty() {
+            self.found.differences.clear();
+            self.describe(&still)?;
+            let why = "rows differ still after they have been refreshed";
+            return Err(rows_differ(why, &self.found.differences));
+        }
+        Ok(count)
+    }
+
+    fn describe(&mut self, keys: &[Key]) -> Result<()> {
+        let Stages { control, options, .. } = *self.stages;
+        let room = DESCRIBED.saturating_sub(self.found.differences.len());
+        for key in keys.iter().take(room) {
+            let comparer = self.comparer;
+            let described = self.rows.retrying(options.retries(), &control.cancel, |session| {
+                comparer.describe(session, key)
+            })?;
+            // One row may have been found under two spellings of its key.
+            if let Some(difference) = described
+                && !self.found.differences.contains(&difference)
+            {
+                log::warn!("verification: {difference}");
+                self.found.differences.push(difference);
+            }
+        }
+        Ok(())
+    }
+}
+
+fn explainer<'a>(stages: &'a Stages<'_>, comparer: &'a Comparer) -> Explainer<'a> {
+    let Stages { control, follow, options, state, .. } = *stages;
+    Explainer {
+        comparer,
+        pair: &follow.pair,
+        refresher: &follow.refresher,
+        touched: &follow.touched,
+        feed: &follow.feed,
+        state,
+        gate: &control.gate,
+        retries: options.retries(),
+        cancel: &control.cancel,
+    }
+}
+
+fn rows_differ(why: &str, differences: &[Difference]) -> Error {
+    const NAMED: usize = 5;
+    let mut named: Vec<String> = differences.iter().take(NAMED).map(ToString::to_string).collect();
+    if differences.len() > NAMED {
+        named.push("and more".to_owned());
+    }
+    Error::new(ErrorKind::RowsDiffer, format!("{why}: {}", named.join("; ")))
+        .with_differences(differences.to_vec())
+}

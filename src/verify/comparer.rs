@@ -1,0 +1,326 @@
+//! Compares ranges and keys on a connection.
+//!
+//! A row is hashed by the server: 64 bits of SHA-256 over all its columns, each in a form of its
+//! own ([`super::part`]), with their lengths and NULLs, so that no two rows have the same text. A
+//! range is compared by its count and the sum of its hashes: in a XOR, pairs of equal rows would
+//! cancel each other out.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+
+use super::part::{Part, Style, Value};
+use super::scratch::Scratch;
+use crate::db::{Session, missing};
+use crate::difference::{ColumnDifference, Difference, DifferenceKind};
+use crate::error::{Error, ErrorKind, Result};
+use crate::fault::Fault;
+use crate::inspect::Table;
+use crate::sql::key::Bound;
+use crate::sql::key_value::{KeyType, Malformed};
+use crate::sql::predicate::{self, Side};
+use crate::sql::statements::{TablePair, join};
+use crate::sql::{Ident, Key, KeyColumn, TAG};
+
+/// Compares the table with its altered copy.
+#[derive(Debug)]
+pub(crate) struct Comparer {
+    pair: Arc<TablePair>,
+    /// How all columns are compared by expressions, if they can be.
+    direct: Option<Vec<Part>>,
+    scratch: Option<Scratch>,
+}
+
+/// What became of comparing a range.
+#[derive(Debug)]
+pub(crate) struct Compared {
+    /// Rows of the table.
+    pub(crate) rows: u64,
+    /// The keys of rows that have no equal on the other side.
+    pub(crate) different: Vec<Key>,
+}
+
+/// Stands for a hash that the server made NULL: more than any sum of real ones.
+const NO_HASH: &str = "10000000000000000000000000000000000000000";
+
+impl Comparer {
+    /// For a run. `session` shows whether a temporary table can be had; where it cannot, all columns
+    /// must be comparable by expressions.
+    pub(crate) fn new(
+        pair: &Arc<TablePair>,
+        table: &Table,
+        ghost: &Table,
+        style: Style,
+        session: &mut Session,
+    ) -> Result<Self> {
+        let (direct, exotic) = direct_parts(pair, table, ghost, style);
+        let scratch = Scratch::new(pair, ghost, style);
+        let scratch = match scratch.create(session) {
+            Ok(()) => Some(scratch),
+            Err(error) if error.fault() == Some(Fault::Access) && exotic.is_empty() => None,
+            Err(error) => {
+                let why = format!(
+                    "comparing the column(s) {}, whose values are converted, needs a temporary table \
+                     (CREATE TEMPORARY TABLES)",
+                    exotic.join(", ")
+                );
+                return Err(if exotic.is_empty() { error } else { error.context(why) });
+            }
+        };
+        Ok(Comparer {
+            pair: Arc::clone(pair),
+            direct: exotic.is_empty().then_some(direct),
+            scratch,
+        })
+    }
+
+    /// For two tables that only are looked at. The names of columns that cannot be compared, if there
+    /// are any.
+    pub(crate) fn by_expressions(
+        pair: &Arc<TablePair>,
+        table: &Table,
+        other: &Table,
+        style: Style,
+    ) -> Result<Self, Vec<String>> {
+        let (direct, exotic) = direct_parts(pair, table, other, style);
+        if !exotic.is_empty() {
+            return Err(exotic);
+        }
+        Ok(Comparer { pair: Arc::clone(pair), direct: Some(direct), scratch: None })
+    }
+
+    /// Compares a range: the rows behind `after` up to and with `through`.
+    pub(crate) fn range(
+        &self,
+        session: &mut Session,
+        after: Option<&Bound>,
+        through: Option<&Bound>,
+    ) -> Result<Compared> {
+        let key = &self.pair.key;
+        let source = predicate::range(key, Side::Source, after, through);
+        let ghost = predicate::range(key, Side::Ghost, after, through);
+        if let Some(parts) = &self.direct {
+            let sql = format!(
+                "SELECT {TAG} ({}), ({})",
+                self.sum(parts, Side::Source, &source),
+                self.sum(parts, Side::Ghost, &ghost)
+            );
+            let row = session.rows(&sql)?.into_iter().next().unwrap_or_default();
+            let sum = |i: usize| row.get(i).cloned().flatten().ok_or_else(|| missing("a sum"));
+            let (left, right) = (sum(0)?, sum(1)?);
+            let (count, total) = left.split_once(' ').ok_or_else(|| missing("a sum"))?;
+            if total.len() >= NO_HASH.len() {
+                return Err(too_small());
+            }
+            if left == right {
+                let rows = count.parse().map_err(|_| missing("how many rows there are"))?;
+                return Ok(Compared { rows, different: Vec::new() });
+            }
+        }
+        self.list(session, self.direct.is_none(), &source, &ghost)
+    }
+
+    /// Those of the keys at which the two differ, as the server stores values if that can be had.
+    pub(crate) fn keys(&self, session: &mut Session, keys: &[Key]) -> Result<Vec<Key>> {
+        const AT_ONCE: usize = 500;
+        let mut different = Vec::new();
+        for keys in keys.chunks(AT_ONCE) {
+            let condition = |side| predicate::keys(&self.pair.key, side, keys).map_err(malformed);
+            let (source, ghost) = (condition(Side::Source)?, condition(Side::Ghost)?);
+            different
+                .extend(self.list(session, self.scratch.is_some(), &source, &ghost)?.different);
+        }
+        Ok(different)
+    }
+
+    /// In what the two differ at a key; `None` if they do not.
+    pub(crate) fn describe(&self, session: &mut Session, key: &Key) -> Result<Option<Difference>> {
+        let keys = std::slice::from_ref(key);
+        let condition = |side| predicate::keys(&self.pair.key, side, keys).map_err(malformed);
+        let (source, ghost) = (condition(Side::Source)?, condition(Side::Ghost)?);
+        let (parts, from) = self.source_of(session, self.scratch.is_some(), &source)?;
+        let values = |part: &Part, of: fn(&Part) -> &Value| {
+            let Value { expr, length, shown, .. } = of(part);
+            // The length tells values apart whose text ends in what is not shown.
+            let length = length.clone().unwrap_or_else(|| "NULL".to_owned());
+            format!("HEX(CONCAT({expr})), {length}, {shown}")
+        };
+        let select = |of: fn(&Part) -> &Value, from: &str| {
+            let columns = join(parts.iter().map(|part| values(part, of)));
+            format!("SELECT {TAG} {columns} FROM {from}")
+        };
+        let left = session.rows(&select(|part| &part.source, &from))?;
+        let from = format!("{}{} WHERE {ghost}", self.pair.ghost, self.pair.key.hint(Side::Ghost));
+        let right = session.rows(&select(|part| &part.ghost, &from))?;
+        let of_kind =
+            |kind, columns| Ok(Some(Difference { key: self.pair.key.display(key), kind, columns }));
+        let (left, right) = match (left.as_slice(), right.as_slice()) {
+            ([], []) => return Ok(None),
+            ([_, ..], []) => return of_kind(DifferenceKind::Missing, Vec::new()),
+            ([], [_, ..]) => return of_kind(DifferenceKind::Extra, Vec::new()),
+            (_, [_, _, ..]) => return of_kind(DifferenceKind::Repeated, Vec::new()),
+            ([left, ..], [right]) => (left, right),
+        };
+        let columns: Vec<ColumnDifference> = parts
+            .iter()
+            .zip(left.chunks(3).zip(right.chunks(3)))
+            .filter(|(_, (left, right))| left.get(..2) != right.get(..2))
+            .map(|(part, (left, right))| ColumnDifference {
+                column: part.ghost.column.as_str().to_owned(),
+                expected: left.get(2).cloned().flatten(),
+                found: right.get(2).cloned().flatten(),
+            })
+            .collect();
+        if columns.is_empty() { Ok(None) } else { of_kind(DifferenceKind::Values, columns) }
+    }
+
+    /// Hashes each row of both sides and sees which have no partner.
+    fn list(
+        &self,
+        session: &mut Session,
+        stored: bool,
+        source: &str,
+        ghost: &str,
+    ) -> Result<Compared> {
+        let (parts, from) = self.source_of(session, stored, source)?;
+        let key = &self.pair.key;
+        let left_keys: Vec<String> = match &self.scratch {
+            Some(scratch) if stored => zip_keys(&key.columns, &scratch.keys),
+            _ => key.columns.iter().map(|c| c.ty.select_expr(&c.source.to_string())).collect(),
+        };
+        let right_keys: Vec<String> = key.columns.iter().map(ghost_key).collect();
+        let select = |side: u8, hash: String, keys: &[String], from: &str| {
+            let keys = join(keys.iter().map(|key| format!("CONCAT({key})")));
+            format!("SELECT {side}, LEFT({hash}, 16), {keys} FROM {from}")
+        };
+        let left = select(0, row_hash(parts, |part| &part.source), &left_keys, &from);
+        let right = select(
+            1,
+            row_hash(parts, |part| &part.ghost),
+            &right_keys,
+            &format!("{}{} WHERE {ghost}", self.pair.ghost, key.hint(Side::Ghost)),
+        );
+        // One statement sees both sides at one moment.
+        let rows = session.rows(&format!("({left}) UNION ALL ({right})"))?;
+        let mut unmatched: HashMap<String, (i64, Vec<Key>)> = HashMap::new();
+        let mut count = 0;
+        for row in rows {
+            let mut row = row.into_iter();
+            let side = row.next().flatten();
+            let hash = row.next().flatten().ok_or_else(too_small)?;
+            let texts: Option<Vec<String>> = row.collect();
+            let texts = texts.ok_or_else(|| missing("a key without NULL"))?;
+            let is_left = side.as_deref() == Some("0");
+            count += u64::from(is_left);
+            let entry = unmatched.entry(hash).or_default();
+            entry.0 += if is_left { 1 } else { -1 };
+            entry.1.push(key.key_at(Bound::of_selected(key, &texts)));
+        }
+        let different = unmatched.into_values().filter(|(balance, _)| *balance != 0);
+        let mut different: Vec<Key> = different.flat_map(|(_, keys)| keys).collect();
+        different.sort();
+        different.dedup();
+        Ok(Compared { rows: count, different })
+    }
+
+    /// Where the table's rows of a condition are read from: the table itself, or (`stored`) the
+    /// temporary table, filled with them.
+    fn source_of(
+        &self,
+        session: &mut Session,
+        stored: bool,
+        condition: &str,
+    ) -> Result<(&[Part], String)> {
+        match (&self.scratch, &self.direct) {
+            (Some(scratch), _) if stored => {
+                scratch.fill(session, condition)?;
+                Ok((&scratch.parts, scratch.name.to_string()))
+            }
+            (_, Some(direct)) => {
+                let TablePair { source, key, .. } = &*self.pair;
+                Ok((direct, format!("{source}{} WHERE {condition}", key.hint(Side::Source))))
+            }
+            _ => Err(missing("how to compare")),
+        }
+    }
+
+    /// The count and the sum of a range.
+    fn sum(&self, parts: &[Part], side: Side, condition: &str) -> String {
+        let TablePair { source, ghost, key, .. } = &*self.pair;
+        let (table, hash) = match side {
+            Side::Source => (source, row_hash(parts, |part| &part.source)),
+            Side::Ghost => (ghost, row_hash(parts, |part| &part.ghost)),
+        };
+        format!(
+            "SELECT CONCAT(COUNT(*), ' ', IFNULL(SUM(IFNULL(CAST(CONV(LEFT({hash}, 16), 16, 10) AS \
+             UNSIGNED), {NO_HASH})), 0)) FROM {table}{} WHERE {condition}",
+            key.hint(side)
+        )
+    }
+}
+
+/// How the columns that are copied are compared by expressions, and the names of those that cannot.
+fn direct_parts(
+    pair: &TablePair,
+    table: &Table,
+    ghost: &Table,
+    style: Style,
+) -> (Vec<Part>, Vec<String>) {
+    let mut exotic = Vec::new();
+    let mut parts = Vec::new();
+    for (old, new) in &pair.columns {
+        let columns = (table.column(old.as_str()), ghost.column(new.as_str()));
+        match columns {
+            (Some(old), Some(new)) => match Part::direct(old, new, style) {
+                Some(part) => parts.push(part),
+                None => exotic.push(new.name.as_str().to_owned()),
+            },
+            _ => exotic.push(new.as_str().to_owned()),
+        }
+    }
+    (parts, exotic)
+}
+
+/// The hash of a row, in hexadecimal digits.
+fn row_hash(parts: &[Part], side: impl Fn(&Part) -> &Value) -> String {
+    let mut terms: Vec<String> = parts.iter().map(|part| side(part).expr.clone()).collect();
+    let nulls = parts.iter().filter(|part| part.nullable);
+    let nulls = join(nulls.map(|part| format!("ISNULL({})", side(part).column)));
+    if !nulls.is_empty() {
+        terms.push(format!("CONCAT({nulls})"));
+    }
+    let lengths = join(parts.iter().filter_map(|part| side(part).length.as_ref()));
+    if !lengths.is_empty() {
+        terms.push(format!("CONCAT_WS(',', {lengths})"));
+    }
+    format!("SHA2(CONCAT_WS('#', {}), 256)", terms.join(", "))
+}
+
+fn zip_keys(columns: &[KeyColumn], names: &[Ident]) -> Vec<String> {
+    columns.iter().zip(names).map(|(c, name)| c.ty.select_expr(&name.to_string())).collect()
+}
+
+/// A key column of the ghost, in the form that its value has in the table.
+fn ghost_key(column: &KeyColumn) -> String {
+    let name = column.ghost.to_string();
+    match &column.ty {
+        KeyType::Decimal { precision, scale } => {
+            format!("CAST({name} AS DECIMAL({precision}, {scale}))")
+        }
+        KeyType::Datetime { fsp } | KeyType::Timestamp { fsp } => {
+            format!("CAST({name} AS DATETIME({fsp}))")
+        }
+        KeyType::Time { fsp } => format!("CAST({name} AS TIME({fsp}))"),
+        ty => ty.select_expr(&name),
+    }
+}
+
+fn too_small() -> Error {
+    Error::new(
+        ErrorKind::Server,
+        "the rows cannot be compared: max_allowed_packet of the server is too small for them",
+    )
+}
+
+fn malformed(error: Malformed) -> Error {
+    Error::new(ErrorKind::Binlog, error.to_string()).with_source(error)
+}

@@ -1,0 +1,350 @@
+//! How the values of a column are compared: as an expression on either side, such that the bytes
+//! are equal exactly if the altered table holds what the server makes of the table's value.
+
+use crate::db::Flavor;
+use crate::inspect::column::Column;
+use crate::sql::Ident;
+
+/// A value of one side, in a form whose bytes can be compared.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct Value {
+    pub(super) column: Ident,
+    pub(super) expr: String,
+    /// Its length, where its end cannot be told otherwise: numbers, times and hashes do not hold the
+    /// separator.
+    pub(super) length: Option<String>,
+    /// The value for people, not longer than [`SHOWN`] characters or bytes.
+    pub(super) shown: String,
+}
+
+/// A column of both sides.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct Part {
+    pub(super) source: Value,
+    pub(super) ghost: Value,
+    /// Either side may hold NULL.
+    pub(super) nullable: bool,
+}
+
+/// What the expressions depend on besides the columns.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Style {
+    pub(crate) flavor: Flavor,
+    /// Values that may be this many bytes long are hashed by themselves: what is put together from
+    /// all columns must stay below `max_allowed_packet`, or the server would make it NULL.
+    pub(crate) big: usize,
+}
+
+impl Style {
+    pub(crate) fn new(flavor: Flavor, max_packet: usize) -> Self {
+        // All columns that are no TEXT or BLOB have 65,535 bytes together; in another charset, up to
+        // four times as many.
+        let big = if max_packet >= 1 << 20 { 65_535 } else { 256 };
+        Style { flavor, big }
+    }
+}
+
+/// How much of a value is shown.
+const SHOWN: usize = 100;
+
+impl Part {
+    /// Compares the table's column with the altered one by expressions; `None` where the types differ
+    /// in a way that only storing the value shows.
+    pub(super) fn direct(old: &Column, new: &Column, style: Style) -> Option<Self> {
+        let (source, ghost) = match converted(old, new, style) {
+            Some(values) => values,
+            None if is_same_type(old, new) => {
+                (plain(&old.name, new, style), plain(&new.name, new, style))
+            }
+            None => return None,
+        };
+        Some(Part { source, ghost, nullable: old.nullable || new.nullable })
+    }
+
+    /// Compares `column` with one of the same type that has the name `stored`.
+    pub(super) fn stored(stored: &Ident, column: &Column, style: Style) -> Self {
+        let (source, ghost) = (plain(stored, column, style), plain(&column.name, column, style));
+        Part { source, ghost, nullable: true }
+    }
+}
+
+fn is_same_type(old: &Column, new: &Column) -> bool {
+    old.column_type.eq_ignore_ascii_case(&new.column_type) && old.charset == new.charset
+}
+
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Class {
+    Int,
+    Decimal,
+    Float,
+    Text,
+    Bytes,
+    Enum,
+    Set,
+    Date,
+    Time,
+    Datetime,
+    Timestamp,
+    Json,
+    Geometry,
+    Number,
+    Word,
+    Other,
+}
+
+fn class(column: &Column, flavor: Flavor) -> Class {
+    match column.data_type.as_str() {
+        "tinyint" | "smallint" | "mediumint" | "int" | "bigint" => Class::Int,
+        "decimal" => Class::Decimal,
+        "float" | "double" => Class::Float,
+        "char" | "varchar" | "tinytext" | "text" | "mediumtext" | "longtext" => Class::Text,
+        "binary" | "varbinary" | "tinyblob" | "blob" | "mediumblob" | "longblob" => Class::Bytes,
+        "enum" => Class::Enum,
+        "set" => Class::Set,
+        "date" => Class::Date,
+        "time" => Class::Time,
+        "datetime" => Class::Datetime,
+        "timestamp" => Class::Timestamp,
+        "json" if flavor == Flavor::MySql => Class::Json,
+        "geometry" | "point" | "linestring" | "polygon" | "multipoint" | "multilinestring"
+        | "multipolygon" | "geometrycollection" | "geomcollection" => Class::Geometry,
+        "year" | "bit" => Class::Number,
+        "uuid" | "inet6" | "inet4" => Class::Word,
+        _ => Class::Other,
+    }
+}
+
+/// A value of the type of `column`, under the name `name`.
+fn plain(name: &Ident, column: &Column, style: Style) -> Value {
+    let n = name.to_string();
+    let simple = |expr: String| Value {
+        column: name.clone(),
+        shown: format!("CAST({expr} AS CHAR)"),
+        expr,
+        length: None,
+    };
+    let hashed = |bytes: &str, shown: String| Value {
+        column: name.clone(),
+        expr: format!("SHA2({bytes}, 256)"),
+        length: None,
+        shown,
+    };
+    match class(column, style.flavor) {
+        // ZEROFILL would show in the text.
+        Class::Int | Class::Number => simple(format!("({n} + 0)")),
+        Class::Decimal => match (column.precision, column.scale) {
+            (Some(p), Some(s)) => simple(format!("CAST({n} AS DECIMAL({p}, {s}))")),
+            _ => simple(n),
+        },
+        // The text of a FLOAT has six digits; the double that it is has all of them.
+        Class::Float => simple(format!("({n} + 0e0)")),
+        Class::Enum => {
+            Value { shown: format!("CAST({n} AS CHAR)"), ..simple(format!("({n} + 0)")) }
+        }
+        // Not `+ 0`, which makes a double of a SET.
+        Class::Set => Value {
+            shown: format!("CAST({n} AS CHAR)"),
+            ..simple(format!("CAST({n} AS UNSIGNED)"))
+        },
+        // The text of an instant is ambiguous in a zone that changes its clocks.
+        Class::Timestamp => {
+            let f = column.fsp;
+            Value {
+                shown: format!("CAST({n} AS CHAR)"),
+                ..simple(format!("CAST(UNIX_TIMESTAMP({n}) AS DECIMAL(20, {f}))"))
+            }
+        }
+        Class::Date | Class::Time | Class::Datetime => {
+            Value { shown: format!("CAST({n} AS CHAR)"), ..simple(n) }
+        }
+        Class::Word => simple(format!("CAST({n} AS CHAR)")),
+        Class::Json => {
+            hashed(&format!("CAST({n} AS CHAR)"), format!("LEFT(CAST({n} AS CHAR), {SHOWN})"))
+        }
+        Class::Text => {
+            let shown = format!("LEFT(CONVERT({n} USING utf8mb4), {SHOWN})");
+            if is_big(column, style) {
+                hashed(&n, shown)
+            } else {
+                let expr = format!("CONVERT({n} USING binary)");
+                Value { length: Some(format!("LENGTH({n})")), shown, ..simple(expr) }
+            }
+        }
+        Class::Bytes if !is_big(column, style) => Value {
+            length: Some(format!("LENGTH({n})")),
+            shown: format!("HEX(LEFT({n}, {SHOWN}))"),
+            ..simple(n)
+        },
+        Class::Bytes => hashed(&n, format!("HEX(LEFT({n}, {SHOWN}))")),
+        Class::Geometry | Class::Other => hashed(&n, format!("LEFT(HEX({n}), {SHOWN})")),
+    }
+}
+
+fn is_big(column: &Column, style: Style) -> bool {
+    column.octets.is_none_or(|octets| octets >= style.big)
+}
+
+/// The values of columns of two types, where an expression makes of the one what storing it in the
+/// other does.
+fn converted(old: &Column, new: &Column, style: Style) -> Option<(Value, Value)> {
+    let flavor = style.flavor;
+    let ghost = plain(&new.name, new, style);
+    let n = &old.name;
+    let as_new = |expr: String| Some((Value { expr, ..plain(n, old, style) }, ghost.clone()));
+    match (class(old, flavor), class(new, flavor)) {
+        (Class::Int, Class::Int) => as_new(format!("({n} + 0)")),
+        (Class::Int | Class::Decimal, Class::Decimal) => {
+            as_new(format!("CAST({n} AS DECIMAL({}, {}))", new.precision?, new.scale?))
+        }
+        (Class::Float, Class::Float) if old.data_type == "float" && new.data_type == "double" => {
+            as_new(format!("({n} + 0e0)"))
+        }
+        (Class::Datetime, Class::Datetime) | (Class::Date, Class::Datetime)
+            if new.fsp >= old.fsp =>
+        {
+            as_new(format!("CAST({n} AS DATETIME({}))", new.fsp))
+        }
+        (Class::Time, Class::Time) if new.fsp >= old.fsp => {
+            as_new(format!("CAST({n} AS TIME({}))", new.fsp))
+        }
+        (Class::Timestamp, Class::Timestamp) if new.fsp >= old.fsp => {
+            as_new(format!("CAST(UNIX_TIMESTAMP({n}) AS DECIMAL(20, {}))", new.fsp))
+        }
+        (Class::Enum, Class::Enum) | (Class::Set, Class::Set) if extends(old, new) => {
+            Some((plain(n, old, style), ghost))
+        }
+        (Class::Bytes, Class::Bytes)
+            if old.data_type != "binary"
+                && new.data_type != "binary"
+                && new.octets >= old.octets =>
+        {
+            Some((plain(n, new, style), ghost))
+        }
+        (Class::Text, Class::Text) if keeps_text(old, new) => {
+            if old.charset == new.charset {
+                return Some((plain(n, new, style), ghost));
+            }
+            let charset = new.charset.as_ref()?;
+            let utf8 = |n: &Ident, text: &str| {
+                let mut value = plain(n, new, style);
+                let text = if charset == "utf8mb4" {
+                    text.to_owned()
+                } else {
+                    format!("CONVERT({text} USING utf8mb4)")
+                };
+                if value.length.is_some() {
+                    value.expr = format!("CONVERT({text} USING binary)");
+                    value.length = Some(format!("LENGTH({text})"));
+                } else {
+                    value.expr = format!("SHA2({text}, 256)");
+                }
+                value
+            };
+            Some((
+                utf8(n, &format!("CONVERT({n} USING {charset})")),
+                utf8(&new.name, &new.name.to_string()),
+            ))
+        }
+        _ => None,
+    }
+}
+
+/// Whether an ENUM or SET keeps its members and at most gets more behind them.
+fn extends(old: &Column, new: &Column) -> bool {
+    let members = old.column_type.strip_suffix(')').unwrap_or(&old.column_type);
+    new.column_type == old.column_type || new.column_type.starts_with(&format!("{members},"))
+}
+
+/// Whether no text gets shorter, be it by trailing spaces: those go without an error.
+fn keeps_text(old: &Column, new: &Column) -> bool {
+    let length = |column: &Column| {
+        let digits = column.column_type.split_once('(')?.1.split_once(')')?.0;
+        digits.parse::<u64>().ok()
+    };
+    match (length(old), length(new)) {
+        (Some(before), Some(after)) => {
+            after >= before && (new.data_type == "varchar" || old.data_type == "char")
+        }
+        // A kind of TEXT is limited in bytes, of which a character of another charset may have more.
+        (Some(_), None) => {
+            ["mediumtext", "longtext"].contains(&&*new.data_type)
+                || new.octets >= old.octets && new.charset == old.charset
+        }
+        (None, None) => {
+            new.data_type == "longtext" || new.octets >= old.octets && new.charset == old.charset
+        }
+        (None, Some(_)) => false,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const STYLE: Style = Style { flavor: Flavor::MySql, big: 65_535 };
+
+    fn column(name: &str, ty: &str, charset: Option<&str>, octets: Option<usize>) -> Column {
+        let data_type = ty.split(['(', ' ']).next().unwrap_or_default().to_owned();
+        Column {
+            name: Ident::new(name),
+            nullable: false,
+            data_type,
+            column_type: ty.to_owned(),
+            charset: charset.map(str::to_owned),
+            collation: None,
+            precision: Some(10),
+            scale: Some(2),
+            fsp: 0,
+            octets,
+            generated: false,
+            expression: String::new(),
+            auto_increment: false,
+            has_default: false,
+        }
+    }
+
+    fn direct(old: &Column, new: &Column) -> Option<(String, String)> {
+        Part::direct(old, new, STYLE).map(|part| (part.source.expr, part.ghost.expr))
+    }
+
+    #[test]
+    fn widening_is_compared_directly() {
+        let int = column("a", "int", None, None);
+        let big = column("b", "bigint unsigned", None, None);
+        insta::assert_debug_snapshot!(direct(&int, &big), @r#"
+        Some(
+            (
+                "(`a` + 0)",
+                "(`b` + 0)",
+            ),
+        )
+        "#);
+        let latin1 = column("a", "varchar(10)", Some("latin1"), Some(10));
+        let utf8 = column("b", "varchar(10)", Some("utf8mb4"), Some(40));
+        insta::assert_debug_snapshot!(direct(&latin1, &utf8), @r#"
+        Some(
+            (
+                "CONVERT(CONVERT(`a` USING utf8mb4) USING binary)",
+                "CONVERT(`b` USING binary)",
+            ),
+        )
+        "#);
+    }
+
+    #[test]
+    fn what_only_storing_shows_is_not() {
+        let text = |ty, octets| column("a", ty, Some("utf8mb4"), Some(octets));
+        let varchar = text("varchar(10)", 40);
+        assert_eq!(direct(&varchar, &text("char(10)", 40)), None);
+        assert_eq!(direct(&varchar, &text("varchar(9)", 36)), None);
+        assert_eq!(direct(&varchar, &column("a", "int", None, None)), None);
+        assert_eq!(direct(&text("longtext", usize::MAX), &text("text", 65_535)), None);
+        let binary = column("a", "binary(4)", None, Some(4));
+        assert_eq!(direct(&binary, &column("a", "binary(8)", None, Some(8))), None);
+        let letters = column("a", "enum('a','b')", Some("utf8mb4"), None);
+        assert_eq!(direct(&letters, &column("a", "enum('b','a')", Some("utf8mb4"), None)), None);
+        assert!(
+            direct(&letters, &column("a", "enum('a','b','c')", Some("utf8mb4"), None)).is_some()
+        );
+    }
+}
