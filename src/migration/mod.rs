@@ -7,6 +7,7 @@
 mod cleanup;
 pub(crate) mod control;
 mod crew;
+mod duplicates;
 mod follow;
 pub(crate) mod ghost;
 pub(crate) mod guard;

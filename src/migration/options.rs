@@ -36,6 +36,8 @@ pub(crate) struct Options {
     pub(crate) analyze: bool,
     pub(crate) keep_on_failure: bool,
     pub(crate) server_id: Option<u32>,
+    pub(crate) time_zone: Option<String>,
+    pub(crate) allow_zero_in_date: bool,
     pub(crate) steps: Steps,
 }
 
@@ -56,6 +58,8 @@ impl Default for Options {
             analyze: true,
             keep_on_failure: false,
             server_id: None,
+            time_zone: None,
+            allow_zero_in_date: false,
             steps: Steps::default(),
         }
     }

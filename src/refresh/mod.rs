@@ -14,5 +14,5 @@ pub(crate) mod worker;
 
 pub(crate) use flights::Flights;
 pub(crate) use pending::Pending;
-pub(crate) use refresher::Refresher;
+pub(crate) use refresher::{Refresher, too_big};
 pub(crate) use turns::Turns;

@@ -22,3 +22,4 @@ mod parallel;
 mod proxy;
 mod refusals;
 mod stream;
+mod values;
