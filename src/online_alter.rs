@@ -7,7 +7,7 @@ use std::time::Duration;
 use mysql::Opts;
 
 use crate::copy::ChunkSize;
-use crate::db::{Connector, Purpose, Session};
+use crate::db::{Connector, Modes, Purpose, Session};
 use crate::error::{Error, ErrorKind, Result};
 use crate::inspect::{ServerInfo, Table, grants, key, neighbours};
 use crate::migration::{
@@ -261,6 +261,21 @@ impl OnlineAlter {
         self
     }
 
+    /// Take dates with zeros in them (`0000-00-00`, `2024-00-10`), and others that are none, as they
+    /// are: in rows and in the definition of the table. Default: the server's SQL mode decides, as it
+    /// does when the server itself copies a table.
+    pub fn allow_zero_in_date(mut self, allow: bool) -> Self {
+        self.options.allow_zero_in_date = allow;
+        self
+    }
+
+    /// The time zone of the ALTER, as `SET time_zone` takes it: that of conversions between TIMESTAMP
+    /// and other types, of times in defaults, of generated columns. Default: that of the server.
+    pub fn time_zone(mut self, zone: impl Into<String>) -> Self {
+        self.options.time_zone = Some(zone.into());
+        self
+    }
+
     /// The id under which the run registers as a replica. Default: a random one that no attached
     /// replica has.
     pub fn server_id(mut self, id: u32) -> Self {
@@ -298,6 +313,7 @@ impl OnlineAlter {
         server.check_settings(self.options.switch_to_row_format)?;
         server.binlog_position(&mut session, schema)?;
         check_format_switch(&server, &mut session)?;
+        set_modes(&connector, &server, &self.options, &mut plain)?;
 
         let table = Table::read(&mut session, &name)?;
         let clause = parse_clause(&self.clause, &server, &table)?;
@@ -345,6 +361,31 @@ impl OnlineAlter {
     pub fn start(self) -> Result<Handle> {
         self.plan()?.start()
     }
+}
+
+/// Sets up the modes in which tables are defined, if the caller gave others than the server's own.
+fn set_modes(
+    connector: &Connector,
+    server: &ServerInfo,
+    options: &Options,
+    plain: &mut Session,
+) -> Result<()> {
+    let Options { time_zone, allow_zero_in_date, .. } = options;
+    if time_zone.is_none() && !allow_zero_in_date {
+        return Ok(());
+    }
+    let sql_mode = server.sql_mode();
+    connector.define_in(Modes {
+        sql_mode: if *allow_zero_in_date {
+            sql_mode.with_zero_dates()
+        } else {
+            sql_mode.0.to_owned()
+        },
+        time_zone: time_zone.clone().unwrap_or_else(|| server.time_zone().to_owned()),
+    });
+    plain
+        .take_users_modes()
+        .map_err(|error| error.with_kind(ErrorKind::Config).context("the time zone cannot be used"))
 }
 
 fn check_format_switch(server: &ServerInfo, session: &mut Session) -> Result<()> {

@@ -110,6 +110,16 @@ pub(crate) struct Flags {
     #[arg(long)]
     pub(crate) switch_to_rbr: bool,
 
+    /// Take dates with zeros in them, and others that are none, as they are, whatever the server's
+    /// SQL mode says
+    #[arg(long)]
+    pub(crate) allow_zero_in_date: bool,
+
+    /// The time zone of the ALTER, as SET time_zone takes it: it decides about conversions between
+    /// TIMESTAMP and other types. Default: that of the server
+    #[arg(long, value_name = "ZONE", allow_hyphen_values = true)]
+    pub(crate) time_zone: Option<String>,
+
     /// The server id under which to read the binary log. Default: a random one that is free
     #[arg(long, value_name = "ID", value_parser = clap::value_parser!(u32).range(1..))]
     pub(crate) replica_server_id: Option<u32>,

@@ -80,7 +80,11 @@ fn builder(flags: &Flags, opts: Opts) -> OnlineAlter {
         .cut_over_lock_timeout(Duration::from_secs(seconds))
         .replace_ghost_table(flags.initially_drop_ghost_table)
         .replace_old_table(flags.initially_drop_old_table)
-        .switch_to_row_format(flags.switch_to_rbr);
+        .switch_to_row_format(flags.switch_to_rbr)
+        .allow_zero_in_date(flags.allow_zero_in_date);
+    if let Some(zone) = &flags.time_zone {
+        alter = alter.time_zone(zone);
+    }
     if let Some(schema) = &flags.database {
         alter = alter.schema(schema);
     }

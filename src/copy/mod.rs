@@ -8,6 +8,7 @@
 pub(crate) mod chunk;
 pub(crate) mod chunk_size;
 pub(crate) mod chunker;
+mod offenders;
 pub(crate) mod worker;
 
 pub use chunk_size::ChunkSize;

@@ -5,12 +5,13 @@ use std::time::{Duration, Instant};
 
 use super::chunk::Chunk;
 use super::chunker;
+use super::offenders::{self, Part};
 use crate::cancel::Cancel;
 use crate::db::{Retries, Session};
-use crate::error::{Error, ErrorKind, Result};
+use crate::error::Result;
 use crate::fault::Fault;
 use crate::refresh::flights::Span;
-use crate::refresh::{Flights, Pending, Turns};
+use crate::refresh::{Flights, Pending, Turns, too_big};
 use crate::sql::key::Bound;
 use crate::sql::statements::TablePair;
 use crate::throttle::Gate;
@@ -74,13 +75,18 @@ impl CopyWorker<'_> {
             Err(error) if error.fault() == Some(Fault::TooBig) && rows > 1 => {
                 self.copy_halves((after, through), rows / 2, session)
             }
-            Err(error) if error.fault() == Some(Fault::TooBig) => Err(Error::new(
-                ErrorKind::Server,
-                "a single row is too big for the server's limits \
-                 (max_binlog_cache_size, max_allowed_packet)",
-            )
-            .with_source(error)),
+            Err(error) if error.fault() == Some(Fault::TooBig) => {
+                let name = session.scalar(&self.pair.name_range(after, through))?;
+                Err(too_big(&name.unwrap_or_default()).with_source(error))
+            }
             Err(error) => {
+                let error = match error.fault() {
+                    Some(Fault::Data) => {
+                        let part = Part { after, through, rows };
+                        offenders::name(self, part, session, error)
+                    }
+                    _ => error,
+                };
                 Err(error.context(format_args!("copying the rows {}", range(after, through))))
             }
         }

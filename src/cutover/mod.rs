@@ -165,6 +165,8 @@ impl CutOver<'_> {
                                 | Fault::Gone
                                 | Fault::Killed
                                 | Fault::Busy
+                                // The workers will name the row.
+                                | Fault::Data
                         )
                     ) =>
             {

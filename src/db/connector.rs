@@ -8,6 +8,7 @@ use std::time::Duration;
 use mysql::{Conn, Opts, OptsBuilder};
 use parking_lot::Mutex;
 
+use super::modes::Modes;
 use crate::error::{Error, ErrorKind, Result};
 use crate::fault::Fault;
 
@@ -37,6 +38,9 @@ pub(crate) struct Connector {
     own_ids: Arc<Mutex<HashSet<u32>>>,
     /// What the server is known by, and how to ask for it, once that is known.
     identity: Arc<OnceLock<(String, String)>>,
+    /// Of sessions that define tables, and of those that move rows, once they are known.
+    definition: Arc<OnceLock<Modes>>,
+    rows: Arc<OnceLock<Modes>>,
 }
 
 impl fmt::Debug for Connector {
@@ -79,7 +83,13 @@ impl Connector {
                     .tcp_user_timeout_ms(Some(30_000));
             }
         }
-        Ok(Connector { opts: builder.into(), own_ids: Arc::default(), identity: Arc::default() })
+        Ok(Connector {
+            opts: builder.into(),
+            own_ids: Arc::default(),
+            identity: Arc::default(),
+            definition: Arc::default(),
+            rows: Arc::default(),
+        })
     }
 
     pub(crate) fn address(&self) -> String {
@@ -113,6 +123,24 @@ impl Connector {
     /// another one tomorrow.
     pub(crate) fn expect(&self, query: &str, identity: &str) {
         let _ = self.identity.set((query.to_owned(), identity.to_owned()));
+    }
+
+    /// From now on sessions that define tables are set up so.
+    pub(crate) fn define_in(&self, modes: Modes) {
+        let _ = self.definition.set(modes);
+    }
+
+    /// From now on sessions that move rows are set up so.
+    pub(crate) fn move_rows_in(&self, modes: Modes) {
+        let _ = self.rows.set(modes);
+    }
+
+    pub(super) fn definition_modes(&self) -> Option<&Modes> {
+        self.definition.get()
+    }
+
+    pub(super) fn rows_modes(&self) -> Modes {
+        self.rows.get().cloned().unwrap_or_default()
     }
 
     pub(super) fn identity(&self) -> Option<(String, String)> {

@@ -1,8 +1,10 @@
 //! The only place that talks SQL to a connection.
 
 mod connector;
+mod modes;
 mod session;
 
 pub(crate) use connector::to_error;
 pub(crate) use connector::{Connector, Flavor};
+pub(crate) use modes::{Dates, Modes, RowsMode, SqlMode};
 pub(crate) use session::{Done, Mark, Purpose, Retries, Session, missing};

@@ -7,21 +7,25 @@ use mysql::Conn;
 use mysql::prelude::Queryable;
 
 use super::connector::{Connector, Flavor, to_error};
+use super::modes::Modes;
 use crate::cancel::Cancel;
 use crate::error::{Error, ErrorKind, Result};
 use crate::fault::Fault;
+use crate::sql::literal;
 
 /// What a connection is for decides how its session is set up.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Purpose {
     /// Reading about the server and the table.
     Inspect,
-    /// Moving rows: READ COMMITTED, UTC, strict, and never a renumbered zero.
+    /// Moving rows: READ COMMITTED, strict, and never a renumbered zero; in UTC, unless the result
+    /// depends on the zone.
     Rows,
     /// The same in transactions of several statements. Not `START TRANSACTION`, which would give
     /// back the locks of LOCK TABLES.
     Refresh,
-    /// The user's ALTER, in the server's own SQL mode and time zone, as if the user ran it.
+    /// The user's ALTER, in the server's own SQL mode and time zone (or those that the caller
+    /// gave), as if the user ran it.
     Definition,
 }
 
@@ -87,7 +91,11 @@ impl std::fmt::Debug for Session {
 
 impl Session {
     pub(crate) fn open(connector: &Connector, flavor: Flavor, purpose: Purpose) -> Result<Self> {
-        Self::open_with(connector, setup(flavor, purpose), purpose == Purpose::Definition)
+        Self::open_with(
+            connector,
+            setup(connector, flavor, purpose),
+            purpose == Purpose::Definition,
+        )
     }
 
     /// The first connection, when it is not known yet what kind of server this is.
@@ -192,8 +200,13 @@ impl Session {
         }
         self.exec("SET SESSION sql_mode = '', time_zone = '+00:00'")?;
         let result = work(self);
-        self.exec("SET SESSION sql_mode = @@GLOBAL.sql_mode, time_zone = @@GLOBAL.time_zone")?;
+        self.exec(&users_modes(&self.connector))?;
         result
+    }
+
+    /// Sets a session of the server's own modes to those that the caller gave.
+    pub(crate) fn take_users_modes(&mut self) -> Result<()> {
+        self.exec(&users_modes(&self.connector)).map(drop)
     }
 
     /// Has the server parse a statement without running it.
@@ -287,7 +300,7 @@ impl Session {
 
 /// The statements that set up a session. Every variable that a DBA may have set to something
 /// else, and that would change what our statements do, is set here.
-fn setup(flavor: Flavor, purpose: Purpose) -> Vec<String> {
+fn setup(connector: &Connector, flavor: Flavor, purpose: Purpose) -> Vec<String> {
     let mut statements = vec![
         // A server can be told not to let clients choose.
         "SET NAMES utf8mb4".to_owned(),
@@ -309,28 +322,44 @@ fn setup(flavor: Flavor, purpose: Purpose) -> Vec<String> {
         }
         .to_owned(),
     );
-    statements.push(match purpose {
+    let lock_wait = "SET SESSION lock_wait_timeout = 5";
+    match purpose {
         Purpose::Inspect => {
-            "SET SESSION sql_mode = '', time_zone = '+00:00', lock_wait_timeout = 5".to_owned()
+            statements.push("SET SESSION sql_mode = '', time_zone = '+00:00'".to_owned());
+            statements.push(lock_wait.to_owned());
         }
-        Purpose::Rows | Purpose::Refresh => format!(
-            "SET SESSION time_zone = '+00:00', sql_mode = '{ROWS_SQL_MODE}', autocommit = {}, \
-             lock_wait_timeout = 5, innodb_lock_wait_timeout = {}",
-            u8::from(purpose == Purpose::Rows),
-            // A refresh may wait for the application; the copy only ever waits for a refresh.
-            if purpose == Purpose::Rows { 10 } else { 1 }
-        ),
-        Purpose::Definition => "SET SESSION time_zone = @@GLOBAL.time_zone, \
-             sql_mode = @@GLOBAL.sql_mode, lock_wait_timeout = 5"
-            .to_owned(),
-    });
+        Purpose::Rows | Purpose::Refresh => {
+            statements.push(set_modes(&connector.rows_modes()));
+            statements.push(format!(
+                "{lock_wait}, autocommit = {}, innodb_lock_wait_timeout = {}",
+                u8::from(purpose == Purpose::Rows),
+                // A refresh may wait for the application; the copy only ever waits for a refresh.
+                if purpose == Purpose::Rows { 10 } else { 1 }
+            ));
+        }
+        Purpose::Definition => {
+            statements.push(users_modes(connector));
+            statements.push(lock_wait.to_owned());
+        }
+    }
     statements
 }
 
-/// Strict, so that a value that does not fit is an error; zero stays zero in an AUTO_INCREMENT
-/// column; and dates that the table holds already may be copied, whatever they are.
-const ROWS_SQL_MODE: &str =
-    "STRICT_ALL_TABLES,NO_AUTO_VALUE_ON_ZERO,ALLOW_INVALID_DATES,NO_ENGINE_SUBSTITUTION";
+fn set_modes(modes: &Modes) -> String {
+    format!(
+        "SET SESSION time_zone = {}, sql_mode = {}",
+        literal::text(&modes.time_zone),
+        literal::text(&modes.sql_mode)
+    )
+}
+
+/// The server's own, unless the caller gave others.
+fn users_modes(connector: &Connector) -> String {
+    connector.definition_modes().map_or_else(
+        || "SET SESSION time_zone = @@GLOBAL.time_zone, sql_mode = @@GLOBAL.sql_mode".to_owned(),
+        set_modes,
+    )
+}
 
 fn to_text(value: mysql::Value) -> Option<String> {
     match value {

@@ -23,9 +23,20 @@ pub(crate) struct Column {
     pub(crate) expression: String,
     pub(crate) auto_increment: bool,
     pub(crate) has_default: bool,
+    /// As the server writes it; empty if there is none.
+    pub(crate) default: String,
 }
 
 impl Column {
+    pub(crate) fn is_timestamp(&self) -> bool {
+        self.data_type == "timestamp"
+    }
+
+    /// Whether its values are dates, which the SQL mode has opinions about.
+    pub(crate) fn holds_dates(&self) -> bool {
+        ["date", "datetime", "timestamp"].contains(&self.data_type.as_str())
+    }
+
     fn is_unsigned(&self) -> bool {
         self.column_type.contains("unsigned") || self.column_type.contains("zerofill")
     }

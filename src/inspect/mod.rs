@@ -1,6 +1,7 @@
 //! Reading the server and the table, and refusing what cannot be done, before anything is written.
 
 pub(crate) mod column;
+pub(crate) mod fill;
 pub(crate) mod grants;
 pub(crate) mod key;
 pub(crate) mod mapping;

@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 
 use crate::binlog::BinlogPosition;
-use crate::db::{Flavor, Session, missing};
+use crate::db::{Flavor, Session, SqlMode, missing};
 use crate::error::{Error, ErrorKind, Result};
 use crate::fault::Fault;
 use crate::sql::statements::LockSyntax;
@@ -85,10 +85,21 @@ impl ServerInfo {
             .is_some_and(|value| values.iter().any(|v| v.eq_ignore_ascii_case(value)))
     }
 
-    /// Whether its time zone is UTC, all year round.
-    pub(crate) fn is_in_utc(&self) -> bool {
-        self.is("time_zone", &["+00:00", "-00:00", "UTC"])
-            || self.is("time_zone", &["SYSTEM"]) && self.is("system_time_zone", &["UTC"])
+    /// What `SET SESSION sql_mode` was given for everybody.
+    pub(crate) fn sql_mode(&self) -> SqlMode<'_> {
+        SqlMode(self.variables.get("sql_mode").map(String::as_str).unwrap_or_default())
+    }
+
+    /// The time zone that sessions begin with.
+    pub(crate) fn time_zone(&self) -> &str {
+        self.variables.get("time_zone").map_or("SYSTEM", String::as_str)
+    }
+
+    /// Whether a time zone is UTC, all year round.
+    pub(crate) fn is_utc(&self, zone: &str) -> bool {
+        let names = ["+00:00", "-00:00", "UTC"];
+        names.iter().any(|name| name.eq_ignore_ascii_case(zone))
+            || zone.eq_ignore_ascii_case("SYSTEM") && self.is("system_time_zone", &["UTC"])
     }
 
     /// Whether statements that insert what they select into a table with AUTO_INCREMENT go one after

@@ -191,6 +191,7 @@ fn read_columns(session: &mut Session, of_table: &str) -> Result<Vec<Column>> {
             expression: get(10).unwrap_or_default(),
             auto_increment: extra.contains("auto_increment"),
             has_default: get(12).is_some() || extra.contains("default_generated"),
+            default: get(12).unwrap_or_default(),
         }
     };
     Ok(session.rows(&sql)?.into_iter().map(column).collect())

@@ -4,15 +4,18 @@
 use crate::cancel::Cancel;
 use crate::checkpoint::{self, StateTable};
 use crate::cutover::{SENTRY_COMMENT, StandIn};
-use crate::db::Session;
+use crate::db::{Dates, Modes, RowsMode, Session};
 use crate::error::{Error, ErrorKind, Result};
+use crate::inspect::column::Column;
+use crate::inspect::fill::Clock;
 use crate::inspect::key::ghost_keys;
-use crate::inspect::mapping;
+use crate::inspect::mapping::{self, Mapping, ZoneUse};
+use crate::inspect::table::Index;
 use crate::inspect::{ServerInfo, Table};
 use crate::migration::Options;
 use crate::sql::alter::AlterClause;
 use crate::sql::statements::{TablePair, join};
-use crate::sql::{Ident, KeyShape, TableName};
+use crate::sql::{Ident, KeyShape, KeyType, TableName};
 
 /// The ghost table.
 #[derive(Debug)]
@@ -22,8 +25,12 @@ pub(crate) struct Ghost {
     pub(crate) pair: TablePair,
     /// Unique keys that the ALTER adds, as they are to be defined once the copy is done.
     pub(crate) deferred: Vec<String>,
+    /// The same, as they are.
+    pub(crate) deferred_indexes: Vec<Index>,
     /// The index that the chosen key has on the ghost alone.
     pub(crate) stand_in: Option<StandIn>,
+    /// In which SQL mode and time zone rows are moved.
+    pub(crate) row_modes: Modes,
 }
 
 /// The index that stands in for the chosen key where the ALTER takes its index away.
@@ -84,31 +91,35 @@ pub(crate) fn alter(
     table: &Table,
     clause: &AlterClause,
     key: &KeyShape,
+    options: &Options,
 ) -> Result<Ghost> {
     let source = &table.name;
     let name = source.ghost();
-    session.exec(&format!("ALTER TABLE {name} {}", clause.text)).map_err(|error| {
-        error.with_kind(ErrorKind::Alter).context("the server refuses the ALTER")
-    })?;
+    let sees_dates = apply(session, server, table, clause, options)?;
     let altered = Table::read(session, &name)?;
-    let columns = mapping::map(table, &altered, clause, server)?;
+    let clock = Clock::read(session)?;
+    let mapping = mapping::map(table, &altered, clause, server.flavor, &clock)?;
+    let row_modes = row_modes(server, key, &mapping, sees_dates, options)?;
+    let Mapping { columns, fills, .. } = mapping;
     let keys = ghost_keys(table, &altered, key, &columns)?;
 
     let mut clauses = Vec::new();
     let mut deferred = Vec::new();
+    let mut deferred_indexes = Vec::new();
     for index in &keys.added {
         let definition = altered.definition.unique_key(index).ok_or_else(|| {
             let why = format!("the definition of the unique key {index} was not found");
             Error::new(ErrorKind::Alter, why)
         })?;
         deferred.push(format!("ADD {definition}"));
+        deferred_indexes.extend(altered.indexes.iter().find(|i| i.name == *index).cloned());
         clauses.push(format!("DROP INDEX {index}"));
     }
     let mut key = key.clone();
     let mut stand_in = None;
     match keys.key {
         Some(index) => key.ghost_index = Some(index),
-        None if altered.indexes.iter().any(crate::inspect::table::Index::is_primary) => {
+        None if altered.indexes.iter().any(Index::is_primary) => {
             let name = Ident::new(STAND_IN);
             let columns = join(key.columns.iter().map(|column| &column.ghost));
             clauses.push(format!("ADD UNIQUE KEY {name} ({columns})"));
@@ -136,10 +147,82 @@ pub(crate) fn alter(
         source: source.clone(),
         ghost: name,
         columns,
+        fills,
         key,
         lock_syntax: server.lock_syntax(),
     };
-    Ok(Ghost { table, pair, deferred, stand_in })
+    Ok(Ghost { table, pair, deferred, deferred_indexes, stand_in, row_modes })
+}
+
+/// Has the server apply the ALTER to the empty ghost. Returns whether it would copy the rows of the
+/// table itself, and look at the dates in them, which it judges by its SQL mode: what it alters in
+/// place it does not look at.
+fn apply(
+    session: &mut Session,
+    server: &ServerInfo,
+    table: &Table,
+    clause: &AlterClause,
+    options: &Options,
+) -> Result<bool> {
+    let name = table.name.ghost();
+    let has_dates = table.columns.iter().any(Column::holds_dates)
+        && server.sql_mode().refuses_dates()
+        && !options.allow_zero_in_date;
+    if has_dates
+        && session.exec(&format!("ALTER TABLE {name} ALGORITHM=INPLACE, {}", clause.text)).is_ok()
+    {
+        return Ok(false);
+    }
+    session.exec(&format!("ALTER TABLE {name} {}", clause.text)).map_err(|error| {
+        error.with_kind(ErrorKind::Alter).context("the server refuses the ALTER")
+    })?;
+    Ok(has_dates)
+}
+
+/// The SQL mode and the time zone in which rows are moved, so that they become what the server's own
+/// ALTER would make of them.
+fn row_modes(
+    server: &ServerInfo,
+    key: &KeyShape,
+    mapping: &Mapping,
+    sees_dates: bool,
+    options: &Options,
+) -> Result<Modes> {
+    let keyed = |is: fn(&KeyType) -> bool| key.columns.iter().any(|column| is(&column.ty));
+    let zone = options.time_zone.as_deref().unwrap_or(server.time_zone());
+    // Literals of keys, and the bounds of chunks, are in UTC.
+    let key_is_zoned = keyed(|ty| matches!(ty, KeyType::Timestamp { .. }));
+    let zone = match &mapping.zone {
+        ZoneUse::Certainly(column) if key_is_zoned && !server.is_utc(zone) => {
+            return Err(Error::new(
+                ErrorKind::Alter,
+                format!(
+                    "the column {column} changes between TIMESTAMP and another type, so that its \
+                     values depend on the time zone, and a TIMESTAMP is part of the key, which is \
+                     read in UTC: not supported, unless the ALTER is to be made in UTC (time_zone)"
+                ),
+            ));
+        }
+        ZoneUse::Certainly(_) => zone,
+        ZoneUse::Perhaps if !key_is_zoned => zone,
+        ZoneUse::Perhaps | ZoneUse::No => "+00:00",
+    };
+    let key_has_dates = keyed(|ty| {
+        matches!(ty, KeyType::Date | KeyType::Datetime { .. } | KeyType::Timestamp { .. })
+    });
+    let dates = if mapping.carries_instants && !server.is_utc(zone) {
+        Dates::Unchanged
+    } else if options.allow_zero_in_date
+        // A server that refuses a date refuses to compare a key with it, too.
+        || key_has_dates
+        || !(sees_dates || mapping.fills_dates)
+    {
+        Dates::Any
+    } else {
+        Dates::AsServer
+    };
+    let wanted = RowsMode { dates, may_pad: !keyed(|ty| matches!(ty, KeyType::Text { .. })) };
+    Ok(Modes { sql_mode: server.sql_mode().for_rows(&wanted), time_zone: zone.to_owned() })
 }
 
 /// Drops tables that an earlier run left.

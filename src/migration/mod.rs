@@ -9,6 +9,7 @@ mod chunks;
 mod cleanup;
 pub(crate) mod control;
 mod crew;
+mod duplicates;
 mod follow;
 pub(crate) mod ghost;
 pub(crate) mod guard;

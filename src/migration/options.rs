@@ -50,6 +50,8 @@ pub(crate) struct Options {
     pub(crate) on_mismatch: OnMismatch,
     pub(crate) keep_on_failure: bool,
     pub(crate) server_id: Option<u32>,
+    pub(crate) time_zone: Option<String>,
+    pub(crate) allow_zero_in_date: bool,
     pub(crate) steps: Steps,
 }
 
@@ -72,6 +74,8 @@ impl Default for Options {
             on_mismatch: OnMismatch::default(),
             keep_on_failure: false,
             server_id: None,
+            time_zone: None,
+            allow_zero_in_date: false,
             steps: Steps::default(),
         }
     }

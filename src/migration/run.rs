@@ -206,7 +206,7 @@ fn prepare(
     definer: &mut Session,
     made: &mut Made,
 ) -> Result<Ghost> {
-    let Migration { server, table, clause, key, options, .. } = migration;
+    let Migration { connector, server, table, clause, key, options, .. } = migration;
     let source = &table.name;
     let leftovers = ghost::check_leftovers(definer, source, options)?;
     ghost::drop_leftovers(definer, &leftovers, &control.cancel)?;
@@ -225,7 +225,9 @@ fn prepare(
     let ghost = source.ghost();
     let create = format!("CREATE TABLE {ghost} LIKE {source}");
     create_table(definer, &create, &ghost, made)?;
-    ghost::alter(definer, server, table, clause, key)
+    let ghost = ghost::alter(definer, server, table, clause, key, options)?;
+    connector.move_rows_in(ghost.row_modes.clone());
+    Ok(ghost)
 }
 
 /// Creates a table, and notes it for cleaning up, the last one first. Not if the server refuses, as

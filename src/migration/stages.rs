@@ -9,6 +9,7 @@ use parking_lot::Mutex;
 
 use super::chunks::in_chunks;
 use super::control::Control;
+use super::duplicates;
 use super::follow::Follow;
 use super::ghost::Ghost;
 use super::observer::Event;
@@ -195,12 +196,29 @@ impl Stages<'_> {
                     log::debug!("trying again to build the unique keys: {}", error.message());
                     follow.pending.resume();
                 }
+                Err(error) if error.fault() == Some(Fault::Duplicate) => {
+                    return Err(self.name_duplicates(session, error));
+                }
                 Err(error) => {
                     return Err(error.context("adding the unique keys of the ALTER"));
                 }
             }
         }
         Ok(())
+    }
+
+    fn name_duplicates(&self, session: &mut Session, error: Error) -> Error {
+        let Self { control, follow, ghost, .. } = *self;
+        control.long_statement.store(session.id(), Ordering::SeqCst);
+        let found = duplicates::name(session, &follow.pair, &ghost.deferred_indexes);
+        control.long_statement.store(0, Ordering::SeqCst);
+        let why = match found {
+            Ok(found) if !found.is_empty() => found,
+            _ => error.message().to_owned(),
+        };
+        error.with_message(format!(
+            "rows have the same value in a unique key that the ALTER adds: {why}"
+        ))
     }
 
     /// Waits until everything written so far is refreshed.
@@ -271,6 +289,23 @@ impl Stages<'_> {
         Ok(())
     }
 
+    /// Says which rows were in conflict when the swap was about to be made.
+    fn name_conflicts(&self, error: Error) -> Error {
+        let is_about_rows = error.kind() == ErrorKind::DuplicateRows;
+        if !is_about_rows || error.table_state() != TableState::Untouched {
+            return error;
+        }
+        let found = Session::open(self.connector, self.server.flavor, Purpose::Refresh).and_then(
+            |mut session| self.follow.refresher.name_conflicts(&mut session, &self.control.cancel),
+        );
+        match found {
+            Ok(found) if !found.is_empty() => error.with_message(format!(
+                "rows have the same value in a unique key that the ALTER adds: {found}"
+            )),
+            _ => error,
+        }
+    }
+
     fn cut_over(&self, session: &mut Session, definer: &mut Session) -> Result<(Swapped, Proof)> {
         let Self { control, follow, options, .. } = *self;
         self.refresh_connection(definer)?;
@@ -293,7 +328,7 @@ impl Stages<'_> {
             gate: &control.gate,
             limits: options.cut_over_limits(),
         };
-        let swapped = cut_over.run(session, control)?;
+        let swapped = cut_over.run(session, control).map_err(|error| self.name_conflicts(error))?;
         control.note_swap();
         control.tell(&Event::Swapped { locked: swapped.locked });
         control.enter(Phase::Finish);

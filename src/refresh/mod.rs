@@ -16,6 +16,6 @@ pub(crate) mod worker;
 pub(crate) use flights::Flights;
 pub(crate) use part::Batch;
 pub(crate) use pending::{Pending, Wanted};
-pub(crate) use refresher::Refresher;
+pub(crate) use refresher::{Refresher, too_big};
 pub(crate) use touched::Touched;
 pub(crate) use turns::Turns;

@@ -49,8 +49,10 @@ enum Try {
     Locked,
     /// The transaction is too big for the server.
     TooBig,
-    /// Another row of the ghost has the same value in a unique key.
-    Conflict,
+    /// Another row of the ghost has the same value in a unique key, in the server's words.
+    Conflict(String),
+    /// The ghost refuses a row.
+    Refused(Error),
 }
 
 impl Refresher {
@@ -122,22 +124,21 @@ impl Refresher {
                         self.pending.release(self.flights.ended_below());
                     }
                 }
-                Try::Locked | Try::TooBig | Try::Conflict if batch.len() > 1 => {
+                Try::Locked | Try::TooBig | Try::Conflict(_) | Try::Refused(_)
+                    if batch.len() > 1 =>
+                {
                     let half = batch.split_off(batch.len() / 2);
                     batches.push(half);
                     batches.push(batch);
                 }
                 Try::Locked => self.pending.put_later(batch, LOCKED_REST),
                 Try::TooBig => {
-                    return Err(Error::new(
-                        ErrorKind::Server,
-                        "a single row is too big for the server's limits \
-                         (max_binlog_cache_size, max_allowed_packet)",
-                    ));
+                    return Err(too_big(&self.name_rows(session, &batch)));
                 }
                 // The other row may be about to be refreshed too, and the conflict to go away. If it
                 // does not, the cut-over will fail with it.
-                Try::Conflict => self.pending.put_later(batch, CONFLICT_REST),
+                Try::Conflict(_) => self.pending.put_later(batch, CONFLICT_REST),
+                Try::Refused(error) => return Err(self.name_refused(session, &batch, error)),
             }
         }
         Ok(longest)
@@ -251,12 +252,55 @@ impl Refresher {
             let outcome = match error.fault() {
                 Some(Fault::LockWait) => Try::Locked,
                 Some(Fault::TooBig) => Try::TooBig,
-                Some(Fault::Duplicate) => Try::Conflict,
+                Some(Fault::Duplicate) => Try::Conflict(error.message().to_owned()),
+                Some(Fault::Data) => Try::Refused(error),
                 _ => return Err(error),
             };
             session.exec("ROLLBACK")?;
             Ok(outcome)
         })
+    }
+
+    /// The rows at keys, for people to read.
+    fn name_rows(&self, session: &mut Session, keys: &[Key]) -> String {
+        let name = |key: &Key| {
+            let sql = self.pair.name_key(key).ok()?;
+            session.scalar(&sql).ok().flatten()
+        };
+        let names: Vec<String> = keys.iter().filter_map(name).collect();
+        // Or the read would keep its metadata lock.
+        let _ = session.exec("COMMIT");
+        names.join("; ")
+    }
+
+    fn name_refused(&self, session: &mut Session, keys: &[Key], error: Error) -> Error {
+        let message = format!(
+            "a row that has changed, and that the new table refuses: {} ({})",
+            self.name_rows(session, keys),
+            error.message()
+        );
+        error.with_message(message)
+    }
+
+    /// Names the rows that are in conflict with others in a unique key of the ghost, among those that
+    /// are pending. The workers must not be at work: the run has failed.
+    pub(crate) fn name_conflicts(&self, session: &mut Session, cancel: &Cancel) -> Result<String> {
+        const MOST_NAMED: usize = 5;
+        const MOST_TRIED: usize = 1000;
+        self.pending.pause(cancel)?;
+        let keys = self.pending.take_all();
+        let mut found = Vec::new();
+        for key in keys.iter().take(MOST_TRIED) {
+            let key = std::slice::from_ref(key);
+            if let Try::Conflict(why) = self.attempt(session, key, OnLocked::Fail, cancel)? {
+                found.push(format!("{} ({why})", self.name_rows(session, key)));
+            }
+            if found.len() == MOST_NAMED {
+                break;
+            }
+        }
+        self.pending.done_all(keys.len());
+        Ok(found.join("; "))
     }
 
     /// Which of the keys have no row. Where keys can be told apart only by the server, all of them
@@ -293,4 +337,15 @@ impl Refresher {
 
 fn malformed(error: Malformed) -> Error {
     Error::new(ErrorKind::Binlog, error.to_string()).with_source(error)
+}
+
+/// A row that is too big for the server by itself.
+pub(crate) fn too_big(row: &str) -> Error {
+    Error::new(
+        ErrorKind::Server,
+        format!(
+            "the row {row} alone is too big for the server's limits (max_binlog_cache_size, \
+             max_allowed_packet)"
+        ),
+    )
 }

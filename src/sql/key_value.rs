@@ -72,6 +72,19 @@ impl KeyType {
         }
     }
 
+    /// The expression that shows a value to people.
+    pub(crate) fn readable_expr(&self, column: &str) -> String {
+        match self {
+            KeyType::Int { .. } | KeyType::Decimal { .. } | KeyType::Year => column.to_owned(),
+            KeyType::Binary { .. } => format!("'0x', HEX({column})"),
+            KeyType::Bit => format!("CAST({column} AS UNSIGNED)"),
+            KeyType::Text { .. } | KeyType::Ordinal => {
+                format!("QUOTE(CONVERT({column} USING utf8mb4))")
+            }
+            _ => format!("QUOTE({column})"),
+        }
+    }
+
     /// The literal for a value that came from [`select_expr`](Self::select_expr).
     pub(crate) fn literal_of_selected(&self, text: &str) -> String {
         match self {

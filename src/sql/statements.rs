@@ -3,7 +3,7 @@
 use super::key::{Bound, Key, KeyShape};
 use super::key_value::Malformed;
 use super::predicate::{self, Side};
-use super::{Ident, TAG, TableName};
+use super::{Ident, TAG, TableName, literal};
 
 /// How the server spells a share-locking read.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -42,17 +42,21 @@ pub(crate) struct TablePair {
     pub(crate) ghost: TableName,
     /// The columns that both have, by their name on either side.
     pub(crate) columns: Vec<(Ident, Ident)>,
+    /// Columns of the ghost alone whose value has to be said: what it is, and their name.
+    pub(crate) fills: Vec<(String, Ident)>,
     pub(crate) key: KeyShape,
     pub(crate) lock_syntax: LockSyntax,
 }
 
 impl TablePair {
     fn source_columns(&self) -> String {
-        join(self.columns.iter().map(|(source, _)| source))
+        let values = self.fills.iter().map(|(value, _)| value.clone());
+        join(self.columns.iter().map(|(source, _)| source.to_string()).chain(values))
     }
 
     fn ghost_columns(&self) -> String {
-        join(self.columns.iter().map(|(_, ghost)| ghost))
+        let filled = self.fills.iter().map(|(_, ghost)| ghost);
+        join(self.columns.iter().map(|(_, ghost)| ghost).chain(filled))
     }
 
     /// Copies a range, leaving alone the rows that the ghost has already:
@@ -178,6 +182,39 @@ impl TablePair {
         )
     }
 
+    /// An expression that names a row for people to read: `id = 7`, `a = 'x', b = 2024-01-01`.
+    pub(crate) fn key_text(&self, side: Side) -> String {
+        let columns = self.key.columns.iter().map(|column| {
+            let name = match side {
+                Side::Source => &column.source,
+                Side::Ghost => &column.ghost,
+            };
+            let label = literal::text(&format!("{} = ", name.as_str()));
+            format!("CONCAT({label}, {})", column.ty.readable_expr(&name.to_string()))
+        });
+        format!("CONCAT_WS(', ', {})", join(columns))
+    }
+
+    /// Names the first row of a range:
+    ///
+    /// ```sql
+    /// SELECT CONCAT_WS(', ', CONCAT('id = ', id)) FROM t FORCE INDEX (PRIMARY) WHERE id > 1 LIMIT 1
+    /// ```
+    pub(crate) fn name_range(&self, after: Option<&Bound>, through: Option<&Bound>) -> String {
+        self.name_rows(&predicate::range(&self.key, Side::Source, after, through))
+    }
+
+    /// Names the row at a key.
+    pub(crate) fn name_key(&self, key: &Key) -> Result<String, Malformed> {
+        Ok(self.name_rows(&predicate::keys(&self.key, Side::Source, std::slice::from_ref(key))?))
+    }
+
+    fn name_rows(&self, condition: &str) -> String {
+        let (text, index) = (self.key_text(Side::Source), &self.key.source_index);
+        let source = &self.source;
+        format!("SELECT {text} FROM {source} FORCE INDEX ({index}) WHERE {condition} LIMIT 1")
+    }
+
     fn key_order(&self, reverse: bool) -> String {
         join(self.key.columns.iter().map(|column| {
             let direction = if column.descending == reverse { "" } else { " DESC" };
@@ -204,6 +241,7 @@ mod tests {
                 (Ident::new("id"), Ident::new("id")),
                 (Ident::new("old"), Ident::new("new")),
             ],
+            fills: Vec::new(),
             key: KeyShape {
                 source_index: Ident::new("PRIMARY"),
                 ghost_index: Some(Ident::new("PRIMARY")),
@@ -227,6 +265,13 @@ mod tests {
         insta::assert_snapshot!(pair().copy_range(Some(&bound("1")), Some(&bound("9"))), @"INSERT /* online-alter */ INTO `db`.`_t_gho` (`id`, `new`) SELECT `id`, `old` FROM `db`.`t` FORCE INDEX (`PRIMARY`) WHERE `id` > 1 AND `id` <= 9 ON DUPLICATE KEY UPDATE `id` = `db`.`_t_gho`.`id`");
         insta::assert_snapshot!(pair().boundary(Some(&bound("1")), None, 999), @"SELECT `id` FROM `db`.`t` FORCE INDEX (`PRIMARY`) WHERE `id` > 1 ORDER BY `id` LIMIT 999, 1");
         insta::assert_snapshot!(pair().last_key(), @"SELECT `id` FROM `db`.`t` FORCE INDEX (`PRIMARY`) WHERE TRUE ORDER BY `id` DESC LIMIT 0, 1");
+    }
+
+    #[test]
+    fn new_columns_can_be_given_a_value() {
+        let pair = TablePair { fills: vec![("0".into(), Ident::new("zero"))], ..pair() };
+        insta::assert_snapshot!(pair.copy_range(None, None), @"INSERT /* online-alter */ INTO `db`.`_t_gho` (`id`, `new`, `zero`) SELECT `id`, `old`, 0 FROM `db`.`t` FORCE INDEX (`PRIMARY`) WHERE TRUE ON DUPLICATE KEY UPDATE `id` = `db`.`_t_gho`.`id`");
+        insta::assert_snapshot!(pair.put_keys(Put::Replace, &[Key::Int(1)], OnLocked::Fail).unwrap(), @"REPLACE /* online-alter */ INTO `db`.`_t_gho` (`id`, `new`, `zero`) SELECT `id`, `old`, 0 FROM `db`.`t` FORCE INDEX (`PRIMARY`) WHERE `id` IN (1) FOR SHARE NOWAIT");
     }
 
     #[test]

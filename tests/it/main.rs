@@ -22,4 +22,5 @@ mod parallel;
 mod proxy;
 mod refusals;
 mod stream;
+mod values;
 mod verify;

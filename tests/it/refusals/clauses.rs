@@ -1,11 +1,9 @@
 //! ALTER clauses that are refused, by us or by the server.
 
-use mysql::prelude::Queryable;
 use online_alter::ErrorKind;
-use online_alter_support::{Server, available, database};
 
 use super::{alone, clause_refused, is, plain_table, refused, refused_at_run, sql};
-use crate::harness::{FLAVORS, alter};
+use crate::harness::alter;
 
 #[test]
 fn an_alter_that_does_not_parse() {
@@ -79,15 +77,6 @@ fn a_new_foreign_key() {
 }
 
 #[test]
-fn a_not_null_column_without_a_default() {
-    alone("refuse_no_default", |server, db| {
-        plain_table(db);
-        let error = refused_at_run(server, db, alter(db, "t", "ADD COLUMN c INT NOT NULL"));
-        is(&error, ErrorKind::Alter, &["`c`", "DEFAULT"]);
-    });
-}
-
-#[test]
 fn another_collation_of_the_key() {
     alone("refuse_collation", |server, db| {
         sql(
@@ -136,36 +125,6 @@ fn no_primary_key_any_more() {
         let error = refused_at_run(server, db, alter(db, "t", "DROP PRIMARY KEY"));
         is(&error, ErrorKind::NoUsableKey, &["primary key"]);
     });
-}
-
-/// The server's own ALTER converts by the zone of its session.
-#[test]
-fn a_timestamp_that_depends_on_the_zone() {
-    for flavor in FLAVORS {
-        let started = Server::builder(flavor).option("--default-time-zone=+02:00").start();
-        let Some(server) = available(started) else { continue };
-        let db = database(&server, "refuse_zone");
-        sql(
-            &mut db.conn(),
-            &[
-                "CREATE TABLE t (id INT PRIMARY KEY, ts TIMESTAMP NULL DEFAULT '2020-01-01 12:00:00', \
-                 dt DATETIME)",
-                "INSERT INTO t VALUES (1, '2024-01-01 12:00:00', '2024-01-01 12:00:00')",
-            ],
-        );
-        for clause in ["MODIFY ts DATETIME", "MODIFY dt TIMESTAMP NULL", "MODIFY ts VARCHAR(30)"] {
-            let error = refused_at_run(&server, &db, alter(&db, "t", clause));
-            is(&error, ErrorKind::Alter, &["time zone"]);
-        }
-        // Where nothing is converted, the zone makes no difference; nor does it to the definition.
-        alter(&db, "t", "ADD COLUMN c INT").run().unwrap_or_else(|error| panic!("{error}"));
-        let row: (String, String) = db
-            .conn()
-            .query_first("SELECT CAST(ts AS CHAR), CAST(dt AS CHAR) FROM t")
-            .unwrap()
-            .unwrap();
-        assert_eq!(row, ("2024-01-01 12:00:00".into(), "2024-01-01 12:00:00".into()));
-    }
 }
 
 /// 'a' and 'a ' are two rows under a NO PAD collation, and one as CHAR.
