@@ -1,7 +1,9 @@
 //! Reading the server and the table, and refusing what cannot be done, before anything is written.
 
 pub(crate) mod column;
+pub(crate) mod ghost_keys;
 pub(crate) mod grants;
+pub(crate) mod kept;
 pub(crate) mod key;
 pub(crate) mod mapping;
 pub(crate) mod neighbours;

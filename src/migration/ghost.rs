@@ -4,9 +4,9 @@
 use crate::cancel::Cancel;
 use crate::checkpoint::{self, StateTable};
 use crate::cutover::{SENTRY_COMMENT, StandIn};
-use crate::db::Session;
+use crate::db::{Flavor, Session};
 use crate::error::{Error, ErrorKind, Result};
-use crate::inspect::key::ghost_keys;
+use crate::inspect::ghost_keys::{COUNTER_INDEX, GhostKeys, STAND_IN, ghost_keys, leading};
 use crate::inspect::mapping;
 use crate::inspect::{ServerInfo, Table};
 use crate::migration::Options;
@@ -20,14 +20,13 @@ pub(crate) struct Ghost {
     pub(crate) table: Table,
     /// How the table maps to it.
     pub(crate) pair: TablePair,
-    /// Unique keys that the ALTER adds, as they are to be defined once the copy is done.
+    /// The chosen key by its own columns, which the new table will have.
+    pub(crate) key: KeyShape,
+    /// The clauses that add, once the copy is done, the unique keys that the table's do not imply.
     pub(crate) deferred: Vec<String>,
     /// The index that the chosen key has on the ghost alone.
     pub(crate) stand_in: Option<StandIn>,
 }
-
-/// The index that stands in for the chosen key where the ALTER takes its index away.
-const STAND_IN: &str = "_online_alter_key";
 
 /// Whether tables with the names that the run needs are there, and may be replaced.
 pub(crate) fn check_leftovers(
@@ -92,54 +91,136 @@ pub(crate) fn alter(
     })?;
     let altered = Table::read(session, &name)?;
     let columns = mapping::map(table, &altered, clause, server)?;
+    refuse_new_counter(&altered, &columns)?;
     let keys = ghost_keys(table, &altered, key, &columns)?;
-
-    let mut clauses = Vec::new();
-    let mut deferred = Vec::new();
-    for index in &keys.added {
-        let definition = altered.definition.unique_key(index).ok_or_else(|| {
-            let why = format!("the definition of the unique key {index} was not found");
-            Error::new(ErrorKind::Alter, why)
-        })?;
-        deferred.push(format!("ADD {definition}"));
-        clauses.push(format!("DROP INDEX {index}"));
+    let (clauses, deferred) = deferred(&altered, &keys)?;
+    if keys.later.iter().any(|index| index.as_str() == "PRIMARY") {
+        do_without_primary_key(session, server)?;
     }
-    let mut key = key.clone();
-    let mut stand_in = None;
-    match keys.key {
-        Some(index) => key.ghost_index = Some(index),
-        None if altered.indexes.iter().any(crate::inspect::table::Index::is_primary) => {
-            let name = Ident::new(STAND_IN);
-            let columns = join(key.columns.iter().map(|column| &column.ghost));
-            clauses.push(format!("ADD UNIQUE KEY {name} ({columns})"));
-            stand_in = Some(StandIn {
-                drop: format!("DROP INDEX {name}"),
-                add: format!("ADD UNIQUE KEY {name} ({columns})"),
-                name: name.clone(),
-            });
-            key.ghost_index = Some(name);
+    let (found_by, stand_in) = match &keys.own {
+        Some(index) => {
+            alter_if_any(session, &name, &clauses)?;
+            (KeyShape { ghost_index: Some(index.clone()), ..key.clone() }, None)
         }
-        None => {
-            return Err(Error::new(
-                ErrorKind::NoUsableKey,
-                "the ALTER leaves the table without a primary key; this is not supported yet",
-            ));
-        }
-    }
-    let table = if clauses.is_empty() {
-        altered
-    } else {
-        session.exec(&format!("ALTER TABLE {name} {}", clauses.join(", ")))?;
-        Table::read(session, &name)?
+        None => add_stand_in(session, &altered, &keys, key, clauses)?,
     };
     let pair = TablePair {
         source: source.clone(),
         ghost: name,
         columns,
-        key,
+        key: found_by,
         lock_syntax: server.lock_syntax(),
     };
-    Ok(Ghost { table, pair, deferred, stand_in })
+    Ok(Ghost { table: altered, pair, key: key.clone(), deferred, stand_in })
+}
+
+/// Unique keys that wait, as clauses that drop them now, and add them in the end.
+fn deferred(altered: &Table, keys: &GhostKeys) -> Result<(Vec<String>, Vec<String>)> {
+    let mut now = Vec::new();
+    let mut later = Vec::new();
+    for index in &keys.later {
+        let definition = altered.definition.key(index).ok_or_else(|| {
+            let why = format!("the definition of the unique key {index} was not found");
+            Error::new(ErrorKind::Alter, why)
+        })?;
+        later.push(format!("ADD {definition}"));
+        now.push(match index.as_str() {
+            "PRIMARY" => "DROP PRIMARY KEY".to_owned(),
+            _ => format!("DROP INDEX {index}"),
+        });
+    }
+    if let Some(counter) = &keys.counter {
+        now.push(format!("ADD KEY {COUNTER_INDEX} ({counter})"));
+        later.push(format!("DROP INDEX {COUNTER_INDEX}"));
+    }
+    Ok((now, later))
+}
+
+/// The index by which the ghost's rows are found where none of its own will do.
+fn add_stand_in(
+    session: &mut Session,
+    altered: &Table,
+    keys: &GhostKeys,
+    key: &KeyShape,
+    clauses: Vec<String>,
+) -> Result<(KeyShape, Option<StandIn>)> {
+    /// A unique key of a partitioned table has to contain all columns of the partitioning.
+    const NOT_WITH_PARTITIONS: u16 = 1503;
+    let ghost = &altered.name;
+    let name = Ident::new(STAND_IN);
+    let found = keys.addressed(key);
+    let columns: Vec<(Ident, String)> =
+        keys.extra_columns().map(|(name, ty)| (name.clone(), ty.to_owned())).collect();
+    let add_columns = columns.iter().map(|(name, ty)| format!("ADD COLUMN {name} {ty}"));
+    let unique = format!("UNIQUE KEY {name} ({})", keys.stand_in_columns(key));
+    let mut all: Vec<String> = clauses.iter().cloned().chain(add_columns).collect();
+    all.push(format!("ADD {unique}"));
+    match alter_if_any(session, ghost, &all) {
+        Ok(()) => {
+            let stand_in = StandIn { name: name.clone(), definition: unique, columns };
+            return Ok((KeyShape { ghost_index: Some(name), ..found }, Some(stand_in)));
+        }
+        Err(error) if error.server_code() == Some(NOT_WITH_PARTITIONS) => {}
+        Err(error) => {
+            return Err(error.with_kind(ErrorKind::NoUsableKey).context(
+                "the server does not let the altered table be searched by the key as it was before",
+            ));
+        }
+    }
+    let found = KeyShape { ghost_unique: false, ..found };
+    if let Some(index) = leading(altered, &keys.later, &found) {
+        alter_if_any(session, ghost, &clauses)?;
+        return Ok((KeyShape { ghost_index: Some(index), ..found }, None));
+    }
+    let restored =
+        columns.iter().filter(|(name, _)| found.columns.iter().any(|c| c.ghost == *name));
+    let columns: Vec<(Ident, String)> = restored.cloned().collect();
+    let add_columns = columns.iter().map(|(name, ty)| format!("ADD COLUMN {name} {ty}"));
+    let plain = format!("KEY {name} ({})", join(found.columns.iter().map(|c| &c.ghost)));
+    let mut all: Vec<String> = clauses.into_iter().chain(add_columns).collect();
+    all.push(format!("ADD {plain}"));
+    alter_if_any(session, ghost, &all)?;
+    let stand_in = StandIn { name: name.clone(), definition: plain, columns };
+    Ok((KeyShape { ghost_index: Some(name), ..found }, Some(stand_in)))
+}
+
+fn alter_if_any(session: &mut Session, table: &TableName, clauses: &[String]) -> Result<()> {
+    if clauses.is_empty() {
+        return Ok(());
+    }
+    session.exec(&format!("ALTER TABLE {table} {}", clauses.join(", "))).map(drop)
+}
+
+/// The server's own ALTER numbers the rows in the order in which it reads them. Here they come in
+/// ranges side by side, and rows that change come again: they would have other numbers.
+fn refuse_new_counter(altered: &Table, columns: &[(Ident, Ident)]) -> Result<()> {
+    let is_new = |name: &Ident| !columns.iter().any(|(_, ghost)| ghost == name);
+    let counter = altered.columns.iter().find(|c| c.auto_increment && is_new(&c.name));
+    counter.map_or(Ok(()), |column| {
+        let why = format!(
+            "the new column {} is AUTO_INCREMENT: the numbers that the rows would get depend on the \
+             order in which they come, and that is not the server's own; add it without \
+             AUTO_INCREMENT, fill it, and make it AUTO_INCREMENT then",
+            column.name
+        );
+        Err(Error::new(ErrorKind::Alter, why))
+    })
+}
+
+/// The ghost is without its primary key until the copy is done.
+fn do_without_primary_key(session: &mut Session, server: &ServerInfo) -> Result<()> {
+    if server.flavor != Flavor::MySql
+        || session.scalar("SELECT @@SESSION.sql_require_primary_key")?.as_deref() == Some("0")
+    {
+        return Ok(());
+    }
+    session.exec("SET SESSION sql_require_primary_key = OFF").map(drop).map_err(|error| {
+        error.with_kind(ErrorKind::Alter).context(
+            "the new primary key is of columns that the table does not have as a unique key, so it \
+             can only be built when the rows are copied; but the server has \
+             sql_require_primary_key=ON, and the user may not set it for the session",
+        )
+    })
 }
 
 /// Drops tables that an earlier run left.

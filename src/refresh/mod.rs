@@ -15,4 +15,4 @@ pub(crate) mod worker;
 pub(crate) use flights::Flights;
 pub(crate) use pending::Pending;
 pub(crate) use refresher::Refresher;
-pub(crate) use turns::Turns;
+pub(crate) use turns::{Turns, Who};

@@ -8,6 +8,7 @@ mod integers;
 mod names;
 mod other_types;
 mod plans;
+mod primary;
 mod structure;
 mod tables;
 mod text;
