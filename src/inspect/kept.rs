@@ -55,46 +55,48 @@ pub(crate) fn stay_different(old: &Column, new: &Column) -> bool {
 
 fn by_type(old: &Column, new: &Column) -> Option<Kept> {
     use Kept::{Back, Same};
-    const PLAIN: Kept = Back("{}");
     let (from, to) = (old.data_type.as_str(), new.data_type.as_str());
+    // MariaDB has no generated column of another type over a CHAR alone, whose spaces depend on the
+    // SQL mode.
+    let plain = if to == "char" { Back("RTRIM({})") } else { Back("{}") };
     let is_int = |ty: &str| ["tinyint", "smallint", "mediumint", "int", "bigint"].contains(&ty);
     let is_longer = || new.octets >= old.octets;
     match from {
         _ if is_int(from) && is_int(to) => Some(Same),
         _ if is_int(from) && to == "decimal" => Some(Same),
         // A double holds 53 bits exactly.
-        _ if is_int(from) && from != "bigint" && to == "double" => Some(PLAIN),
-        _ if is_int(from) && is_string(to) => Some(PLAIN),
+        _ if is_int(from) && from != "bigint" && to == "double" => Some(plain),
+        _ if is_int(from) && is_string(to) => Some(plain),
         "decimal" if to == "decimal" => (new.scale >= old.scale).then_some(Same),
         "decimal" if is_int(to) => (old.scale == Some(0)).then_some(Same),
-        "decimal" if is_string(to) => Some(PLAIN),
+        "decimal" if is_string(to) => Some(plain),
         "time" | "datetime" | "timestamp" if to == from => (new.fsp >= old.fsp).then_some(Same),
-        "date" if to == "datetime" => Some(PLAIN),
-        "date" | "time" | "datetime" | "year" if is_string(to) => Some(PLAIN),
-        "year" if is_int(to) || to == "decimal" => Some(PLAIN),
+        "date" if to == "datetime" => Some(plain),
+        "date" | "time" | "datetime" | "year" if is_string(to) => Some(plain),
+        "year" if is_int(to) || to == "decimal" => Some(plain),
         "bit" if is_int(to) || to == "decimal" => Some(Same),
-        "char" | "varchar" => text(old, new),
+        "char" | "varchar" => text(old, new, plain),
         "enum" | "set" if to == from && new.collation == old.collation => {
             let members = old.column_type.strip_suffix(')').unwrap_or(&old.column_type);
             let as_before = new.column_type == old.column_type
                 || new.column_type.starts_with(&format!("{members},"));
-            Some(if as_before { Same } else { PLAIN })
+            Some(if as_before { Same } else { plain })
         }
         // By their texts: the numbers may be others now.
-        "enum" | "set" => ((to == from || is_string(to)) && exact(old, new)).then_some(PLAIN),
+        "enum" | "set" => ((to == from || is_string(to)) && exact(old, new)).then_some(plain),
         "binary" if to == "binary" && new.octets == old.octets => Some(Same),
         // The rest is filled with zeros.
         "binary" if to == "binary" && is_longer() => Some(Back("LEFT({}, {length})")),
         "binary" if to == "varbinary" && is_longer() => Some(Same),
         "varbinary" if to == "varbinary" && is_longer() => Some(Same),
-        "binary" | "varbinary" if to.ends_with("blob") && is_longer() => Some(PLAIN),
+        "binary" | "varbinary" if to.ends_with("blob") && is_longer() => Some(plain),
         "bit" | "year" | "date" | "uuid" | "inet6" | "inet4" if to == from => Some(Same),
-        "uuid" | "inet6" | "inet4" if is_string(to) => Some(PLAIN),
+        "uuid" | "inet6" | "inet4" if is_string(to) => Some(plain),
         _ => None,
     }
 }
 
-fn text(old: &Column, new: &Column) -> Option<Kept> {
+fn text(old: &Column, new: &Column, plain: Kept) -> Option<Kept> {
     let (from, to) = (old.data_type.as_str(), new.data_type.as_str());
     // A CHAR has no trailing spaces. Those that a VARCHAR loses make two keys one, if they count.
     let may_lose_spaces = from == "char" || old.pads();
@@ -108,8 +110,7 @@ fn text(old: &Column, new: &Column) -> Option<Kept> {
     if !is_string(to) || !exact(old, new) {
         return None;
     }
-    // MariaDB has no generated column over a CHAR, whose spaces depend on the SQL mode.
-    Some(if to == "char" { Kept::Back("RTRIM({})") } else { Kept::Back("{}") })
+    Some(plain)
 }
 
 fn is_string(ty: &str) -> bool {

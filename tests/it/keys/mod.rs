@@ -9,6 +9,7 @@ mod names;
 mod other_types;
 mod plans;
 mod primary;
+mod retyped;
 mod structure;
 mod tables;
 mod text;
