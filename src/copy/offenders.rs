@@ -8,6 +8,7 @@ use super::worker::CopyWorker;
 use crate::db::Session;
 use crate::error::{Error, Result};
 use crate::fault::Fault;
+use crate::refresh::Who;
 use crate::sql::key::Bound;
 
 /// So many rows are named.
@@ -91,7 +92,7 @@ impl Search<'_> {
         self.worker.cancel.check()?;
         let sql = self.worker.pair.copy_range(after, through);
         self.session.exec("START TRANSACTION")?;
-        let _turn = self.worker.turns.take();
+        let _turn = self.worker.turns.take(Who::Chunk);
         let copied = self.session.exec(&sql);
         self.session.exec("ROLLBACK")?;
         copied.map(drop)

@@ -11,7 +11,7 @@ use crate::db::{Retries, Session};
 use crate::error::Result;
 use crate::fault::Fault;
 use crate::refresh::flights::Span;
-use crate::refresh::{Flights, Pending, Turns, too_big};
+use crate::refresh::{Flights, Pending, Turns, Who, too_big};
 use crate::sql::key::Bound;
 use crate::sql::statements::TablePair;
 use crate::throttle::Gate;
@@ -54,6 +54,7 @@ impl CopyWorker<'_> {
     ) -> Result<u64> {
         self.gate.pass(self.cancel)?;
         let sql = self.pair.copy_range(after, through);
+        let clear = self.pair.clear_range(after, through);
         let span = Span {
             after: after.and_then(Bound::int_value),
             through: through.and_then(Bound::int_value),
@@ -62,8 +63,13 @@ impl CopyWorker<'_> {
         let span = if self.pair.key.is_int() { span } else { Span::NOWHERE };
         let flight = self.flights.begin(span);
         let copied = session.retrying(self.retries, self.cancel, |session| {
-            let _turn = self.turns.take();
-            session.exec(&sql)
+            let _turn = self.turns.take(Who::Chunk);
+            let Some(clear) = &clear else { return session.exec(&sql) };
+            session.exec("START TRANSACTION")?;
+            session.exec(clear)?;
+            let done = session.exec(&sql)?;
+            session.exec("COMMIT")?;
+            Ok(done)
         });
         // A statement of a connection that broke may still be under way if its end was not seen.
         let ended = !matches!(&copied, Err(error) if error.fault() == Some(Fault::Gone));

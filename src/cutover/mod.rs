@@ -26,7 +26,7 @@ use crate::error::{Error, ErrorKind, Result, TableState};
 use crate::fault::Fault;
 use crate::inspect::table::Definition;
 use crate::refresh::Refresher;
-use crate::sql::statements::TablePair;
+use crate::sql::statements::{TablePair, join};
 use crate::sql::{Ident, TableName};
 use crate::steps::Steps;
 use crate::throttle::Gate;
@@ -57,13 +57,34 @@ pub(crate) struct CutOver<'a> {
     pub(crate) limits: CutOverLimits,
 }
 
-/// The index that stands in on the ghost for that of the chosen key, until the cut-over: its name,
-/// and the clauses that drop and add it.
+/// The index that stands in on the ghost for that of the chosen key, until the cut-over, and the
+/// generated columns that it needs.
 #[derive(Clone, Debug)]
 pub(crate) struct StandIn {
     pub(crate) name: Ident,
-    pub(crate) drop: String,
-    pub(crate) add: String,
+    /// `UNIQUE KEY name (column, ..)`
+    pub(crate) definition: String,
+    /// Each by its name and the rest of its definition.
+    pub(crate) columns: Vec<(Ident, String)>,
+}
+
+impl StandIn {
+    /// The clauses of the statements that drop it. Each is about metadata alone; in one statement
+    /// both servers would rebuild the table.
+    fn drops(&self) -> Vec<String> {
+        let columns = self.columns.iter().map(|(name, _)| format!("DROP COLUMN {name}"));
+        let columns = join(columns);
+        let index = format!("DROP INDEX {}", self.name);
+        if columns.is_empty() { vec![index] } else { vec![index, columns] }
+    }
+
+    /// The clauses of the statements that add again what is not there of it.
+    fn adds(&self, ghost: &Definition) -> Vec<String> {
+        let missing = self.columns.iter().filter(|(name, _)| !ghost.has_column(name));
+        let columns = join(missing.map(|(name, ty)| format!("ADD COLUMN {name} {ty}")));
+        let index = ghost.key(&self.name).is_none().then(|| format!("ADD {}", self.definition));
+        Some(columns).filter(|columns| !columns.is_empty()).into_iter().chain(index).collect()
+    }
 }
 
 /// How long and how often a cut-over is tried.
@@ -212,8 +233,8 @@ impl CutOver<'_> {
         if self.settled.swap(false, Ordering::SeqCst) {
             let ghost = &self.pair.ghost;
             // The drop itself may have been what failed.
-            if Definition::read(control, ghost)?.unique_key(&stand_in.name).is_none() {
-                control.exec(&format!("ALTER TABLE {ghost} {}", stand_in.add))?;
+            for clause in stand_in.adds(&Definition::read(control, ghost)?) {
+                control.exec(&format!("ALTER TABLE {ghost} {clause}"))?;
             }
             *self.ghost_definition.lock() = Definition::read(control, ghost)?;
         }

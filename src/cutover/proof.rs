@@ -11,7 +11,7 @@ use super::CutOver;
 use crate::db::{Purpose, Session};
 use crate::error::{Error, ErrorKind, Result, TableState};
 use crate::sql::statements::{OnLocked, Put, TablePair};
-use crate::sql::{Key, KeyShape};
+use crate::sql::{Key, KeyColumn, KeyShape};
 use crate::steps::Step;
 
 /// What the proof showed.
@@ -73,10 +73,15 @@ impl CutOver<'_> {
             // The index that the key had on the ghost is gone. A slow way to few rows will do.
             pair.key.ghost_index = None;
         }
+        // Where the key's values had to be restored, the new table has nothing to find rows by.
+        let found = |(old, new): (&KeyColumn, &KeyColumn)| old.ghost == new.ghost;
+        let (width, new_width) = (pair.key.columns.len(), new_key.columns.len());
+        let findable =
+            width == new_width && pair.key.columns.iter().zip(&new_key.columns).all(found);
         let mut proof = Proof::default();
         for key in unique(strays) {
             let name = pair.key.display(&key);
-            if written_since(&pair.key, &key, new_key, &since) {
+            if !findable || written_since(&pair.key, &key, new_key, &since) {
                 proof.conflicting.push(name);
                 continue;
             }

@@ -52,18 +52,22 @@ impl CutOver<'_> {
         if ghost.text != self.ghost_definition.lock().text {
             return Err(changed(&self.pair.ghost));
         }
-        let mut clauses = Vec::new();
+        let mut statements = Vec::new();
+        if let Some(stand_in) = &self.stand_in {
+            statements.extend(stand_in.drops());
+            self.settled.store(true, Ordering::SeqCst);
+        }
         if let (true, Some(counter)) = (self.carry_counter, source.auto_increment)
             && ghost.auto_increment.unwrap_or(1) < counter
         {
-            clauses.push(format!("AUTO_INCREMENT = {counter}"));
+            let counter = format!("AUTO_INCREMENT = {counter}");
+            match statements.first_mut() {
+                Some(first) => *first = format!("{counter}, {first}"),
+                None => statements.push(counter),
+            }
         }
-        if let Some(stand_in) = &self.stand_in {
-            clauses.push(stand_in.drop.clone());
-            self.settled.store(true, Ordering::SeqCst);
-        }
-        if !clauses.is_empty() {
-            session.exec(&format!("ALTER TABLE {} {}", self.pair.ghost, clauses.join(", ")))?;
+        for clauses in statements {
+            session.exec(&format!("ALTER TABLE {} {clauses}", self.pair.ghost))?;
         }
         // Reading a definition in a transaction keeps its metadata lock, which would be in the way.
         session.exec("COMMIT")?;

@@ -18,6 +18,8 @@ pub(crate) struct Column {
     pub(crate) scale: Option<u8>,
     pub(crate) fsp: u8,
     pub(crate) octets: Option<usize>,
+    /// How many characters it holds.
+    pub(crate) characters: Option<usize>,
     pub(crate) generated: bool,
     /// What it is generated from, if it is.
     pub(crate) expression: String,
@@ -73,53 +75,17 @@ impl Column {
         })
     }
 
-    /// Whether a key column of type `self` keeps its values, and their being equal or not, when it
-    /// becomes `new`. The reason if it does not.
-    pub(crate) fn keeps_keys_as(&self, new: &Column) -> Result<(), String> {
-        let is_int = |column: &Column| {
-            ["tinyint", "smallint", "mediumint", "int", "bigint"].contains(&&*column.data_type)
-        };
-        // Whether a value fits is up to the server, which is strict about it.
-        let same = match self.data_type.as_str() {
-            _ if is_int(self) => is_int(new),
-            "decimal" => new.data_type == "decimal" && new.scale >= self.scale,
-            "time" | "datetime" | "timestamp" => {
-                new.data_type == self.data_type && new.fsp >= self.fsp
-            }
-            // Trailing spaces that a shorter column, or a CHAR, loses can make two keys one.
-            "char" | "varchar" => {
-                new.collation == self.collation
-                    && new.octets >= self.octets
-                    && (new.data_type == self.data_type || new.data_type == "varchar")
-            }
-            "enum" | "set" => {
-                let members = self.column_type.strip_suffix(')').unwrap_or(&self.column_type);
-                new.data_type == self.data_type
-                    && new.collation == self.collation
-                    && (new.column_type == self.column_type
-                        || new.column_type.starts_with(&format!("{members},")))
-            }
-            "binary" => new.column_type == self.column_type,
-            "bit" | "year" | "date" | "varbinary" | "uuid" | "inet6" | "inet4" => {
-                new.data_type == self.data_type
-            }
-            _ => false,
-        };
-        if new.generated && new.expression != self.expression {
-            return Err(format!("the key column {} is generated in another way", self.name));
-        }
-        if same {
-            return Ok(());
-        }
-        let describe = |column: &Column| match &column.collation {
-            Some(collation) => format!("{} {collation}", column.column_type),
-            None => column.column_type.clone(),
-        };
-        Err(format!(
-            "the key column {} changes from {} to {}",
-            self.name,
-            describe(self),
-            describe(new)
-        ))
+    /// Whether its values are texts, which a collation compares.
+    pub(crate) fn is_text(&self) -> bool {
+        ["char", "varchar", "tinytext", "text", "mediumtext", "longtext"]
+            .contains(&self.data_type.as_str())
+    }
+
+    /// Whether trailing spaces make no difference to its collation (PAD SPACE). MySQL's collations
+    /// after UCA 9.0 are NO PAD, and MariaDB's say so in their names.
+    pub(crate) fn pads(&self) -> bool {
+        self.collation.as_deref().is_some_and(|collation| {
+            !(collation.contains("nopad") || collation.contains("0900") || collation == "binary")
+        })
     }
 }

@@ -2,7 +2,9 @@
 
 pub(crate) mod column;
 pub(crate) mod fill;
+pub(crate) mod ghost_keys;
 pub(crate) mod grants;
+pub(crate) mod kept;
 pub(crate) mod key;
 pub(crate) mod mapping;
 pub(crate) mod neighbours;

@@ -33,6 +33,8 @@ pub(crate) struct Index {
     pub(crate) unique: bool,
     /// The optimizer may use it; an invisible one cannot even be forced on it.
     pub(crate) visible: bool,
+    /// Its rows can be found by their values: it is no FULLTEXT or SPATIAL index.
+    pub(crate) ordered: bool,
     pub(crate) parts: Vec<IndexPart>,
 }
 
@@ -149,12 +151,28 @@ impl Definition {
         }
     }
 
-    /// The definition of an index, as in `UNIQUE KEY a (b)`.
-    pub(crate) fn unique_key(&self, name: &Ident) -> Option<&str> {
-        let start = format!("UNIQUE KEY {name} ");
-        let mut lines = self.text.lines().map(str::trim_start);
-        let line = lines.find(|line| line.starts_with(&start))?;
+    fn lines(&self) -> impl Iterator<Item = &str> {
+        self.text.lines().map(str::trim_start)
+    }
+
+    /// The definition of an index, as in `UNIQUE KEY a (b)` or `PRIMARY KEY (a)`.
+    pub(crate) fn key(&self, name: &Ident) -> Option<&str> {
+        let primary = if name.as_str() == "PRIMARY" { "PRIMARY KEY " } else { "\0" };
+        let starts = [format!("UNIQUE KEY {name} "), format!("KEY {name} "), primary.to_owned()];
+        let line = self.lines().find(|line| starts.iter().any(|start| line.starts_with(start)))?;
         Some(line.strip_suffix(',').unwrap_or(line))
+    }
+
+    /// Where among the definitions a unique key stands.
+    pub(crate) fn place_of_unique_key(&self, name: &Ident) -> Option<usize> {
+        let start = format!("UNIQUE KEY {name} ");
+        self.lines().position(|line| line.starts_with(&start))
+    }
+
+    /// Whether there is a column of that name.
+    pub(crate) fn has_column(&self, name: &Ident) -> bool {
+        let start = format!("{name} ");
+        self.lines().any(|line| line.starts_with(&start))
     }
 }
 
@@ -170,7 +188,8 @@ fn read_columns(session: &mut Session, of_table: &str) -> Result<Vec<Column>> {
     let sql = format!(
         "SELECT COLUMN_NAME, IS_NULLABLE, DATA_TYPE, COLUMN_TYPE, CHARACTER_SET_NAME, \
          COLLATION_NAME, NUMERIC_PRECISION, NUMERIC_SCALE, DATETIME_PRECISION, \
-         CHARACTER_OCTET_LENGTH, GENERATION_EXPRESSION, EXTRA, COLUMN_DEFAULT \
+         CHARACTER_OCTET_LENGTH, GENERATION_EXPRESSION, EXTRA, COLUMN_DEFAULT, \
+         CHARACTER_MAXIMUM_LENGTH \
          FROM information_schema.COLUMNS WHERE {of_table} ORDER BY ORDINAL_POSITION"
     );
     let column = |row: Vec<Option<String>>| {
@@ -187,6 +206,7 @@ fn read_columns(session: &mut Session, of_table: &str) -> Result<Vec<Column>> {
             scale: get(7).and_then(|n| n.parse().ok()),
             fsp: get(8).and_then(|n| n.parse().ok()).unwrap_or(0),
             octets: get(9).and_then(|n| n.parse().ok()),
+            characters: get(13).and_then(|n| n.parse().ok()),
             generated: get(10).is_some_and(|expression| !expression.is_empty()),
             expression: get(10).unwrap_or_default(),
             auto_increment: extra.contains("auto_increment"),
@@ -224,6 +244,7 @@ fn read_indexes(session: &mut Session, of_table: &str) -> Result<Vec<Index>> {
                 unique: get("NON_UNIQUE").as_deref() == Some("0"),
                 visible: get("IS_VISIBLE").as_deref() != Some("NO")
                     && get("IGNORED").as_deref() != Some("YES"),
+                ordered: matches!(get("INDEX_TYPE").as_deref(), Some("BTREE" | "HASH")),
                 parts: vec![part],
             }),
         }
@@ -258,15 +279,20 @@ mod tests {
     }
 
     #[test]
-    fn finds_the_definition_of_a_unique_key() {
+    fn finds_the_definition_of_a_key() {
         let definition = Definition::parse(
             "CREATE TABLE `t` (\n  `a` int,\n  UNIQUE KEY `ab` (`a`),\n  UNIQUE KEY `a` (`a`,`b`) \
              USING BTREE\n) ENGINE=InnoDB",
         );
-        assert_eq!(
-            definition.unique_key(&Ident::new("a")),
-            Some("UNIQUE KEY `a` (`a`,`b`) USING BTREE")
+        assert_eq!(definition.key(&Ident::new("a")), Some("UNIQUE KEY `a` (`a`,`b`) USING BTREE"));
+        assert_eq!(definition.key(&Ident::new("b")), None);
+        let definition = Definition::parse(
+            "CREATE TABLE `t` (\n  `a` int,\n  PRIMARY KEY (`a` DESC) USING BTREE,\n  KEY `PRIMARY \
+             KEY ` (`a`)\n) ENGINE=InnoDB",
         );
-        assert_eq!(definition.unique_key(&Ident::new("b")), None);
+        let primary = definition.key(&Ident::new("PRIMARY"));
+        assert_eq!(primary, Some("PRIMARY KEY (`a` DESC) USING BTREE"));
+        assert!(definition.has_column(&Ident::new("a")));
+        assert!(!definition.has_column(&Ident::new("PRIMARY KEY ")));
     }
 }

@@ -51,9 +51,9 @@ impl Follow {
         options: &Options,
     ) -> Result<Self> {
         let pair = Arc::new(ghost.pair.clone());
-        let new_key = new_key(&pair.key, &ghost.table, server.flavor)?;
+        let new_key = new_key(&ghost.key, &ghost.table, server.flavor);
         let source_names = pair.key.columns.iter().map(|column| column.source.as_str());
-        let ghost_names = pair.key.columns.iter().map(|column| column.ghost.as_str());
+        let ghost_names = new_key.columns.iter().map(|column| column.ghost.as_str());
         let watch = Watch {
             source: pair.source.clone(),
             ghost: pair.ghost.clone(),
@@ -67,8 +67,8 @@ impl Follow {
         let workers = options.refresh_workers.max(1);
         let pending = Arc::new(Pending::new(workers, options.max_pending, pair.key.is_exact()));
         let flights = Arc::new(Flights::default());
-        let turns = Turns::new(ghost.table.counts() && server.serializes_counters());
-        let turns = Arc::new(turns);
+        let one_at_a_time = ghost.table.counts() && server.serializes_counters();
+        let turns = Arc::new(Turns::new(one_at_a_time, !pair.key.ghost_unique));
         let chunk_size = match options.chunk_size {
             // Refreshes wait for a chunk to end.
             ChunkSize::Time(goal) if turns.matter() => ChunkSize::Time(goal.min(SHORT_TURN)),
@@ -137,16 +137,14 @@ fn watched<'a>(
     Ok(WatchedTable { columns: table.columns.len(), key })
 }
 
-/// The key with the types that it has in the ghost.
-fn new_key(key: &KeyShape, ghost: &Table, flavor: Flavor) -> Result<KeyShape> {
-    let mut new = key.clone();
-    for column in &mut new.columns {
-        let ty = ghost.column(column.ghost.as_str()).and_then(|c| c.key_type(flavor));
-        column.ty = ty.ok_or_else(|| {
-            let why =
-                format!("the key column {} has an unusable type after the ALTER", column.ghost);
-            Error::new(ErrorKind::NoUsableKey, why)
-        })?;
-    }
-    Ok(new)
+/// The key as the new table has it: with its own columns, and their types. Without columns if one is
+/// of a type that is not read from the binlog: then any write to the new table counts as one at any
+/// key.
+fn new_key(key: &KeyShape, ghost: &Table, flavor: Flavor) -> KeyShape {
+    let column = |column: &KeyColumn| {
+        let ty = ghost.column(column.ghost.as_str())?.key_type(flavor)?;
+        Some(KeyColumn { ty, ..column.clone() })
+    };
+    let columns = key.columns.iter().map(column).collect::<Option<_>>();
+    KeyShape { columns: columns.unwrap_or_default(), ..key.clone() }
 }

@@ -1,21 +1,23 @@
 //! Making the ghost table: a copy of the table's definition, altered as the user said while it is
 //! still empty.
 
+use super::ghost_key::{self, KeyOnGhost};
+use super::row_modes;
 use crate::cancel::Cancel;
 use crate::checkpoint::{self, StateTable};
 use crate::cutover::{SENTRY_COMMENT, StandIn};
-use crate::db::{Dates, Modes, RowsMode, Session};
+use crate::db::{Flavor, Modes, Session};
 use crate::error::{Error, ErrorKind, Result};
 use crate::inspect::column::Column;
 use crate::inspect::fill::Clock;
-use crate::inspect::key::ghost_keys;
-use crate::inspect::mapping::{self, Mapping, ZoneUse};
+use crate::inspect::ghost_keys::ghost_keys;
+use crate::inspect::mapping::{self, Mapping};
 use crate::inspect::table::Index;
 use crate::inspect::{ServerInfo, Table};
 use crate::migration::Options;
 use crate::sql::alter::AlterClause;
-use crate::sql::statements::{TablePair, join};
-use crate::sql::{Ident, KeyShape, KeyType, TableName};
+use crate::sql::statements::TablePair;
+use crate::sql::{Ident, KeyShape, TableName};
 
 /// The ghost table.
 #[derive(Debug)]
@@ -23,7 +25,9 @@ pub(crate) struct Ghost {
     pub(crate) table: Table,
     /// How the table maps to it.
     pub(crate) pair: TablePair,
-    /// Unique keys that the ALTER adds, as they are to be defined once the copy is done.
+    /// The chosen key by its own columns, which the new table will have.
+    pub(crate) key: KeyShape,
+    /// The clauses that add, once the copy is done, the unique keys that the table's do not imply.
     pub(crate) deferred: Vec<String>,
     /// The same, as they are.
     pub(crate) deferred_indexes: Vec<Index>,
@@ -32,9 +36,6 @@ pub(crate) struct Ghost {
     /// In which SQL mode and time zone rows are moved.
     pub(crate) row_modes: Modes,
 }
-
-/// The index that stands in for the chosen key where the ALTER takes its index away.
-const STAND_IN: &str = "_online_alter_key";
 
 /// Whether tables with the names that the run needs are there, and may be replaced.
 pub(crate) fn check_leftovers(
@@ -93,65 +94,36 @@ pub(crate) fn alter(
     key: &KeyShape,
     options: &Options,
 ) -> Result<Ghost> {
+    if server.flavor == Flavor::MySql {
+        // Nothing is to be copied yet, and altering in place has bugs: MySQL 9.7.4 crashes of the first row
+        // in a table in which a virtual column was moved in place.
+        session.exec("SET SESSION old_alter_table = 1")?;
+    }
     let source = &table.name;
     let name = source.ghost();
     let sees_dates = apply(session, server, table, clause, options)?;
     let altered = Table::read(session, &name)?;
     let clock = Clock::read(session)?;
     let mapping = mapping::map(table, &altered, clause, server.flavor, &clock)?;
-    let row_modes = row_modes(server, key, &mapping, sees_dates, options)?;
+    let row_modes = row_modes::choose(server, key, &mapping, sees_dates, options)?;
     let Mapping { columns, fills, .. } = mapping;
+    refuse_new_counter(&altered, &columns)?;
     let keys = ghost_keys(table, &altered, key, &columns)?;
-
-    let mut clauses = Vec::new();
-    let mut deferred = Vec::new();
-    let mut deferred_indexes = Vec::new();
-    for index in &keys.added {
-        let definition = altered.definition.unique_key(index).ok_or_else(|| {
-            let why = format!("the definition of the unique key {index} was not found");
-            Error::new(ErrorKind::Alter, why)
-        })?;
-        deferred.push(format!("ADD {definition}"));
-        deferred_indexes.extend(altered.indexes.iter().find(|i| i.name == *index).cloned());
-        clauses.push(format!("DROP INDEX {index}"));
+    let KeyOnGhost { found_by, stand_in, deferred, deferred_indexes } =
+        ghost_key::set_up(session, server, &altered, &keys, key)?;
+    if server.flavor == Flavor::MySql {
+        session.exec("SET SESSION old_alter_table = 0")?;
     }
-    let mut key = key.clone();
-    let mut stand_in = None;
-    match keys.key {
-        Some(index) => key.ghost_index = Some(index),
-        None if altered.indexes.iter().any(Index::is_primary) => {
-            let name = Ident::new(STAND_IN);
-            let columns = join(key.columns.iter().map(|column| &column.ghost));
-            clauses.push(format!("ADD UNIQUE KEY {name} ({columns})"));
-            stand_in = Some(StandIn {
-                drop: format!("DROP INDEX {name}"),
-                add: format!("ADD UNIQUE KEY {name} ({columns})"),
-                name: name.clone(),
-            });
-            key.ghost_index = Some(name);
-        }
-        None => {
-            return Err(Error::new(
-                ErrorKind::NoUsableKey,
-                "the ALTER leaves the table without a primary key; this is not supported yet",
-            ));
-        }
-    }
-    let table = if clauses.is_empty() {
-        altered
-    } else {
-        session.exec(&format!("ALTER TABLE {name} {}", clauses.join(", ")))?;
-        Table::read(session, &name)?
-    };
     let pair = TablePair {
         source: source.clone(),
         ghost: name,
         columns,
         fills,
-        key,
+        key: found_by,
         lock_syntax: server.lock_syntax(),
     };
-    Ok(Ghost { table, pair, deferred, deferred_indexes, stand_in, row_modes })
+    let key = key.clone();
+    Ok(Ghost { table: altered, pair, key, deferred, deferred_indexes, stand_in, row_modes })
 }
 
 /// Has the server apply the ALTER to the empty ghost. Returns whether it would copy the rows of the
@@ -171,6 +143,9 @@ fn apply(
     if has_dates
         && session.exec(&format!("ALTER TABLE {name} ALGORITHM=INPLACE, {}", clause.text)).is_ok()
     {
+        if server.flavor == Flavor::MySql {
+            session.exec(&format!("ALTER TABLE {name} ENGINE=InnoDB, ALGORITHM=COPY"))?;
+        }
         return Ok(false);
     }
     session.exec(&format!("ALTER TABLE {name} {}", clause.text)).map_err(|error| {
@@ -179,50 +154,20 @@ fn apply(
     Ok(has_dates)
 }
 
-/// The SQL mode and the time zone in which rows are moved, so that they become what the server's own
-/// ALTER would make of them.
-fn row_modes(
-    server: &ServerInfo,
-    key: &KeyShape,
-    mapping: &Mapping,
-    sees_dates: bool,
-    options: &Options,
-) -> Result<Modes> {
-    let keyed = |is: fn(&KeyType) -> bool| key.columns.iter().any(|column| is(&column.ty));
-    let zone = options.time_zone.as_deref().unwrap_or(server.time_zone());
-    // Literals of keys, and the bounds of chunks, are in UTC.
-    let key_is_zoned = keyed(|ty| matches!(ty, KeyType::Timestamp { .. }));
-    let zone = match &mapping.zone {
-        ZoneUse::Certainly(column) if key_is_zoned && !server.is_utc(zone) => {
-            return Err(Error::new(
-                ErrorKind::Alter,
-                format!(
-                    "the column {column} changes between TIMESTAMP and another type, so that its \
-                     values depend on the time zone, and a TIMESTAMP is part of the key, which is \
-                     read in UTC: not supported, unless the ALTER is to be made in UTC (time_zone)"
-                ),
-            ));
-        }
-        ZoneUse::Certainly(_) => zone,
-        ZoneUse::Perhaps if !key_is_zoned => zone,
-        ZoneUse::Perhaps | ZoneUse::No => "+00:00",
-    };
-    let key_has_dates = keyed(|ty| {
-        matches!(ty, KeyType::Date | KeyType::Datetime { .. } | KeyType::Timestamp { .. })
-    });
-    let dates = if mapping.carries_instants && !server.is_utc(zone) {
-        Dates::Unchanged
-    } else if options.allow_zero_in_date
-        // A server that refuses a date refuses to compare a key with it, too.
-        || key_has_dates
-        || !(sees_dates || mapping.fills_dates)
-    {
-        Dates::Any
-    } else {
-        Dates::AsServer
-    };
-    let wanted = RowsMode { dates, may_pad: !keyed(|ty| matches!(ty, KeyType::Text { .. })) };
-    Ok(Modes { sql_mode: server.sql_mode().for_rows(&wanted), time_zone: zone.to_owned() })
+/// The server's own ALTER numbers the rows in the order in which it reads them. Here they come in
+/// ranges side by side, and rows that change come again: they would have other numbers.
+fn refuse_new_counter(altered: &Table, columns: &[(Ident, Ident)]) -> Result<()> {
+    let is_new = |name: &Ident| !columns.iter().any(|(_, ghost)| ghost == name);
+    let counter = altered.columns.iter().find(|c| c.auto_increment && is_new(&c.name));
+    counter.map_or(Ok(()), |column| {
+        let why = format!(
+            "the new column {} is AUTO_INCREMENT: the numbers that the rows would get depend on the \
+             order in which they come, and that is not the server's own; add it without \
+             AUTO_INCREMENT, fill it, and make it AUTO_INCREMENT then",
+            column.name
+        );
+        Err(Error::new(ErrorKind::Alter, why))
+    })
 }
 
 /// Drops tables that an earlier run left.

@@ -102,7 +102,7 @@ impl<'a> Verifier<'a> {
             self.found.repaired += repaired - before;
             log::warn!("{} rows differed and were repaired", repaired - before);
         }
-        Err(self.differ(format!(
+        Err(self.differ(&format!(
             "{MOST_PASSES} times rows were found to differ and were repaired, and others differed \
              the next time: something writes to the table past the binlog"
         )))
@@ -159,15 +159,15 @@ impl<'a> Verifier<'a> {
                 self.found.rows = compared;
                 control.tell(&Event::Verified { rows: compared, repaired: *repaired });
                 if !self.found.differences.is_empty() && options.on_mismatch == OnMismatch::Stop {
-                    return Err(self.differ("rows differ".to_owned()));
+                    return Err(self.differ("rows differ"));
                 }
                 Ok(true)
             }
         }
     }
 
-    fn differ(&self, why: String) -> Error {
-        rows_differ(&why, &self.found.differences)
+    fn differ(&self, why: &str) -> Error {
+        rows_differ(why, &self.found.differences)
     }
 }
 
@@ -191,7 +191,7 @@ impl Found<'_> {
             return Ok(0);
         }
         let explainer = explainer(self.stages, self.comparer);
-        let real = explainer.really_different(compared.different, self.rows, self.locker)?;
+        let real = explainer.really_different(&compared.different, self.rows, self.locker)?;
         if real.is_empty() {
             return Ok(0);
         }
@@ -205,7 +205,7 @@ impl Found<'_> {
         }
         explainer.repair(&real, self.locker)?;
         let count = u64::try_from(real.len()).unwrap_or(u64::MAX);
-        let still = explainer.really_different(real, self.rows, self.locker)?;
+        let still = explainer.really_different(&real, self.rows, self.locker)?;
         if !still.is_empty() {
             self.found.differences.clear();
             self.describe(&still)?;

@@ -18,4 +18,4 @@ pub(crate) use part::Batch;
 pub(crate) use pending::{Pending, Wanted};
 pub(crate) use refresher::{Refresher, too_big};
 pub(crate) use touched::Touched;
-pub(crate) use turns::Turns;
+pub(crate) use turns::{Turns, Who};

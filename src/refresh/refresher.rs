@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 use super::flights::Flights;
 use super::part::Batch;
 use super::pending::Pending;
-use super::turns::Turns;
+use super::turns::{Turns, Who};
 use crate::cancel::Cancel;
 use crate::db::{Retries, Session};
 use crate::error::{Error, ErrorKind, Result};
@@ -231,7 +231,7 @@ impl Refresher {
             let mut transaction = || {
                 // A turn is waited for before anything is locked: the chunk whose turn it is may be
                 // about to want the ghost's rows.
-                let turn = self.turns.take();
+                let turn = self.turns.take(Who::Refresh);
                 // A single key waits for the application's row while it holds nothing at all.
                 if let Some(lock) = &lock {
                     session.exec(lock)?;
@@ -239,8 +239,10 @@ impl Refresher {
                 session.exec(&delete)?;
                 let started = Instant::now();
                 let done = session.exec(&put)?;
-                drop(turn);
+                // Unless a chunk must not come between.
+                let kept = Some(turn).filter(|_| !self.pair.key.ghost_unique);
                 session.exec("COMMIT")?;
+                drop(kept);
                 let found = done.records.and_then(|records| usize::try_from(records).ok());
                 Ok(Try::Done { found: found.unwrap_or(0), locked: started.elapsed() })
             };

@@ -24,6 +24,9 @@ pub(crate) struct KeyShape {
     pub(crate) source_index: Ident,
     /// The index of the ghost table by which its rows are found, if there is one.
     pub(crate) ghost_index: Option<Ident>,
+    /// Whether the ghost can hold only one row of a key. If not, rows are kept from being there twice
+    /// by chunks and refreshes that are never under way together.
+    pub(crate) ghost_unique: bool,
     pub(crate) columns: Vec<KeyColumn>,
 }
 
@@ -185,6 +188,7 @@ mod tests {
         KeyShape {
             source_index: Ident::new("PRIMARY"),
             ghost_index: Some(Ident::new("PRIMARY")),
+            ghost_unique: true,
             columns: types.iter().enumerate().map(column).collect(),
         }
     }

@@ -115,6 +115,7 @@ mod tests {
         KeyShape {
             source_index: Ident::new("PRIMARY"),
             ghost_index: Some(Ident::new("PRIMARY")),
+            ghost_unique: true,
             columns: descending.iter().enumerate().map(column).collect(),
         }
     }

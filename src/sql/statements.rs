@@ -69,9 +69,11 @@ impl TablePair {
     /// Not `INSERT IGNORE`, which would turn errors about values into warnings.
     pub(crate) fn copy_range(&self, after: Option<&Bound>, through: Option<&Bound>) -> String {
         let Self { source, ghost, key, .. } = self;
-        // A key has at least one column.
-        let same = key.columns.first().map_or_else(String::new, |column| {
-            format!(" ON DUPLICATE KEY UPDATE {0} = {ghost}.{0}", column.ghost)
+        // Rather a column of the key, but a generated one cannot be assigned to.
+        let is_key = |name: &Ident| key.columns.iter().any(|column| column.ghost == *name);
+        let same = self.columns.iter().find(|(_, name)| is_key(name)).or(self.columns.first());
+        let same = same.map_or_else(String::new, |(_, name)| {
+            format!(" ON DUPLICATE KEY UPDATE {name} = {ghost}.{name}")
         });
         format!(
             "INSERT {TAG} INTO {ghost} ({}) SELECT {} FROM {source} FORCE INDEX ({}) WHERE {}{same}",
@@ -80,6 +82,27 @@ impl TablePair {
             key.source_index,
             predicate::range(key, Side::Source, after, through),
         )
+    }
+
+    /// What goes before [`copy_range`](Self::copy_range), in the same transaction, where the ghost's
+    /// index does not keep rows from being there twice:
+    ///
+    /// ```sql
+    /// DELETE FROM g USING g FORCE INDEX (PRIMARY) WHERE id > 1 AND id <= 9
+    /// ```
+    pub(crate) fn clear_range(
+        &self,
+        after: Option<&Bound>,
+        through: Option<&Bound>,
+    ) -> Option<String> {
+        let Self { ghost, key, .. } = self;
+        (!key.ghost_unique).then(|| {
+            format!(
+                "DELETE {TAG} FROM {ghost} USING {ghost}{} WHERE {}",
+                key.hint(Side::Ghost),
+                predicate::range(key, Side::Ghost, after, through),
+            )
+        })
     }
 
     /// The first half of a refresh:
@@ -245,6 +268,7 @@ mod tests {
             key: KeyShape {
                 source_index: Ident::new("PRIMARY"),
                 ghost_index: Some(Ident::new("PRIMARY")),
+                ghost_unique: true,
                 columns: vec![KeyColumn {
                     source: Ident::new("id"),
                     ghost: Ident::new("id"),

@@ -45,7 +45,7 @@ impl Explainer<'_> {
     /// `autocommit = 0`.
     pub(crate) fn really_different(
         &self,
-        keys: Vec<Key>,
+        keys: &[Key],
         rows: &mut Session,
         locker: &mut Session,
     ) -> Result<Vec<Key>> {

@@ -199,9 +199,7 @@ fn converted(old: &Column, new: &Column, style: Style) -> Option<(Value, Value)>
         (Class::Float, Class::Float) if old.data_type == "float" && new.data_type == "double" => {
             as_new(format!("({n} + 0e0)"))
         }
-        (Class::Datetime, Class::Datetime) | (Class::Date, Class::Datetime)
-            if new.fsp >= old.fsp =>
-        {
+        (Class::Datetime | Class::Date, Class::Datetime) if new.fsp >= old.fsp => {
             as_new(format!("CAST({n} AS DATETIME({}))", new.fsp))
         }
         (Class::Time, Class::Time) if new.fsp >= old.fsp => {
@@ -300,6 +298,8 @@ mod tests {
             expression: String::new(),
             auto_increment: false,
             has_default: false,
+            characters: None,
+            default: String::new(),
         }
     }
 

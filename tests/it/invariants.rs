@@ -137,6 +137,84 @@ fn a_deleted_row_does_not_come_back_with_a_chunk() {
     });
 }
 
+/// Invariant 4, where no unique index keeps a row from being in the ghost twice: chunks and refreshes
+/// keep each other out. The chunk is held up after it has taken its snapshot by a row of the test with
+/// the same value in another unique key, and meanwhile a row moves to another partition: the refresh
+/// must wait, or the row would be there twice, once in each.
+/// Taken out: the turns in `Follow::new` where the ghost's key is not unique.
+#[test]
+fn a_chunk_and_a_refresh_do_not_both_put_a_row() {
+    on_each("inv_sides", |_, db| {
+        let mut conn = db.conn();
+        conn.query_drop(
+            "CREATE TABLE t (id DECIMAL(10) NOT NULL PRIMARY KEY, v INT NOT NULL, d INT NOT NULL, \
+             UNIQUE KEY (v, d))",
+        )
+        .unwrap();
+        let values: Vec<String> = (1..=10).map(|id| format!("({id}, {id}, 1)")).collect();
+        conn.query_drop(format!("INSERT INTO t VALUES {}", values.join(", "))).unwrap();
+        let alter = alter(
+            db,
+            "t",
+            "DROP PRIMARY KEY, ADD PRIMARY KEY (id, d) PARTITION BY HASH (d) PARTITIONS 2",
+        )
+        .chunk_size(ChunkSize::Rows(100))
+        .postpone_cut_over(Postpone::until_released());
+        let (handle, arrives, go_on) = start_and_stop_at(alter, Step::FencePassed);
+        arrives.recv_timeout(PATIENCE).unwrap();
+        // The chunk's deletion looks at the row behind its range: not at the one that holds it up.
+        conn.query_drop("INSERT INTO _t_gho VALUES (500, 500, 1)").unwrap();
+        let mut holder = db.conn();
+        holder.query_drop("BEGIN").unwrap();
+        holder.query_drop("INSERT INTO _t_gho VALUES (1000, 1, 1)").unwrap();
+        go_on.send(()).unwrap();
+        wait_until("the chunk has its snapshot", || {
+            waiting_for_rows(&mut conn, &[db.name(), "INSERT", "_t_gho", "<= 10"]) == 1
+        });
+        conn.query_drop("UPDATE t SET d = 2 WHERE id = 5").unwrap();
+        wait_until("the change is pending", || handle.progress().keys_changed >= 1);
+        // It is refreshed at once if nothing keeps it from being so.
+        let end = std::time::Instant::now() + Duration::from_millis(500);
+        while handle.progress().keys_refreshed == 0 && std::time::Instant::now() < end {
+            std::thread::sleep(Duration::from_millis(5));
+        }
+        assert_eq!(handle.progress().rows_copied, 0, "the chunk was not held up");
+        holder.query_drop("ROLLBACK").unwrap();
+        wait_until("the copy is complete", || handle.progress().rows_copied == 10);
+        conn.query_drop("DELETE FROM _t_gho WHERE id = 500").unwrap();
+        handle.cut_over();
+        handle.join().unwrap();
+        let mut all = |table: &str| -> Vec<(i64, i64, i64)> {
+            conn.query(format!("SELECT id, v, d FROM {table} ORDER BY id, d")).unwrap()
+        };
+        let (new, old) = (all("t"), all("_t_del"));
+        assert_eq!(new, old, "the new table is not what the old one was");
+        assert!(new.contains(&(5, 5, 2)));
+    });
+}
+
+/// Invariant 6, of the primary key: one that the table's keys do not imply goes on at the end.
+/// Taken out: `waits(index)` in `inspect::ghost_keys`, for all indexes.
+#[test]
+fn a_new_primary_key_displaces_no_row() {
+    on_each("inv_primary_at_end", |_, db| {
+        let mut conn = db.conn();
+        ten_rows(&mut conn);
+        let alter = alter(db, "t", "DROP PRIMARY KEY, ADD PRIMARY KEY (v)");
+        let (handle, arrives, go_on) = start_and_stop_at(alter, Step::CopyDone);
+        arrives.recv_timeout(PATIENCE).unwrap();
+        conn.query_drop("UPDATE t SET v = 1 WHERE id = 2").unwrap();
+        wait_until("it is refreshed", || handle.progress().keys_refreshed >= 1);
+        conn.query_drop("UPDATE t SET v = 22 WHERE id = 2").unwrap();
+        go_on.send(()).unwrap();
+        handle.join().unwrap();
+        let new = rows(&mut conn, "t");
+        assert_eq!(new, rows(&mut conn, "_t_del"), "a row was displaced");
+        assert_eq!(new.len(), 10);
+        conn.query_drop("INSERT INTO t VALUES (11, 22)").expect_err("the primary key is there");
+    });
+}
+
 /// Invariant 3, second half: the copy takes no row lock on the table.
 /// Taken out: READ COMMITTED in `db::session::setup` (REPEATABLE READ makes the copy lock).
 #[test]
@@ -206,7 +284,7 @@ fn the_application_is_never_the_victim() {
 }
 
 /// Invariant 6: the unique keys that the ALTER adds go on at the end.
-/// Taken out: `keys.added` in `migration::ghost::create` left on the ghost from the start.
+/// Taken out: `keys.later` in `migration::ghost::deferred` left on the ghost from the start.
 #[test]
 fn an_added_unique_key_displaces_no_row() {
     on_each("inv_unique_at_end", |_, db| {

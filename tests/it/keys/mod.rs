@@ -8,6 +8,8 @@ mod integers;
 mod names;
 mod other_types;
 mod plans;
+mod primary;
+mod retyped;
 mod structure;
 mod tables;
 mod text;

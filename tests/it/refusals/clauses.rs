@@ -76,57 +76,6 @@ fn a_new_foreign_key() {
     });
 }
 
-#[test]
-fn another_collation_of_the_key() {
-    alone("refuse_collation", |server, db| {
-        sql(
-            &mut db.conn(),
-            &[
-                "CREATE TABLE t (k VARCHAR(20) COLLATE utf8mb4_bin NOT NULL PRIMARY KEY, v INT) \
-             ENGINE=InnoDB DEFAULT CHARSET=utf8mb4",
-                "INSERT INTO t VALUES ('a', 1), ('A', 2)",
-            ],
-        );
-        let clause = "MODIFY k VARCHAR(20) COLLATE utf8mb4_unicode_ci NOT NULL";
-        let error = refused_at_run(server, db, alter(db, "t", clause));
-        is(&error, ErrorKind::NoUsableKey, &["`k`", "utf8mb4_bin", "utf8mb4_unicode_ci"]);
-        let convert = "CONVERT TO CHARACTER SET utf8mb4 COLLATE utf8mb4_unicode_ci";
-        let error = refused_at_run(server, db, alter(db, "t", convert));
-        is(&error, ErrorKind::NoUsableKey, &["`k`", "utf8mb4_bin", "utf8mb4_unicode_ci"]);
-    });
-}
-
-#[test]
-fn another_primary_key() {
-    alone("refuse_other_pk", |server, db| {
-        sql(
-            &mut db.conn(),
-            &[
-                "CREATE TABLE t (a INT NOT NULL PRIMARY KEY, b INT NOT NULL) ENGINE=InnoDB",
-                "INSERT INTO t VALUES (1, 1), (2, 1)",
-            ],
-        );
-        let clause = "DROP PRIMARY KEY, ADD PRIMARY KEY (b)";
-        let error = refused_at_run(server, db, alter(db, "t", clause));
-        is(&error, ErrorKind::NoUsableKey, &["primary key"]);
-    });
-}
-
-#[test]
-fn no_primary_key_any_more() {
-    alone("refuse_drop_pk", |server, db| {
-        sql(
-            &mut db.conn(),
-            &[
-                "CREATE TABLE t (a INT NOT NULL PRIMARY KEY, b INT NOT NULL) ENGINE=InnoDB",
-                "INSERT INTO t VALUES (1, 1), (2, 1)",
-            ],
-        );
-        let error = refused_at_run(server, db, alter(db, "t", "DROP PRIMARY KEY"));
-        is(&error, ErrorKind::NoUsableKey, &["primary key"]);
-    });
-}
-
 /// 'a' and 'a ' are two rows under a NO PAD collation, and one as CHAR.
 #[test]
 fn a_key_that_loses_its_trailing_spaces() {

@@ -1,0 +1,144 @@
+//! The ghost's unique keys while rows are copied: by which its rows are found, and which have to wait.
+
+use crate::cutover::StandIn;
+use crate::db::{Flavor, Session};
+use crate::error::{Error, ErrorKind, Result};
+use crate::inspect::ghost_keys::{COUNTER_INDEX, GhostKeys, STAND_IN, leading};
+use crate::inspect::table::Index;
+use crate::inspect::{ServerInfo, Table};
+use crate::sql::statements::join;
+use crate::sql::{Ident, KeyShape, TableName};
+
+/// What has become of the ghost's keys.
+#[derive(Debug)]
+pub(super) struct KeyOnGhost {
+    /// The chosen key, as the ghost's rows are found by it.
+    pub(super) found_by: KeyShape,
+    /// The index that the chosen key has on the ghost alone.
+    pub(super) stand_in: Option<StandIn>,
+    /// The clauses that add, once the copy is done, the unique keys that the table's do not imply.
+    pub(super) deferred: Vec<String>,
+    /// The same, as they are.
+    pub(super) deferred_indexes: Vec<Index>,
+}
+
+/// Takes off the empty ghost what has to wait, and adds what its rows are found by.
+pub(super) fn set_up(
+    session: &mut Session,
+    server: &ServerInfo,
+    altered: &Table,
+    keys: &GhostKeys,
+    key: &KeyShape,
+) -> Result<KeyOnGhost> {
+    let Deferred { now, later, indexes } = deferred(altered, keys)?;
+    if keys.later.iter().any(|index| index.as_str() == "PRIMARY") {
+        do_without_primary_key(session, server)?;
+    }
+    let (found_by, stand_in) = match &keys.own {
+        Some(index) => {
+            alter_if_any(session, &altered.name, &now)?;
+            (KeyShape { ghost_index: Some(index.clone()), ..key.clone() }, None)
+        }
+        None => add_stand_in(session, altered, keys, key, now)?,
+    };
+    Ok(KeyOnGhost { found_by, stand_in, deferred: later, deferred_indexes: indexes })
+}
+
+struct Deferred {
+    now: Vec<String>,
+    later: Vec<String>,
+    indexes: Vec<Index>,
+}
+
+/// Unique keys that wait, as clauses that drop them now, and add them in the end.
+fn deferred(altered: &Table, keys: &GhostKeys) -> Result<Deferred> {
+    let (mut now, mut later, mut indexes) = (Vec::new(), Vec::new(), Vec::new());
+    for index in &keys.later {
+        let definition = altered.definition.key(index).ok_or_else(|| {
+            let why = format!("the definition of the unique key {index} was not found");
+            Error::new(ErrorKind::Alter, why)
+        })?;
+        later.push(format!("ADD {definition}"));
+        indexes.extend(altered.indexes.iter().find(|i| i.name == *index).cloned());
+        now.push(match index.as_str() {
+            "PRIMARY" => "DROP PRIMARY KEY".to_owned(),
+            _ => format!("DROP INDEX {index}"),
+        });
+    }
+    if let Some(counter) = &keys.counter {
+        now.push(format!("ADD KEY {COUNTER_INDEX} ({counter})"));
+        later.push(format!("DROP INDEX {COUNTER_INDEX}"));
+    }
+    Ok(Deferred { now, later, indexes })
+}
+
+/// The index by which the ghost's rows are found where none of its own will do.
+fn add_stand_in(
+    session: &mut Session,
+    altered: &Table,
+    keys: &GhostKeys,
+    key: &KeyShape,
+    clauses: Vec<String>,
+) -> Result<(KeyShape, Option<StandIn>)> {
+    /// A unique key of a partitioned table has to contain all columns of the partitioning.
+    const NOT_WITH_PARTITIONS: u16 = 1503;
+    let ghost = &altered.name;
+    let name = Ident::new(STAND_IN);
+    let found = keys.addressed(key);
+    let columns: Vec<(Ident, String)> =
+        keys.extra_columns().map(|(name, ty)| (name.clone(), ty.to_owned())).collect();
+    let add_columns = columns.iter().map(|(name, ty)| format!("ADD COLUMN {name} {ty}"));
+    let unique = format!("UNIQUE KEY {name} ({})", keys.stand_in_columns(key));
+    let mut all: Vec<String> = clauses.iter().cloned().chain(add_columns).collect();
+    all.push(format!("ADD {unique}"));
+    match alter_if_any(session, ghost, &all) {
+        Ok(()) => {
+            let stand_in = StandIn { name: name.clone(), definition: unique, columns };
+            return Ok((KeyShape { ghost_index: Some(name), ..found }, Some(stand_in)));
+        }
+        Err(error) if error.server_code() == Some(NOT_WITH_PARTITIONS) => {}
+        Err(error) => {
+            return Err(error.with_kind(ErrorKind::NoUsableKey).context(
+                "the server does not let the altered table be searched by the key as it was before",
+            ));
+        }
+    }
+    let found = KeyShape { ghost_unique: false, ..found };
+    if let Some(index) = leading(altered, &keys.later, &found) {
+        alter_if_any(session, ghost, &clauses)?;
+        return Ok((KeyShape { ghost_index: Some(index), ..found }, None));
+    }
+    let restored =
+        columns.iter().filter(|(name, _)| found.columns.iter().any(|c| c.ghost == *name));
+    let columns: Vec<(Ident, String)> = restored.cloned().collect();
+    let add_columns = columns.iter().map(|(name, ty)| format!("ADD COLUMN {name} {ty}"));
+    let plain = format!("KEY {name} ({})", join(found.columns.iter().map(|c| &c.ghost)));
+    let mut all: Vec<String> = clauses.into_iter().chain(add_columns).collect();
+    all.push(format!("ADD {plain}"));
+    alter_if_any(session, ghost, &all)?;
+    let stand_in = StandIn { name: name.clone(), definition: plain, columns };
+    Ok((KeyShape { ghost_index: Some(name), ..found }, Some(stand_in)))
+}
+
+fn alter_if_any(session: &mut Session, table: &TableName, clauses: &[String]) -> Result<()> {
+    if clauses.is_empty() {
+        return Ok(());
+    }
+    session.exec(&format!("ALTER TABLE {table} {}", clauses.join(", "))).map(drop)
+}
+
+/// The ghost is without its primary key until the copy is done.
+fn do_without_primary_key(session: &mut Session, server: &ServerInfo) -> Result<()> {
+    if server.flavor != Flavor::MySql
+        || session.scalar("SELECT @@SESSION.sql_require_primary_key")?.as_deref() == Some("0")
+    {
+        return Ok(());
+    }
+    session.exec("SET SESSION sql_require_primary_key = OFF").map(drop).map_err(|error| {
+        error.with_kind(ErrorKind::Alter).context(
+            "the new primary key is of columns that the table does not have as a unique key, so it \
+             can only be built when the rows are copied; but the server has \
+             sql_require_primary_key=ON, and the user may not set it for the session",
+        )
+    })
+}
