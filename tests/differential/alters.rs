@@ -4,7 +4,7 @@ use online_alter_support::Flavor;
 
 use crate::names::{name, quote};
 use crate::rng::Rng;
-use crate::table::{Column, IndexKind, Table};
+use crate::table::{Column, Index, IndexKind, Table};
 use crate::tables;
 use crate::types::{self, Ty};
 use crate::values::Style;
@@ -116,6 +116,12 @@ impl Maker<'_> {
         }
         self.used.push(column.name.clone());
         Some(column.clone())
+    }
+
+    fn secondary(&self, rng: &Rng) -> Option<&Index> {
+        let all = &self.table.indexes;
+        let index = if all.is_empty() { None } else { Some(rng.pick(all)) };
+        index.filter(|index| index.kind != IndexKind::Primary)
     }
 
     fn position(&self, rng: &Rng, percent: usize) -> String {
@@ -250,24 +256,15 @@ impl Maker<'_> {
                 format!("ADD {}", index.sql())
             }
             What::DropIndex => {
-                let index = rng.pick(&table.indexes);
-                if index.kind == IndexKind::Primary {
-                    return None;
-                }
+                let index = self.secondary(rng)?;
                 format!("DROP INDEX {}", quote(&index.name))
             }
             What::RenameIndex => {
-                let index = rng.pick(&table.indexes);
-                if index.kind == IndexKind::Primary {
-                    return None;
-                }
+                let index = self.secondary(rng)?;
                 format!("RENAME INDEX {} TO {}", quote(&index.name), quote(&self.fresh(rng)))
             }
             What::IndexVisibility => {
-                let index = rng.pick(&table.indexes);
-                if index.kind == IndexKind::Primary {
-                    return None;
-                }
+                let index = self.secondary(rng)?;
                 let to = match (self.flavor.is_mariadb(), index.tail.contains("I")) {
                     (true, true) => "NOT IGNORED",
                     (true, false) => "IGNORED",

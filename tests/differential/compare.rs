@@ -71,6 +71,25 @@ impl Found {
         self.rows.sort();
     }
 
+    /// Takes out the names of CHECK constraints: in MySQL they are unique in the schema, so two
+    /// tables that are there at the same time cannot have the same.
+    pub(crate) fn forget_checks(&mut self) {
+        let mut lines: Vec<String> = self.definition.lines().map(str::to_owned).collect();
+        for line in &mut lines {
+            if let Some((_, check)) = line.split_once("CHECK (")
+                && line.starts_with("  CONSTRAINT `")
+            {
+                *line = format!("  CHECK ({}", check.trim_end_matches(','));
+            }
+        }
+        let is_check = |line: &String| line.starts_with("  CHECK (");
+        if let Some(first) = lines.iter().position(is_check) {
+            let count = lines.iter().filter(|line| is_check(line)).count();
+            lines[first..first + count].sort();
+        }
+        self.definition = lines.join("\n");
+    }
+
     /// Takes out the counter.
     pub(crate) fn forget_counter(&mut self) {
         if let Some((head, tail)) = self.definition.rsplit_once(" AUTO_INCREMENT=") {

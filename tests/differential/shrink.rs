@@ -10,7 +10,7 @@ use crate::verdict::{Verdict, Wrong};
 const TIME: Duration = Duration::from_secs(45);
 const RUNS: usize = 250;
 
-pub(crate) fn shrink(bench: &mut Bench, case: &Case, wrong: &Wrong) -> (Case, Wrong) {
+pub(crate) fn shrink(bench: &mut Bench<'_>, case: &Case, wrong: &Wrong) -> (Case, Wrong) {
     let mut best = (case.clone(), wrong.clone());
     let end = Instant::now() + TIME;
     let mut runs = 0;

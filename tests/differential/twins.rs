@@ -14,7 +14,8 @@ pub(crate) struct Twins {
     pub(crate) todo: VecDeque<(Point, Vec<String>)>,
     /// What one of them said, and the other did not.
     pub(crate) problems: Vec<String>,
-    pub(crate) written: u64,
+    /// What was written, in order.
+    pub(crate) done: Vec<Vec<String>>,
     clock: u64,
 }
 
@@ -29,12 +30,13 @@ fn outcome(result: Result<(), mysql::Error>) -> String {
 
 impl Twins {
     pub(crate) fn new(a: Conn, b: Conn) -> Self {
-        Twins { a, b, todo: VecDeque::new(), problems: Vec::new(), written: 0, clock: 0 }
+        Twins { a, b, todo: VecDeque::new(), problems: Vec::new(), done: Vec::new(), clock: 0 }
     }
 
     pub(crate) fn begin(&mut self, sql_mode: &str, time_zone: &str) {
         self.todo.clear();
         self.problems.clear();
+        self.done.clear();
         self.clock = 1_700_000_000;
         let sql = format!(
             "SET SESSION sql_mode = '{sql_mode}', time_zone = '{time_zone}', \
@@ -63,11 +65,25 @@ impl Twins {
         let clock = format!("SET timestamp = {}", self.clock);
         self.a.query_drop(&clock).unwrap();
         self.b.query_drop(&clock).unwrap();
-        for sql in statements {
-            self.both(&sql);
-            self.written += 1;
+        for sql in &statements {
+            self.both(sql);
         }
+        self.done.push(statements);
         true
+    }
+
+    /// Makes `b` again what it was after so many of the `writes`.
+    pub(crate) fn replay(&mut self, create: &str, rows: &[String], writes: &[Vec<String>]) {
+        for sql in std::iter::once(create).chain(rows.iter().map(String::as_str)) {
+            let _ = self.b.query_drop(sql);
+        }
+        for (i, statements) in writes.iter().enumerate() {
+            let clock = format!("SET timestamp = {}", 1_700_000_001 + i);
+            self.b.query_drop(&clock).unwrap();
+            for sql in statements {
+                let _ = self.b.query_drop(sql);
+            }
+        }
     }
 
     /// Writes what is due.

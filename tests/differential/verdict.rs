@@ -2,6 +2,9 @@
 
 use online_alter::{Error, ErrorKind};
 
+use crate::case::Case;
+use crate::types::Ty;
+
 #[derive(Clone, Debug)]
 pub(crate) enum Verdict {
     /// Both altered the table, and the two are equal.
@@ -73,9 +76,35 @@ const EXCLUSIONS: [(ErrorKind, &str, &str); 9] = [
     (ErrorKind::Alter, "speaks about how the server would alter", "options of the server's ALTER"),
 ];
 
-pub(crate) fn exclusion(error: &Error) -> Option<&'static str> {
-    EXCLUSIONS
+pub(crate) const CAME_AND_WENT: &str = "a row that does not fit came, and was gone in the end";
+
+pub(crate) fn exclusion(case: &Case, error: &Error) -> Option<&'static str> {
+    let known = EXCLUSIONS
         .iter()
         .find(|(kind, text, _)| error.kind() == *kind && error.message().contains(text))
-        .map(|(_, _, reason)| *reason)
+        .map(|(_, _, reason)| *reason);
+    known.or_else(|| garbled(case, error))
+}
+
+/// What the server does, and should not.
+fn garbled(case: &Case, error: &Error) -> Option<&'static str> {
+    let says = |text: &str| error.message().contains(text);
+    let has = |is: &dyn Fn(&Ty) -> bool| case.table.columns.iter().any(|column| is(&column.ty));
+    if says("Out of range value") && has(&|ty| matches!(ty, Ty::Float { .. } | Ty::Double { .. })) {
+        return Some("the server's ALTER stores another number where a float does not fit");
+    }
+    let foreign = |members: &[String]| members.iter().any(|member| !member.is_ascii());
+    let is_foreign =
+        |ty: &Ty| matches!(ty, Ty::Enum { members, .. } | Ty::Set { members, .. } if foreign(members));
+    if says("Data truncated") && case.clause().contains("CONVERT TO") && has(&is_foreign) {
+        return Some("the server's CONVERT TO garbles the members of ENUM and SET");
+    }
+    None
+}
+
+/// What we do though the server does not.
+pub(crate) fn beyond_native(kind: &str, error: &str) -> Option<&'static str> {
+    let of_dates = ["1292", "1525"].iter().any(|code| error.contains(&format!("ERROR {code} ")));
+    (kind == "native fails on data" && of_dates)
+        .then_some("dates that the server's SQL mode refuses are kept as they are")
 }
