@@ -1,0 +1,89 @@
+//! The server's own ALTER against ours: random tables, rows, ALTERs and writers. What ours makes of
+//! a table, while writers write to it, must be what the server makes of a clone that got the same
+//! writes: the definition to the letter, the rows to the byte.
+//!
+//! `CASES=n` runs so many cases, `SEED=n` begins at that one: case n always is the same.
+
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    clippy::print_stderr,
+    clippy::format_push_string,
+    reason = "a test fails by panicking, and says what it saw"
+)]
+
+mod alters;
+mod bench;
+mod case;
+mod compare;
+mod names;
+mod rng;
+mod shrink;
+mod table;
+mod tables;
+mod tally;
+mod twins;
+mod types;
+mod values;
+mod verdict;
+mod writes;
+
+use online_alter_support::{Flavor, Server, available};
+
+use crate::bench::Bench;
+use crate::case::Case;
+use crate::tally::Tally;
+use crate::verdict::Verdict;
+
+/// About three minutes.
+const CASES: u64 = 300;
+
+#[test]
+fn mysql() {
+    run(Flavor::Mysql);
+}
+
+#[test]
+fn mariadb() {
+    run(Flavor::MariaDb);
+}
+
+#[test]
+#[ignore = "the two others are run by default: SERVER=mariadb11"]
+fn mariadb11() {
+    run(Flavor::MariaDb11);
+}
+
+fn number(name: &str, default: u64) -> u64 {
+    match std::env::var(name) {
+        Ok(text) if !text.is_empty() => {
+            text.parse().unwrap_or_else(|_| panic!("{name} is not a number: {text}"))
+        }
+        _ => default,
+    }
+}
+
+fn run(flavor: Flavor) {
+    // RUST_LOG=online_alter=debug shows what a run does.
+    let _ = env_logger::try_init();
+    let (first, cases) = (number("SEED", 1), number("CASES", CASES));
+    let server = Server::builder(flavor).option("--innodb-flush-log-at-trx-commit=0").start();
+    let Some(server) = available(server) else { return };
+    let mut bench = Bench::new(&server);
+    let mut tally = Tally::new(flavor);
+    for seed in first..first + cases {
+        tally.begins(seed);
+        let case = Case::new(seed, flavor);
+        let verdict = bench.run(&case);
+        if let Verdict::Wrong(wrong) = &verdict
+            && tally.is_new(wrong)
+        {
+            let (case, wrong) = shrink::shrink(&mut bench, &case, wrong);
+            tally.show(&case, &wrong);
+        }
+        tally.ends(seed, &verdict);
+    }
+    tally.finish();
+}
