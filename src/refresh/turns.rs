@@ -142,12 +142,7 @@ mod tests {
             let (first, second) = (turns.take(Who::Chunk), turns.take(Who::Chunk));
             let come = |who, note| {
                 let (turns, entered) = (&turns, entered.clone());
-                scope.spawn(move || {
-                    let turn = turns.take(who);
-                    entered.send(note).unwrap();
-                    drop(turn);
-                });
-                let waiting = || match &turns {
+                let waiting = || match turns {
                     Turns::Sides(sides) => {
                         let state = sides.state.lock();
                         state.next - state.served
@@ -155,6 +150,11 @@ mod tests {
                     _ => 0,
                 };
                 let before = waiting();
+                scope.spawn(move || {
+                    let turn = turns.take(who);
+                    entered.send(note).unwrap();
+                    drop(turn);
+                });
                 while waiting() == before {
                     std::thread::yield_now();
                 }
