@@ -146,6 +146,7 @@ mod tests {
             expression: String::new(),
             auto_increment: false,
             has_default: false,
+            default: String::new(),
         }
     }
 
