@@ -257,6 +257,54 @@ fn rows_written_at_the_worst_moment_are_brought_over() {
     });
 }
 
+/// Which rows they are is found by the old key, where the new table has one like it; if not, they are
+/// named.
+#[test]
+fn rows_written_at_the_worst_moment_are_found_by_the_old_key() {
+    on(Flavor::MariaDb, "cutover_worst_keys", |_, db| {
+        for (clause, found) in [
+            ("DROP PRIMARY KEY", true),
+            ("DROP PRIMARY KEY, ADD PRIMARY KEY (v)", true),
+            ("DROP PRIMARY KEY, ADD PRIMARY KEY (id, v) PARTITION BY HASH (v) PARTITIONS 2", true),
+            ("MODIFY id VARCHAR(20) NOT NULL", false),
+            ("MODIFY id BIGINT NOT NULL", true),
+        ] {
+            let mut conn = db.conn();
+            conn.query_drop("DROP TABLE IF EXISTS t, _t_del").unwrap();
+            conn.query_drop("CREATE TABLE t (id INT PRIMARY KEY, v INT NOT NULL)").unwrap();
+            conn.query_drop("INSERT INTO t VALUES (1, 10), (2, 20), (3, 30)").unwrap();
+            let (locker, reader) = (AtomicU32::new(0), Mutex::new(None));
+            let url = db.url().to_owned();
+            let report = alter(db, "t", clause)
+                .on_step(move |step, connection| match step {
+                    Step::Locked => locker.store(connection, Ordering::SeqCst),
+                    Step::RenameQueued => *reader.lock().unwrap() = Some(hold_ghost(&url)),
+                    Step::SentryDropped => {
+                        let mut conn = Conn::new(url.as_str()).unwrap();
+                        let locker = locker.load(Ordering::SeqCst);
+                        conn.query_drop(format!("KILL {locker}")).unwrap();
+                        wait_until("the lock is gone", || connection_is_gone(&mut conn, locker));
+                        conn.query_drop("UPDATE t SET v = 22 WHERE id = 2").unwrap();
+                        conn.query_drop("UPDATE t SET id = 4 WHERE id = 3").unwrap();
+                        reader.lock().unwrap().take();
+                    }
+                    _ => {}
+                })
+                .run()
+                .unwrap_or_else(|error| panic!("{clause}: {error}"));
+            let rows: Vec<(i32, i32)> = conn.query("SELECT id, v FROM t ORDER BY id + 0").unwrap();
+            let keys = ["(2)", "(3)", "(4)"];
+            if found {
+                assert_eq!(report.reconciled_keys, keys, "{clause}: {report}");
+                assert_eq!(rows, [(1, 10), (2, 22), (4, 30)], "{clause}");
+            } else {
+                assert_eq!(report.conflicting_keys, keys, "{clause}: {report}");
+                assert_eq!(report.old_table.as_deref().map(|t| t.contains("_t_del")), Some(true));
+            }
+        }
+    });
+}
+
 #[test]
 fn a_long_transaction_costs_an_attempt_and_nothing_else() {
     on_each("cutover_long_transaction", |_, db| {
