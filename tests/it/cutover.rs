@@ -257,6 +257,54 @@ fn rows_written_at_the_worst_moment_are_brought_over() {
     });
 }
 
+/// Which rows they are is found by the old key, where the new table has one like it; if not, they are
+/// named.
+#[test]
+fn rows_written_at_the_worst_moment_are_found_by_the_old_key() {
+    on(Flavor::MariaDb, "cutover_worst_keys", |_, db| {
+        for (clause, found) in [
+            ("DROP PRIMARY KEY", true),
+            ("DROP PRIMARY KEY, ADD PRIMARY KEY (v)", true),
+            ("DROP PRIMARY KEY, ADD PRIMARY KEY (id, v) PARTITION BY HASH (v) PARTITIONS 2", true),
+            ("MODIFY id VARCHAR(20) NOT NULL", false),
+            ("MODIFY id BIGINT NOT NULL", true),
+        ] {
+            let mut conn = db.conn();
+            conn.query_drop("DROP TABLE IF EXISTS t, _t_del").unwrap();
+            conn.query_drop("CREATE TABLE t (id INT PRIMARY KEY, v INT NOT NULL)").unwrap();
+            conn.query_drop("INSERT INTO t VALUES (1, 10), (2, 20), (3, 30)").unwrap();
+            let (locker, reader) = (AtomicU32::new(0), Mutex::new(None));
+            let url = db.url().to_owned();
+            let report = alter(db, "t", clause)
+                .on_step(move |step, connection| match step {
+                    Step::Locked => locker.store(connection, Ordering::SeqCst),
+                    Step::RenameQueued => *reader.lock().unwrap() = Some(hold_ghost(&url)),
+                    Step::SentryDropped => {
+                        let mut conn = Conn::new(url.as_str()).unwrap();
+                        let locker = locker.load(Ordering::SeqCst);
+                        conn.query_drop(format!("KILL {locker}")).unwrap();
+                        wait_until("the lock is gone", || connection_is_gone(&mut conn, locker));
+                        conn.query_drop("UPDATE t SET v = 22 WHERE id = 2").unwrap();
+                        conn.query_drop("UPDATE t SET id = 4 WHERE id = 3").unwrap();
+                        reader.lock().unwrap().take();
+                    }
+                    _ => {}
+                })
+                .run()
+                .unwrap_or_else(|error| panic!("{clause}: {error}"));
+            let rows: Vec<(i32, i32)> = conn.query("SELECT id, v FROM t ORDER BY id + 0").unwrap();
+            let keys = ["(2)", "(3)", "(4)"];
+            if found {
+                assert_eq!(report.reconciled_keys, keys, "{clause}: {report}");
+                assert_eq!(rows, [(1, 10), (2, 22), (4, 30)], "{clause}");
+            } else {
+                assert_eq!(report.conflicting_keys, keys, "{clause}: {report}");
+                assert_eq!(report.old_table.as_deref().map(|t| t.contains("_t_del")), Some(true));
+            }
+        }
+    });
+}
+
 #[test]
 fn a_long_transaction_costs_an_attempt_and_nothing_else() {
     on_each("cutover_long_transaction", |_, db| {
@@ -364,39 +412,59 @@ fn the_table_is_altered_by_somebody_during_an_attempt() {
     });
 }
 
-/// The new primary key is a unique key of the table already, and the old one goes: its columns keep
-/// an index on the ghost until the swap. An attempt that fails behind that has to put it back.
+/// The old primary key goes: its columns keep an index on the ghost until the swap, with generated
+/// columns where the table is to have no primary key, or they are of another type. An attempt that
+/// fails behind the dropping of all that has to put it back.
 #[test]
 fn the_stand_in_index_survives_a_failed_attempt() {
     on_each("cutover_stand_in", |_, db| {
-        let mut conn = db.conn();
-        conn.query_drop("CREATE TABLE t (id INT PRIMARY KEY, u INT NOT NULL, UNIQUE KEY u (u))")
-            .unwrap();
-        conn.query_drop("INSERT INTO t VALUES (1, 10), (2, 20), (3, 30)").unwrap();
-        let killed = AtomicBool::new(false);
-        let locker = AtomicU32::new(0);
-        let url = db.url().to_owned();
-        let report = alter(db, "t", "DROP PRIMARY KEY, ADD PRIMARY KEY (u), DROP INDEX u")
-            .on_step(move |step, connection| {
-                if step == Step::Locked {
-                    locker.store(connection, Ordering::SeqCst);
-                }
-                if step == Step::Checked && !killed.swap(true, Ordering::SeqCst) {
-                    let mut conn = Conn::new(url.as_str()).unwrap();
-                    let locker = locker.load(Ordering::SeqCst);
-                    conn.query_drop(format!("KILL {locker}")).unwrap();
-                    wait_until("the connection is gone", || connection_is_gone(&mut conn, locker));
-                    conn.query_drop("INSERT INTO t VALUES (4, 40)").unwrap();
-                }
-            })
-            .run()
-            .unwrap();
-        assert!(report.cut_over_attempts > 1);
-        let rows: Vec<(i32, i32)> = conn.query("SELECT id, u FROM t ORDER BY u").unwrap();
-        assert_eq!(rows, [(1, 10), (2, 20), (3, 30), (4, 40)]);
-        let (_, definition): (String, String) =
-            conn.query_first("SHOW CREATE TABLE t").unwrap().unwrap();
-        assert!(definition.contains("PRIMARY KEY (`u`)"), "{definition}");
-        assert!(!definition.contains("_online_alter_key"), "{definition}");
+        for clause in [
+            "DROP PRIMARY KEY, ADD PRIMARY KEY (u), DROP INDEX u",
+            "DROP PRIMARY KEY",
+            "MODIFY id VARCHAR(20) NOT NULL, ADD COLUMN w INT",
+            "DROP PRIMARY KEY, ADD PRIMARY KEY (v)",
+        ] {
+            a_stand_in_survives(db, clause);
+        }
     });
+}
+
+fn a_stand_in_survives(db: &Database, clause: &str) {
+    let mut conn = db.conn();
+    conn.query_drop("DROP TABLE IF EXISTS t, _t_del, expect").unwrap();
+    conn.query_drop(
+        "CREATE TABLE t (id INT PRIMARY KEY, u INT NOT NULL, v INT NOT NULL, UNIQUE KEY u (u))",
+    )
+    .unwrap();
+    conn.query_drop("CREATE TABLE expect LIKE t").unwrap();
+    conn.query_drop(format!("ALTER TABLE expect {clause}")).unwrap();
+    conn.query_drop("INSERT INTO t VALUES (1, 10, 100), (2, 20, 200), (3, 30, 300)").unwrap();
+    let killed = AtomicBool::new(false);
+    let locker = AtomicU32::new(0);
+    let url = db.url().to_owned();
+    let report = alter(db, "t", clause)
+        .on_step(move |step, connection| {
+            if step == Step::Locked {
+                locker.store(connection, Ordering::SeqCst);
+            }
+            if step == Step::Checked && !killed.swap(true, Ordering::SeqCst) {
+                let mut conn = Conn::new(url.as_str()).unwrap();
+                let locker = locker.load(Ordering::SeqCst);
+                conn.query_drop(format!("KILL {locker}")).unwrap();
+                wait_until("the connection is gone", || connection_is_gone(&mut conn, locker));
+                conn.query_drop("INSERT INTO t VALUES (4, 40, 400)").unwrap();
+                conn.query_drop("UPDATE t SET v = 101, id = 5 WHERE id = 1").unwrap();
+            }
+        })
+        .run()
+        .unwrap_or_else(|error| panic!("{clause}: {error}"));
+    assert!(report.cut_over_attempts > 1);
+    let rows: Vec<(i32, i32, i32)> = conn.query("SELECT id, u, v FROM t ORDER BY u").unwrap();
+    assert_eq!(rows, [(5, 10, 101), (2, 20, 200), (3, 30, 300), (4, 40, 400)], "{clause}");
+    let mut definition = |table: &str| {
+        let (_, text): (String, String) =
+            conn.query_first(format!("SHOW CREATE TABLE {table}")).unwrap().unwrap();
+        text.replacen(table, "", 1)
+    };
+    assert_eq!(definition("t"), definition("expect"), "{clause}");
 }
