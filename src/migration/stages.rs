@@ -27,7 +27,6 @@ use crate::error::{Error, ErrorKind, Phase, Result, TableState};
 use crate::fault::Fault;
 use crate::inspect::table::Definition;
 use crate::inspect::{ServerInfo, Table};
-use crate::sql::alter::AlterClause;
 use crate::steps::Step;
 
 /// How long the fence may take to come through the stream.
@@ -48,7 +47,6 @@ pub(super) struct Stages<'a> {
     pub(super) connector: &'a Connector,
     pub(super) server: &'a ServerInfo,
     pub(super) table: &'a Table,
-    pub(super) clause: &'a AlterClause,
     pub(super) options: &'a Options,
     pub(super) control: &'a Control,
     pub(super) follow: &'a Follow,
@@ -322,7 +320,7 @@ impl Stages<'_> {
             cancel: &control.cancel,
             source_definition: &self.table.definition,
             ghost_definition: Mutex::new(ghost_definition),
-            carry_counter: !self.clause.sets_auto_increment && self.ghost.table.counts(),
+            carry_counter: !self.ghost.sets_counter && self.ghost.table.counts(),
             stand_in: self.ghost.stand_in.clone(),
             settled: AtomicBool::new(false),
             gate: &control.gate,

@@ -193,13 +193,19 @@ impl Maker<'_> {
             }
             What::Change => {
                 let column = self.any_column(rng)?;
-                let mut new = if rng.chance(50) { self.retyped(rng, &column) } else { column.clone() };
+                let mut new =
+                    if rng.chance(50) { self.retyped(rng, &column) } else { column.clone() };
                 match rng.below(10) {
                     0 => {}
                     1 => new.name = column.name.to_uppercase(),
                     _ => new.name = self.fresh(rng),
                 }
-                format!("CHANGE COLUMN {} {}{}", quote(&column.name), new.sql(), self.position(rng, 10))
+                format!(
+                    "CHANGE COLUMN {} {}{}",
+                    quote(&column.name),
+                    new.sql(),
+                    self.position(rng, 10)
+                )
             }
             What::Rename => {
                 let column = self.any_column(rng)?;
@@ -350,7 +356,8 @@ impl Maker<'_> {
                 Some(Clause { sql, unforeseeable: Some(name) })
             }
             2 => {
-                let parts: Vec<String> = self.table.key.iter().rev().map(|name| quote(name)).collect();
+                let parts: Vec<String> =
+                    self.table.key.iter().rev().map(|name| quote(name)).collect();
                 Some(plain(format!("{drop}ADD PRIMARY KEY ({})", parts.join(", "))))
             }
             _ => {

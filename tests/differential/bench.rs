@@ -8,7 +8,9 @@ use std::time::Duration;
 
 use mysql::Conn;
 use mysql::prelude::Queryable;
-use online_alter::{ChunkSize, Error, Event, OldTable, OnlineAlter, Phase, Report, Step, TableState};
+use online_alter::{
+    ChunkSize, Error, Event, OldTable, OnlineAlter, Phase, Report, Step, TableState,
+};
 use online_alter_support::{Database, Server, database};
 use parking_lot::Mutex;
 
@@ -16,7 +18,7 @@ use crate::case::Case;
 use crate::compare;
 use crate::names::quote;
 use crate::twins::Twins;
-use crate::verdict::{beyond_native, CAME_AND_WENT, Verdict, Wrong, exclusion};
+use crate::verdict::{CAME_AND_WENT, Verdict, Wrong, beyond_native, exclusion};
 use crate::writes::Point;
 
 /// A server with two schemas for the clones.
@@ -35,7 +37,9 @@ impl<'a> Bench<'a> {
         let (ours, native) = (database(server, "ours"), database(server, "native"));
         let mut judge = server.conn();
         judge
-            .query_drop("SET SESSION sql_mode = '', time_zone = '+00:00', character_set_results = NULL")
+            .query_drop(
+                "SET SESSION sql_mode = '', time_zone = '+00:00', character_set_results = NULL",
+            )
             .unwrap();
         let mut bench = Bench {
             server,
@@ -72,9 +76,12 @@ impl<'a> Bench<'a> {
     }
 
     fn tables(&mut self, db: &Database) -> Vec<String> {
-        self.judge.query(format!("SHOW FULL TABLES FROM {}", db.name())).unwrap().into_iter().map(
-            |(name, _): (Vec<u8>, Vec<u8>)| String::from_utf8_lossy(&name).into_owned(),
-        ).collect()
+        self.judge
+            .query(format!("SHOW FULL TABLES FROM {}", db.name()))
+            .unwrap()
+            .into_iter()
+            .map(|(name, _): (Vec<u8>, Vec<u8>)| String::from_utf8_lossy(&name).into_owned())
+            .collect()
     }
 
     fn clear(&mut self) {

@@ -150,9 +150,10 @@ pub(crate) fn rows(ours: &Found, native: &Found) -> Option<(String, String)> {
         let mut place = 0;
         for (_, ty) in &native.columns {
             let width = if ty == "enum" { 2 } else { 1 };
-            let differs = only_ours.iter().zip(&only_native).any(|(a, b)| {
-                a.get(place..place + width) != b.get(place..place + width)
-            });
+            let differs = only_ours
+                .iter()
+                .zip(&only_native)
+                .any(|(a, b)| a.get(place..place + width) != b.get(place..place + width));
             if differs {
                 kinds.push(ty.as_str());
             }

@@ -26,7 +26,11 @@ impl Rng {
     /// Both ends included.
     pub(crate) fn between(&self, low: i64, high: i64) -> i64 {
         let span = high.abs_diff(low).wrapping_add(1);
-        if span == 0 { self.next().cast_signed() } else { low.wrapping_add_unsigned(self.next() % span) }
+        if span == 0 {
+            self.next().cast_signed()
+        } else {
+            low.wrapping_add_unsigned(self.next() % span)
+        }
     }
 
     /// True so many times in a hundred.

@@ -116,7 +116,8 @@ pub(crate) fn column(rng: &Rng, flavor: Flavor, plain: &str, others: &[Column]) 
         column.invisible = true;
     }
     if rng.chance(8) {
-        column.comment = Some((rng.one(&["a comment", "it's; CHANGE a b INT", "é\\ \"x\""])).into());
+        column.comment =
+            Some((rng.one(&["a comment", "it's; CHANGE a b INT", "é\\ \"x\""])).into());
     }
     column
 }
@@ -129,7 +130,11 @@ pub(crate) fn attributes(rng: &Rng, flavor: Flavor, column: &mut Column) {
     let value = column.ty.value(rng, Style::Tame);
     column.default = Some(match &column.ty {
         Ty::Timestamp(fsp) | Ty::Datetime(fsp) if rng.chance(40) => {
-            let now = if *fsp == 0 { "CURRENT_TIMESTAMP".into() } else { format!("CURRENT_TIMESTAMP({fsp})") };
+            let now = if *fsp == 0 {
+                "CURRENT_TIMESTAMP".into()
+            } else {
+                format!("CURRENT_TIMESTAMP({fsp})")
+            };
             if rng.chance(40) { format!("{now} ON UPDATE {now}") } else { now }
         }
         Ty::Int { .. } if rng.chance(15) => format!("({value} + 1)"),
@@ -142,7 +147,8 @@ pub(crate) fn attributes(rng: &Rng, flavor: Flavor, column: &mut Column) {
 
 fn generated(rng: &Rng, flavor: Flavor, others: &[Column]) -> Option<(Ty, String)> {
     let base = rng.pick(others);
-    if base.generated.is_some() || base.auto_increment || base.ty == Ty::Json && flavor.is_mariadb() {
+    if base.generated.is_some() || base.auto_increment || base.ty == Ty::Json && flavor.is_mariadb()
+    {
         return None;
     }
     let c = quote(&base.name);
@@ -152,16 +158,23 @@ fn generated(rng: &Rng, flavor: Flavor, others: &[Column]) -> Option<(Ty, String
         Ty::Int { .. } => match rng.below(3) {
             0 => (int, format!("{c} % 7")),
             1 => (Ty::Double { unsigned: false }, format!("{c} / 2")),
-            _ => (Ty::Int { name: "TINYINT", unsigned: false, zerofill: false }, format!("{c} IS NULL")),
+            _ => (
+                Ty::Int { name: "TINYINT", unsigned: false, zerofill: false },
+                format!("{c} IS NULL"),
+            ),
         },
-        Ty::Decimal { .. } => (Ty::Decimal { digits: 65, scale: 8, unsigned: false }, format!("{c} * 2")),
+        Ty::Decimal { .. } => {
+            (Ty::Decimal { digits: 65, scale: 8, unsigned: false }, format!("{c} * 2"))
+        }
         Ty::Text { collation, .. } => match rng.below(4) {
             0 => (int, format!("CHAR_LENGTH({c})")),
             1 => {
                 let collation = *collation;
                 (Ty::Text { name: "VARCHAR", len: Some(3), collation }, format!("LEFT({c}, 3)"))
             }
-            2 => (Ty::Text { name: "TEXT", len: None, collation: *collation }, format!("LOWER({c})")),
+            2 => {
+                (Ty::Text { name: "TEXT", len: None, collation: *collation }, format!("LOWER({c})"))
+            }
             _ => (Ty::Bytes { name: "VARBINARY", len: Some(20) }, format!("LEFT(HEX({c}), 20)")),
         },
         Ty::Bytes { .. } => (int, format!("LENGTH({c})")),
@@ -170,19 +183,15 @@ fn generated(rng: &Rng, flavor: Flavor, others: &[Column]) -> Option<(Ty, String
             Ty::Text { name: "VARCHAR", len: Some(60), collation },
             format!("LEFT(JSON_UNQUOTE(JSON_EXTRACT({c}, '$.a')), 60)"),
         ),
-        Ty::Enum { collation, .. } => {
-            (Ty::Text { name: "VARCHAR", len: Some(60), collation: *collation }, format!("CONCAT({c}, '!')"))
-        }
+        Ty::Enum { collation, .. } => (
+            Ty::Text { name: "VARCHAR", len: Some(60), collation: *collation },
+            format!("CONCAT({c}, '!')"),
+        ),
         _ => return None,
     })
 }
 
-pub(crate) fn index(
-    rng: &Rng,
-    flavor: Flavor,
-    columns: &[Column],
-    plain: &str,
-) -> Option<Index> {
+pub(crate) fn index(rng: &Rng, flavor: Flavor, columns: &[Column], plain: &str) -> Option<Index> {
     let name = name(rng, plain);
     let make = |kind, parts| Some(Index { kind, name: name.clone(), parts, tail: "" });
     match rng.below(100) {

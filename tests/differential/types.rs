@@ -13,17 +13,42 @@ pub(crate) struct Collation {
 
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum Ty {
-    Int { name: &'static str, unsigned: bool, zerofill: bool },
-    Decimal { digits: u8, scale: u8, unsigned: bool },
-    Float { unsigned: bool },
-    Double { unsigned: bool },
+    Int {
+        name: &'static str,
+        unsigned: bool,
+        zerofill: bool,
+    },
+    Decimal {
+        digits: u8,
+        scale: u8,
+        unsigned: bool,
+    },
+    Float {
+        unsigned: bool,
+    },
+    Double {
+        unsigned: bool,
+    },
     Bit(u8),
     /// CHAR and VARCHAR have a length.
-    Text { name: &'static str, len: Option<u16>, collation: Collation },
+    Text {
+        name: &'static str,
+        len: Option<u16>,
+        collation: Collation,
+    },
     /// BINARY and VARBINARY have a length.
-    Bytes { name: &'static str, len: Option<u16> },
-    Enum { members: Vec<String>, collation: Collation },
-    Set { members: Vec<String>, collation: Collation },
+    Bytes {
+        name: &'static str,
+        len: Option<u16>,
+    },
+    Enum {
+        members: Vec<String>,
+        collation: Collation,
+    },
+    Set {
+        members: Vec<String>,
+        collation: Collation,
+    },
     Date,
     Time(u8),
     Datetime(u8),
@@ -86,11 +111,7 @@ const GEOMETRIES: [&str; 4] = ["POINT", "LINESTRING", "POLYGON", "GEOMETRY"];
 const MEMBERS: [&str; 10] = ["a", "b", "c", "x y", "", "it's", "A1", "0", "zz", "é"];
 
 fn int(rng: &Rng) -> Ty {
-    Ty::Int {
-        name: rng.one(&INTS),
-        unsigned: rng.chance(40),
-        zerofill: rng.chance(4),
-    }
+    Ty::Int { name: rng.one(&INTS), unsigned: rng.chance(40), zerofill: rng.chance(4) }
 }
 
 fn decimal(rng: &Rng) -> Ty {
@@ -256,9 +277,8 @@ impl Ty {
         let fraction = |fsp: &u8| if *fsp == 0 { String::new() } else { format!("({fsp})") };
         let length = |len: &Option<u16>| len.map(|len| format!("({len})")).unwrap_or_default();
         let of = |c: &Collation| format!(" CHARACTER SET {} COLLATE {}", c.charset, c.name);
-        let list = |members: &[String]| {
-            members.iter().map(|m| text(m)).collect::<Vec<_>>().join(",")
-        };
+        let list =
+            |members: &[String]| members.iter().map(|m| text(m)).collect::<Vec<_>>().join(",");
         match self {
             Ty::Int { name, unsigned: u, zerofill } => {
                 format!("{name}{}{}", unsigned(u), if *zerofill { " ZEROFILL" } else { "" })
@@ -372,7 +392,11 @@ impl Ty {
                     }
                 }
                 let collation = *collation;
-                if is_enum { Ty::Enum { members, collation } } else { Ty::Set { members, collation } }
+                if is_enum {
+                    Ty::Enum { members, collation }
+                } else {
+                    Ty::Set { members, collation }
+                }
             }
             Ty::Date => match rng.below(4) {
                 0 => Ty::Datetime(fraction(rng)),

@@ -18,37 +18,97 @@ pub(crate) enum Style {
 }
 
 const ASCII: [&str; 26] = [
-    "", " ", "a", "A", "a ", "b", "B", "ab", "aB", "Ab ", "0", "1", "-1", "007", "1e3",
-    "2024-02-29", "12:30:00", "x\ty", "'", "\\", "`\"", "%_", "NULL", "abc def", "zzzz", "ss",
+    "",
+    " ",
+    "a",
+    "A",
+    "a ",
+    "b",
+    "B",
+    "ab",
+    "aB",
+    "Ab ",
+    "0",
+    "1",
+    "-1",
+    "007",
+    "1e3",
+    "2024-02-29",
+    "12:30:00",
+    "x\ty",
+    "'",
+    "\\",
+    "`\"",
+    "%_",
+    "NULL",
+    "abc def",
+    "zzzz",
+    "ss",
 ];
 const LATIN: [&str; 8] = ["é", "É", "ß", "ÿ", "Ä", "ä", "aé ", "ae"];
 const BMP: [&str; 10] = ["ñ", "п", "П", "中", "文a", "ﬁ", "Å", "a\u{301}", "ς", "Σ"];
 const ASTRAL: [&str; 3] = ["😀", "𝄞", "a😀 "];
 const DATES: [&str; 8] = [
-    "2024-02-29", "1970-01-01 00:00:01", "2038-01-19", "1999-12-31 23:59:59.999999",
-    "2000-01-01 00:00:00.5", "20240115", "2024-03-31 02:30:00", "2024-1-2",
+    "2024-02-29",
+    "1970-01-01 00:00:01",
+    "2038-01-19",
+    "1999-12-31 23:59:59.999999",
+    "2000-01-01 00:00:00.5",
+    "20240115",
+    "2024-03-31 02:30:00",
+    "2024-1-2",
 ];
 const DATETIMES: [&str; 10] = [
-    "2024-02-29 12:34:56.789012", "1970-01-02 00:00:01", "2038-01-18 03:14:07.999999",
-    "1999-12-31 23:59:59.499999", "2000-01-01 00:00:00.5", "2024-03-31 02:30:00",
-    "2024-10-27 01:30:00", "2024-10-27 00:30:00", "2001-09-09 01:46:40", "2024-06-01 23:59:59.999",
+    "2024-02-29 12:34:56.789012",
+    "1970-01-02 00:00:01",
+    "2038-01-18 03:14:07.999999",
+    "1999-12-31 23:59:59.499999",
+    "2000-01-01 00:00:00.5",
+    "2024-03-31 02:30:00",
+    "2024-10-27 01:30:00",
+    "2024-10-27 00:30:00",
+    "2001-09-09 01:46:40",
+    "2024-06-01 23:59:59.999",
 ];
 const WILD_DATETIMES: [&str; 5] = [
-    "1000-01-01 00:00:00", "9999-12-31 23:59:59.999999", "0000-00-00 00:00:00",
-    "2024-00-00 00:00:00", "2023-02-31 10:00:00",
+    "1000-01-01 00:00:00",
+    "9999-12-31 23:59:59.999999",
+    "0000-00-00 00:00:00",
+    "2024-00-00 00:00:00",
+    "2023-02-31 10:00:00",
 ];
 const TIMES: [&str; 9] = [
-    "00:00:00", "12:34:56.789", "-01:00:00", "838:59:59", "-838:59:59", "23:59:59.999999",
-    "00:00:00.5", "100:00:00", "00:00:01",
+    "00:00:00",
+    "12:34:56.789",
+    "-01:00:00",
+    "838:59:59",
+    "-838:59:59",
+    "23:59:59.999999",
+    "00:00:00.5",
+    "100:00:00",
+    "00:00:01",
 ];
 const JSONS: [&str; 14] = [
-    "null", "1", "-1.5", "\"a\"", "[]", "{}", "{\"a\": 1, \"b\": [1, 2, \"x\"]}",
-    "{\"b\": 2, \"a\": \"é\"}", "[1e100, 0.1, true, null]", "1.0", "18446744073709551615", "\"\"",
-    "{\"a\": {\"a\": \"deep\"}}", "9007199254740993",
+    "null",
+    "1",
+    "-1.5",
+    "\"a\"",
+    "[]",
+    "{}",
+    "{\"a\": 1, \"b\": [1, 2, \"x\"]}",
+    "{\"b\": 2, \"a\": \"é\"}",
+    "[1e100, 0.1, true, null]",
+    "1.0",
+    "18446744073709551615",
+    "\"\"",
+    "{\"a\": {\"a\": \"deep\"}}",
+    "9007199254740993",
 ];
 const UUIDS: [&str; 5] = [
-    "00000000-0000-0000-0000-000000000000", "123e4567-e89b-12d3-a456-426655440000",
-    "ffffffff-ffff-ffff-ffff-ffffffffffff", "6ccd780c-baba-1026-9564-5b8c656024db",
+    "00000000-0000-0000-0000-000000000000",
+    "123e4567-e89b-12d3-a456-426655440000",
+    "ffffffff-ffff-ffff-ffff-ffffffffffff",
+    "6ccd780c-baba-1026-9564-5b8c656024db",
     "00000000-0000-0000-0000-000000000001",
 ];
 
@@ -63,13 +123,36 @@ impl Ty {
             Ty::Decimal { digits, scale, unsigned } => {
                 decimal(rng, *digits, *scale, *unsigned, wild)
             }
-            Ty::Float { unsigned } => number(rng, wild, *unsigned, &[
-                "16777217", "3.4028e38", "1e-40", "-3.4028e38", "0.1", "1234567.8", "-0.0", "33554433",
-            ]),
-            Ty::Double { unsigned } => number(rng, wild, *unsigned, &[
-                "1.7976931348623157e308", "5e-324", "-0.0", "0.1", "9007199254740993",
-                "123456789.123456789", "-1e100", "2.2250738585072014e-308",
-            ]),
+            Ty::Float { unsigned } => number(
+                rng,
+                wild,
+                *unsigned,
+                &[
+                    "16777217",
+                    "3.4028e38",
+                    "1e-40",
+                    "-3.4028e38",
+                    "0.1",
+                    "1234567.8",
+                    "-0.0",
+                    "33554433",
+                ],
+            ),
+            Ty::Double { unsigned } => number(
+                rng,
+                wild,
+                *unsigned,
+                &[
+                    "1.7976931348623157e308",
+                    "5e-324",
+                    "-0.0",
+                    "0.1",
+                    "9007199254740993",
+                    "123456789.123456789",
+                    "-1e100",
+                    "2.2250738585072014e-308",
+                ],
+            ),
             Ty::Bit(n) => {
                 let all = if *n == 64 { u64::MAX } else { (1 << n) - 1 };
                 let value = if wild { all } else { rng.next() & all & 0xff };
@@ -92,15 +175,25 @@ impl Ty {
                 text(&format!("10:{:02}:{:02}", rng.below(60), rng.below(60)))
             }
             Ty::Time(_) => text(rng.one(&TIMES)),
-            Ty::Datetime(_) | Ty::Timestamp(_) => datetime(rng, wild, matches!(self, Ty::Datetime(_))),
+            Ty::Datetime(_) | Ty::Timestamp(_) => {
+                datetime(rng, wild, matches!(self, Ty::Datetime(_)))
+            }
             Ty::Year => {
-                if wild { "0".to_owned() } else { rng.between(1901, 2155).to_string() }
+                if wild {
+                    "0".to_owned()
+                } else {
+                    rng.between(1901, 2155).to_string()
+                }
             }
             Ty::Json => text(rng.one(&JSONS)),
             Ty::Geometry(name) => geometry(rng, name),
             Ty::Uuid if rng.chance(70) => text(&format!(
                 "{:08x}-{:04x}-1{:03x}-a{:03x}-{:012x}",
-                rng.below(1 << 32), rng.below(1 << 16), rng.below(1 << 12), rng.below(1 << 12), rng.below(1 << 48),
+                rng.below(1 << 32),
+                rng.below(1 << 16),
+                rng.below(1 << 12),
+                rng.below(1 << 12),
+                rng.below(1 << 48),
             )),
             Ty::Uuid => text(rng.one(&UUIDS)),
             Ty::Inet6 => match rng.below(4) {
@@ -182,7 +275,9 @@ fn words(rng: &Rng, len: Option<u16>, collation: Collation, style: Style) -> Str
             _ => rng.below(100).to_string(),
         },
         Style::Dates => (rng.one(&DATES)).to_owned(),
-        Style::Key if rng.chance(60) => format!("{}{}", rng.one(&["k", "K", "", "é"]), rng.below(60)),
+        Style::Key if rng.chance(60) => {
+            format!("{}{}", rng.one(&["k", "K", "", "é"]), rng.below(60))
+        }
         _ => match (rng.below(10), collation.charset) {
             (8.., "utf8mb4" | "utf16" | "utf32" | "gb18030") => (rng.one(&ASTRAL)).to_owned(),
             (6.., "utf8mb4" | "utf16" | "utf32" | "gb18030" | "utf8mb3" | "ucs2") => {
@@ -197,11 +292,12 @@ fn words(rng: &Rng, len: Option<u16>, collation: Collation, style: Style) -> Str
             _ => (rng.one(&ASCII)).to_owned(),
         },
     };
-    let word = if collation.charset == "ascii" || style == Style::Key && collation.charset == "cp1251" {
-        word.replace('é', "e")
-    } else {
-        word
-    };
+    let word =
+        if collation.charset == "ascii" || style == Style::Key && collation.charset == "cp1251" {
+            word.replace('é', "e")
+        } else {
+            word
+        };
     word.chars().take(len).collect()
 }
 
@@ -229,7 +325,12 @@ fn datetime(rng: &Rng, wild: bool, wide: bool) -> String {
     if rng.chance(50) {
         return text(&format!(
             "2024-{:02}-{:02} {:02}:{:02}:{:02}.{:06}",
-            rng.between(1, 12), rng.between(1, 28), rng.below(24), rng.below(60), rng.below(60), rng.below(1_000_000)
+            rng.between(1, 12),
+            rng.between(1, 28),
+            rng.below(24),
+            rng.below(60),
+            rng.below(60),
+            rng.below(1_000_000)
         ));
     }
     text(rng.one(&DATETIMES))

@@ -65,9 +65,21 @@ fn essential(text: &str) -> String {
 
 /// What we refuse though the server does it. Each is in README "Limits", with the reason.
 const EXCLUSIONS: [(ErrorKind, &str, &str); 9] = [
-    (ErrorKind::NoUsableKey, "has no primary key, nor a unique key", "no usable key before and after"),
-    (ErrorKind::NoUsableKey, "could not be told apart as before", "the key's type or collation changes"),
-    (ErrorKind::NoUsableKey, "leaves the table without a primary key", "the primary key is dropped"),
+    (
+        ErrorKind::NoUsableKey,
+        "has no primary key, nor a unique key",
+        "no usable key before and after",
+    ),
+    (
+        ErrorKind::NoUsableKey,
+        "could not be told apart as before",
+        "the key's type or collation changes",
+    ),
+    (
+        ErrorKind::NoUsableKey,
+        "leaves the table without a primary key",
+        "the primary key is dropped",
+    ),
     (ErrorKind::NoUsableKey, "", "another change of the key"),
     (ErrorKind::Alter, "changes between TIMESTAMP and another type", "TIMESTAMP outside of UTC"),
     (ErrorKind::Alter, "is NOT NULL and has no DEFAULT", "new NOT NULL column without DEFAULT"),
@@ -94,8 +106,7 @@ fn garbled(case: &Case, error: &Error) -> Option<&'static str> {
         return Some("the server's ALTER stores another number where a float does not fit");
     }
     let foreign = |members: &[String]| members.iter().any(|member| !member.is_ascii());
-    let is_foreign =
-        |ty: &Ty| matches!(ty, Ty::Enum { members, .. } | Ty::Set { members, .. } if foreign(members));
+    let is_foreign = |ty: &Ty| matches!(ty, Ty::Enum { members, .. } | Ty::Set { members, .. } if foreign(members));
     if says("Data truncated") && case.clause().contains("CONVERT TO") && has(&is_foreign) {
         return Some("the server's CONVERT TO garbles the members of ENUM and SET");
     }

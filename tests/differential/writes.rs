@@ -43,7 +43,11 @@ fn assignments(all: &Assignments, between: &str, op: &str) -> String {
 }
 
 fn condition(at: &Assignments) -> String {
-    if at.is_empty() { String::new() } else { format!(" WHERE {}", assignments(at, " AND ", " = ")) }
+    if at.is_empty() {
+        String::new()
+    } else {
+        format!(" WHERE {}", assignments(at, " AND ", " = "))
+    }
 }
 
 impl Statement {
@@ -55,7 +59,9 @@ impl Statement {
                 let rows = list(rows.iter().map(|row| format!("({})", row.join(", "))));
                 let update = match update.is_empty() {
                     true => String::new(),
-                    false => format!(" ON DUPLICATE KEY UPDATE {}", assignments(update, ", ", " = ")),
+                    false => {
+                        format!(" ON DUPLICATE KEY UPDATE {}", assignments(update, ", ", " = "))
+                    }
                 };
                 format!("{verb} INTO {t} ({columns}) VALUES {rows}{update}")
             }
@@ -75,7 +81,11 @@ impl Statement {
             Statement::Insert { verb, columns, rows, update } => {
                 let keep: Vec<bool> = columns.iter().map(|name| name != column).collect();
                 let kept = |row: &[String]| -> Vec<String> {
-                    row.iter().zip(&keep).filter(|(_, keep)| **keep).map(|(v, _)| v.clone()).collect()
+                    row.iter()
+                        .zip(&keep)
+                        .filter(|(_, keep)| **keep)
+                        .map(|(v, _)| v.clone())
+                        .collect()
                 };
                 let rows = rows.iter().map(|row| kept(row)).collect();
                 Statement::Insert { verb, columns: kept(columns), rows, update: less(update) }
@@ -145,7 +155,8 @@ impl<'a> Scribe<'a> {
 
     fn set(&self, rng: &Rng) -> Assignments {
         let table = self.table;
-        let columns: Vec<&Column> = table.columns.iter().filter(|c| c.generated.is_none()).collect();
+        let columns: Vec<&Column> =
+            table.columns.iter().filter(|c| c.generated.is_none()).collect();
         let mut set: Assignments = Vec::new();
         for _ in 0..rng.between(1, 3) {
             let column = rng.pick(&columns);
@@ -181,7 +192,8 @@ impl<'a> Scribe<'a> {
         }
         let down = if rng.chance(50) { " DESC" } else { "" };
         let order = list(self.table.key.iter().map(|name| format!("{}{down}", quote(name))));
-        let limit = if rng.chance(75) { format!(" LIMIT {}", rng.between(1, 6)) } else { String::new() };
+        let limit =
+            if rng.chance(75) { format!(" LIMIT {}", rng.between(1, 6)) } else { String::new() };
         format!(" ORDER BY {order}{limit}")
     }
 
@@ -203,7 +215,9 @@ impl<'a> Scribe<'a> {
                     other => other,
                 }
             }
-            46..72 => Statement::Update { set: self.set(rng), at: self.at(rng), tail: String::new() },
+            46..72 => {
+                Statement::Update { set: self.set(rng), at: self.at(rng), tail: String::new() }
+            }
             72..80 => {
                 // A row moves to another key.
                 let (to, at) = (self.at(rng), self.at(rng));
