@@ -14,7 +14,7 @@ use crate::migration::{
     Handle, Migration, Observer, OldTable, OnMismatch, Options, Postpone, Report, ghost, guard,
 };
 use crate::plan::{Plan, Warning};
-use crate::sql::alter::AlterClause;
+use crate::sql::alter::{AlterClause, Stated};
 use crate::sql::{Ident, KeyType, TableName};
 use crate::steps::{Step, Steps};
 use crate::throttle::{AllOf, ThrottlePolicy};
@@ -276,6 +276,28 @@ impl OnlineAlter {
         self
     }
 
+    /// States what becomes of columns, by their names before and after the ALTER (`None`: the column
+    /// and its values go). For an ALTER that is refused because it is not certain what it does to
+    /// them. Each column that stands in a part which is not understood has to be stated; what is
+    /// understood must not say otherwise.
+    ///
+    /// ```
+    /// # use online_alter::OnlineAlter;
+    /// # let alter = OnlineAlter::new("mysql://db1/app", "t");
+    /// let alter = alter.column_map([("a", Some("b")), ("b", Some("a")), ("c", None)]);
+    /// ```
+    pub fn column_map<'n>(
+        mut self,
+        map: impl IntoIterator<Item = (&'n str, Option<&'n str>)>,
+    ) -> Self {
+        let stated = |(old, new): (&str, Option<&str>)| Stated {
+            old: old.to_owned(),
+            new: new.map(str::to_owned),
+        };
+        self.options.column_map = map.into_iter().map(stated).collect();
+        self
+    }
+
     /// The id under which the run registers as a replica. Default: a random one that no attached
     /// replica has.
     pub fn server_id(mut self, id: u32) -> Self {
@@ -293,7 +315,7 @@ impl OnlineAlter {
 
     /// Looks at the server and the table, refuses what cannot be done, and says what will be done.
     /// Writes nothing.
-    pub fn plan(self) -> Result<Plan> {
+    pub fn plan(mut self) -> Result<Plan> {
         let opts = self.endpoint.0.map_err(|why| {
             Error::new(ErrorKind::Config, format!("the URL of the server cannot be used: {why}"))
         })?;
@@ -316,7 +338,8 @@ impl OnlineAlter {
         set_modes(&connector, &server, &self.options, &mut plain)?;
 
         let table = Table::read(&mut session, &name)?;
-        let clause = parse_clause(&self.clause, &server, &table)?;
+        let stated = std::mem::take(&mut self.options.column_map);
+        let clause = parse_clause(&self.clause, stated, &server, &table)?;
         plain.check_syntax(&format!("ALTER TABLE {name} {}", clause.text)).map_err(|error| {
             error.with_kind(ErrorKind::Alter).context("the server cannot parse the ALTER")
         })?;
@@ -409,13 +432,22 @@ fn check_format_switch(server: &ServerInfo, session: &mut Session) -> Result<()>
     Ok(())
 }
 
-fn parse_clause(text: &str, server: &ServerInfo, table: &Table) -> Result<AlterClause> {
+fn parse_clause(
+    text: &str,
+    stated: Vec<Stated>,
+    server: &ServerInfo,
+    table: &Table,
+) -> Result<AlterClause> {
     let refuse = |why: String| Error::new(ErrorKind::Alter, why);
-    let clause = AlterClause::parse(text, server.dialect)
+    let clause = AlterClause::parse_with(text, server.dialect, stated)
         .map_err(|error| refuse(format!("the ALTER is refused: {error}")).with_source(error))?;
     clause
         .check_columns(table.columns.iter().map(|column| column.name.as_str()))
         .map_err(|error| refuse(format!("the ALTER is refused: {error}")).with_source(error))?;
+    let columns: Vec<&str> = table.columns.iter().map(|column| column.name.as_str()).collect();
+    clause
+        .check_stated(&columns)
+        .map_err(|why| refuse(format!("the stated mapping of columns cannot be right: {why}")))?;
     // The server would say so too, but only once there is a ghost. It forgives with IF EXISTS.
     let named = clause.changes.iter().map(|change| &change.old);
     let named = named.chain(&clause.dropped_columns).chain(&clause.modified_columns);

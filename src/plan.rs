@@ -85,7 +85,7 @@ impl Plan {
 
     /// Columns whose data goes away.
     pub fn dropped_columns(&self) -> Vec<&str> {
-        self.migration.clause.dropped_columns.iter().map(String::as_str).collect()
+        self.migration.clause.dropped().collect()
     }
 
     /// The server's estimate of the rows, which may well be half or twice the truth.

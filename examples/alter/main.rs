@@ -82,6 +82,9 @@ fn builder(flags: &Flags, opts: Opts) -> OnlineAlter {
         .replace_old_table(flags.initially_drop_old_table)
         .switch_to_row_format(flags.switch_to_rbr)
         .allow_zero_in_date(flags.allow_zero_in_date);
+    if let Some(map) = &flags.column_map {
+        alter = alter.column_map(map.0.iter().map(|(old, new)| (old.as_str(), new.as_deref())));
+    }
     if let Some(zone) = &flags.time_zone {
         alter = alter.time_zone(zone);
     }

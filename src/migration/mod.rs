@@ -15,6 +15,7 @@ pub(crate) mod ghost;
 mod ghost_key;
 pub(crate) mod guard;
 mod handle;
+mod histograms;
 mod observer;
 mod options;
 mod postpone;

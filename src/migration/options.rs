@@ -5,6 +5,7 @@ use std::time::Duration;
 use crate::copy::ChunkSize;
 use crate::cutover::CutOverLimits;
 use crate::db::Retries;
+use crate::sql::alter::Stated;
 use crate::steps::Steps;
 
 /// What becomes of the table as it was, after the swap.
@@ -51,6 +52,7 @@ pub(crate) struct Options {
     pub(crate) keep_on_failure: bool,
     pub(crate) server_id: Option<u32>,
     pub(crate) time_zone: Option<String>,
+    pub(crate) column_map: Vec<Stated>,
     pub(crate) allow_zero_in_date: bool,
     pub(crate) steps: Steps,
 }
@@ -75,6 +77,7 @@ impl Default for Options {
             keep_on_failure: false,
             server_id: None,
             time_zone: None,
+            column_map: Vec::new(),
             allow_zero_in_date: false,
             steps: Steps::default(),
         }

@@ -110,7 +110,7 @@ fn stages(
     let follow = Follow::new(connector, server, server_id, table, &ghost, start, options)?;
     control.watch(&follow.feed, &follow.refresher, &follow.sizer);
 
-    let Migration { connector, server, table, clause, options, postpone, policies, .. } = migration;
+    let Migration { connector, server, table, options, postpone, policies, .. } = migration;
     let flavor = server.flavor;
     let outcome = std::thread::scope(|scope| {
         let _dismiss = DismissCrew(control);
@@ -157,17 +157,8 @@ fn stages(
         }
 
         let mut session = open(Purpose::Rows)?;
-        let stages = Stages {
-            connector,
-            server,
-            table,
-            clause,
-            options,
-            control,
-            follow,
-            state,
-            ghost: &ghost,
-        };
+        let stages =
+            Stages { connector, server, table, options, control, follow, state, ghost: &ghost };
         let result = stages.in_step(&mut session, &mut definer, postpone);
         cancel.set();
         follow.stream.stop(Some(&mut session));

@@ -12,6 +12,7 @@ use super::control::Control;
 use super::duplicates;
 use super::follow::Follow;
 use super::ghost::Ghost;
+use super::histograms;
 use super::observer::Event;
 use super::options::Options;
 use super::postpone::Postpone;
@@ -27,7 +28,6 @@ use crate::error::{Error, ErrorKind, Phase, Result, TableState};
 use crate::fault::Fault;
 use crate::inspect::table::Definition;
 use crate::inspect::{ServerInfo, Table};
-use crate::sql::alter::AlterClause;
 use crate::steps::Step;
 
 /// How long the fence may take to come through the stream.
@@ -48,7 +48,6 @@ pub(super) struct Stages<'a> {
     pub(super) connector: &'a Connector,
     pub(super) server: &'a ServerInfo,
     pub(super) table: &'a Table,
-    pub(super) clause: &'a AlterClause,
     pub(super) options: &'a Options,
     pub(super) control: &'a Control,
     pub(super) follow: &'a Follow,
@@ -74,10 +73,8 @@ impl Stages<'_> {
             self.build_indexes(session, definer)?;
             self.options.steps.at(Step::IndexesBuilt, definer.id());
         }
-        if self.options.analyze {
-            control.enter(Phase::Analyze);
-            self.analyze(definer)?;
-        }
+        control.enter(Phase::Analyze);
+        self.analyze(session, definer)?;
         if let Some(verifier) = &mut verifier {
             control.enter(Phase::Verify);
             verifier.until_clean(session, &mut || false)?;
@@ -250,12 +247,26 @@ impl Stages<'_> {
         session.retrying(retries, &self.control.cancel, |session| session.exec("DO 1")).map(drop)
     }
 
-    fn analyze(&self, definer: &mut Session) -> Result<()> {
-        let control = self.control;
+    fn analyze(&self, session: &mut Session, definer: &mut Session) -> Result<()> {
+        let Self { server, table, ghost, follow, .. } = *self;
         self.refresh_connection(definer)?;
+        for sql in histograms::statements(session, server, table, &ghost.table, &follow.pair)? {
+            // Without one the table is as good; a unique key of one column needs none.
+            if let Err(error) = self.analyze_with(definer, &sql) {
+                self.control.cancel.check()?;
+                log::warn!("{}", error.message());
+            }
+        }
+        if self.options.analyze {
+            self.analyze_with(definer, &format!("ANALYZE TABLE {}", follow.pair.ghost))?;
+        }
+        Ok(())
+    }
+
+    fn analyze_with(&self, definer: &mut Session, sql: &str) -> Result<()> {
+        let control = self.control;
         control.long_statement.store(definer.id(), Ordering::SeqCst);
-        let sql = format!("ANALYZE TABLE {}", self.follow.pair.ghost);
-        let analyzed = control.cancel.check().and_then(|()| definer.rows(&sql));
+        let analyzed = control.cancel.check().and_then(|()| definer.rows(sql));
         control.long_statement.store(0, Ordering::SeqCst);
         control.cancel.check()?;
         for row in analyzed? {
@@ -322,7 +333,7 @@ impl Stages<'_> {
             cancel: &control.cancel,
             source_definition: &self.table.definition,
             ghost_definition: Mutex::new(ghost_definition),
-            carry_counter: !self.clause.sets_auto_increment && self.ghost.table.counts(),
+            carry_counter: !self.ghost.sets_counter && self.ghost.table.counts(),
             stand_in: self.ghost.stand_in.clone(),
             settled: AtomicBool::new(false),
             gate: &control.gate,

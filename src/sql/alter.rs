@@ -9,8 +9,11 @@ use crate::sql::tokens::{Dialect, LexError, fold, same_name};
 
 mod cursor;
 mod parse;
+mod stated;
 #[cfg(test)]
 mod tests;
+
+pub(crate) use stated::Stated;
 
 /// Why a clause is refused.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -106,23 +109,57 @@ pub(crate) struct AlterClause {
     pub(crate) adds_foreign_key: bool,
     /// Also true of `DROP CONSTRAINT`, which may name a foreign key.
     pub(crate) drops_foreign_key: bool,
+    /// What the caller says becomes of columns.
+    pub(crate) stated: Vec<Stated>,
+    /// The words and names in the parts that were not understood, if there are such parts.
+    unread: Option<Vec<String>>,
 }
 
 impl AlterClause {
     /// Reads what follows `ALTER TABLE t`.
+    #[cfg(test)]
     pub(crate) fn parse(text: &str, dialect: Dialect) -> Result<Self, AlterError> {
-        let clause = parse::parse(text, dialect)?;
-        clause.check_sources(text)?;
+        Self::parse_with(text, dialect, Vec::new())
+    }
+
+    /// Reads what follows `ALTER TABLE t`. If the caller has `stated` what becomes of columns, parts
+    /// that are not understood are passed over; [`check_stated`](Self::check_stated) then says
+    /// whether the statement is enough.
+    pub(crate) fn parse_with(
+        text: &str,
+        dialect: Dialect,
+        stated: Vec<Stated>,
+    ) -> Result<Self, AlterError> {
+        let mut clause = parse::parse(text, dialect, !stated.is_empty())?;
+        match clause.check_sources(text) {
+            Err(AlterError::Unsure { .. }) if !stated.is_empty() => {
+                let mut names: Vec<String> = clause.sources().cloned().collect();
+                names.extend(clause.changes.iter().map(|change| change.new.clone()));
+                clause.unread.get_or_insert_default().extend(names);
+            }
+            other => other?,
+        }
+        clause.stated = stated;
         Ok(clause)
     }
 
     /// The columns whose name changes, be it only in case.
     pub(crate) fn renamed(&self) -> impl Iterator<Item = Renamed<'_>> {
-        self.changes.iter().filter(|change| change.old != change.new).map(|change| Renamed {
-            old: &change.old,
-            new: &change.new,
-            case_only: fold(&change.old) == fold(&change.new),
+        let read = self.changes.iter().filter(|change| self.stated(&change.old).is_none());
+        let read = read.map(|change| (change.old.as_str(), change.new.as_str()));
+        let stated = self.stated.iter().filter_map(|s| Some((s.old.as_str(), s.new.as_deref()?)));
+        read.chain(stated).filter(|(old, new)| old != new).map(|(old, new)| Renamed {
+            old,
+            new,
+            case_only: fold(old) == fold(new),
         })
+    }
+
+    /// The columns whose values go away.
+    pub(crate) fn dropped(&self) -> impl Iterator<Item = &str> {
+        let read = self.dropped_columns.iter().filter(|column| self.stated(column).is_none());
+        let stated = self.stated.iter().filter(|stated| stated.new.is_none());
+        read.map(String::as_str).chain(stated.map(|stated| stated.old.as_str()))
     }
 
     /// Refuses the clause if it may name one of the table's `columns` by a name that only some
@@ -133,7 +170,7 @@ impl AlterClause {
     ) -> Result<(), AlterError> {
         for column in columns {
             for source in self.sources() {
-                if same_name(source, column).is_none() {
+                if same_name(source, column).is_none() && self.stated(column).is_none() {
                     return Err(AlterError::Unsure {
                         what: format!("`{source}` (the table has a column `{column}`)"),
                         offset: self.text.find(source.as_str()).unwrap_or_default(),
@@ -157,6 +194,11 @@ impl AlterClause {
     /// Every part of a clause speaks about the table as it was before the clause, so a swap is two
     /// renames, and neither feeds the other.
     pub(crate) fn mapping(&self, column: &str) -> Fate {
+        self.stated(column).map_or_else(|| self.read(column), |stated| stated.fate(column))
+    }
+
+    /// The same, by the clause alone.
+    fn read(&self, column: &str) -> Fate {
         let folded = fold(column);
         if self.dropped_columns.iter().any(|c| fold(c) == folded) {
             return Fate::Dropped;

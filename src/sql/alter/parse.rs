@@ -63,7 +63,13 @@ const OPTIONS: [&str; 39] = [
     "INDEX",
 ];
 
-pub(super) fn parse(text: &str, dialect: Dialect) -> Result<AlterClause, AlterError> {
+/// With `lenient`, parts that are not understood are noted and passed over, unless they could do
+/// something to other things than columns.
+pub(super) fn parse(
+    text: &str,
+    dialect: Dialect,
+    lenient: bool,
+) -> Result<AlterClause, AlterError> {
     let mut tokens = tokenize(text, dialect)?;
     // Hints are hints after SELECT and the like only.
     tokens.retain(|t| !matches!(t.token, Token::Hint(_)));
@@ -74,9 +80,31 @@ pub(super) fn parse(text: &str, dialect: Dialect) -> Result<AlterClause, AlterEr
     let mut parser =
         Parser { clause: AlterClause { text: text.to_owned(), ..AlterClause::default() } };
     for item in split(&tokens)? {
-        parser.item(Cursor::new(item.tokens, item.start))?;
+        match parser.item(Cursor::new(item.tokens, item.start)) {
+            Err(AlterError::Unsure { .. }) if lenient && !is_risky(item.tokens) => {
+                let words = item.tokens.iter().filter_map(Spanned::identifier);
+                parser.clause.unread.get_or_insert_default().extend(words.map(Into::into));
+            }
+            other => other?,
+        }
     }
     Ok(parser.clause)
+}
+
+/// Whether a part that is not understood may be about the table's name, files or partitions.
+fn is_risky(tokens: &[Spanned<'_>]) -> bool {
+    const RISKY: [&str; 9] = [
+        "RENAME",
+        "EXCHANGE",
+        "DISCARD",
+        "IMPORT",
+        "TRUNCATE",
+        "ALGORITHM",
+        "LOCK",
+        "PARTITION",
+        "UNION",
+    ];
+    tokens.iter().any(|token| token.is_any(&RISKY))
 }
 
 fn check_whole(tokens: &[Spanned<'_>], first: &Spanned<'_>) -> Result<(), AlterError> {

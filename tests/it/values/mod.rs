@@ -6,12 +6,15 @@
 //! untouched and an error that names the row.
 
 mod fills;
+mod mapping;
 mod modes;
 mod refused;
+mod structure;
 mod zones;
 
 use std::collections::VecDeque;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU32, Ordering};
 
 use mysql::Conn;
 use mysql::prelude::Queryable;
@@ -114,7 +117,9 @@ impl Case {
         for flavor in self.flavors.clone() {
             let only = std::env::var("ONLINE_ALTER_ONLY").ok();
             if only.is_none_or(|only| only == flavor.to_string()) {
-                on(flavor, &format!("values_{}", self.name), &test);
+                static COUNT: AtomicU32 = AtomicU32::new(0);
+                let number = COUNT.fetch_add(1, Ordering::Relaxed);
+                on(flavor, &format!("values{number}_{}", self.name), &test);
             }
         }
     }
