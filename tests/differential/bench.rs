@@ -267,7 +267,7 @@ impl<'a> Bench<'a> {
         if let Err(error) = self.native(name, &case.clause()) {
             let text = error.to_string();
             let kind = if self.refuses(case) { "native refuses" } else { "native fails on data" };
-            if let Some(reason) = beyond_native(kind, &text) {
+            if let Some(reason) = beyond_native(case, kind, &text) {
                 return Verdict::Excluded(reason);
             }
             return Verdict::Wrong(Wrong::new(kind, &text, text.clone()));
