@@ -106,7 +106,7 @@ pub(crate) fn alter(
     let clock = Clock::read(session)?;
     let mapping = mapping::map(table, &altered, clause, server.flavor, &clock)?;
     let row_modes = row_modes::choose(server, key, &mapping, sees_dates, options)?;
-    let Mapping { columns, fills, .. } = mapping;
+    let Mapping { columns, casts, fills, .. } = mapping;
     refuse_new_counter(&altered, &columns)?;
     let keys = ghost_keys(table, &altered, key, &columns)?;
     let KeyOnGhost { found_by, stand_in, deferred, deferred_indexes } =
@@ -118,6 +118,7 @@ pub(crate) fn alter(
         source: source.clone(),
         ghost: name,
         columns,
+        casts,
         fills,
         key: found_by,
         lock_syntax: server.lock_syntax(),
