@@ -3,6 +3,8 @@
 use online_alter::{Error, ErrorKind};
 
 use crate::case::Case;
+use crate::names::quote;
+use crate::table::IndexKind;
 use crate::types::Ty;
 
 #[derive(Clone, Debug)]
@@ -104,9 +106,22 @@ fn garbled(case: &Case, error: &Error) -> Option<&'static str> {
 
 /// What we do though the server does not.
 pub(crate) fn beyond_native(case: &Case, kind: &str, error: &str) -> Option<&'static str> {
+    if kind != "native fails on data" {
+        return None;
+    }
     let adds_geometry = ["POINT", "LINESTRING", "POLYGON", "GEOMETRY"]
         .iter()
         .any(|ty| case.clause().contains(&format!("{ty} NOT NULL DEFAULT (")));
-    (kind == "native fails on data" && adds_geometry && error.contains("ERROR 1138 "))
-        .then_some("MySQL fills a new NOT NULL geometry with NULL, not with its DEFAULT, and fails")
+    if adds_geometry && error.contains("ERROR 1138 ") {
+        return Some("MySQL fills a new NOT NULL geometry with NULL, not with its DEFAULT, and fails");
+    }
+    let of_dates = ["1292", "1525"].iter().any(|code| error.contains(&format!("ERROR {code} ")));
+    let keyed = case.table.indexes.iter().any(|index| {
+        matches!(index.kind, IndexKind::Primary | IndexKind::Unique)
+            && case.table.columns.iter().any(|column| {
+                matches!(column.ty, Ty::Date | Ty::Datetime(_) | Ty::Timestamp(_))
+                    && index.parts.iter().any(|part| part.starts_with(&quote(&column.name)))
+            })
+    });
+    (of_dates && keyed).then_some("with a date in the key, dates are kept whatever the SQL mode")
 }
