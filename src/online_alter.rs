@@ -7,9 +7,9 @@ use std::time::Duration;
 use mysql::Opts;
 
 use crate::copy::ChunkSize;
-use crate::db::{Connector, Modes, Purpose, Session};
+use crate::db::{Connector, Flavor, Modes, Purpose, Session};
 use crate::error::{Error, ErrorKind, Result};
-use crate::inspect::{ServerInfo, Table, grants, key, neighbours};
+use crate::inspect::{ServerInfo, Table, checks, grants, key, neighbours};
 use crate::migration::{
     Handle, Migration, Observer, OldTable, OnMismatch, Options, Postpone, Report, ghost, guard,
 };
@@ -358,6 +358,11 @@ impl OnlineAlter {
         }
         if key.columns.first().is_some_and(|column| column.ty == KeyType::Ordinal) {
             warnings.push(Warning::SlowKey);
+        }
+        if server.flavor == Flavor::MySql
+            && checks::has_named(&table.definition.text, name.table.as_str())
+        {
+            warnings.push(Warning::RenamesChecks);
         }
         if server.binlog_format != "ROW" {
             warnings.push(Warning::SwitchesFormat { from: server.binlog_format.clone() });

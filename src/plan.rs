@@ -20,6 +20,9 @@ pub enum Warning {
     /// where a value is equal, not for a range: each chunk of the copy reads the table from its
     /// beginning, which is slow for a big one.
     SlowKey,
+    /// The table has CHECK constraints with names. In MySQL these are unique in the schema, so while
+    /// both tables are there the new one cannot have them: its are called `t_chk_1` and so on.
+    RenamesChecks,
     /// The server's `binlog_format` will be switched to ROW.
     #[non_exhaustive]
     SwitchesFormat {
@@ -38,6 +41,10 @@ impl fmt::Display for Warning {
             Warning::SlowKey => f.write_str(
                 "the key begins with an ENUM or SET column, so that each chunk reads the table from \
                  its beginning: slow for a big table",
+            ),
+            Warning::RenamesChecks => f.write_str(
+                "the table's CHECK constraints have names, which cannot be given to the new ones while \
+                 the old table is there: they will have the server's own",
             ),
             Warning::SwitchesFormat { from } => {
                 write!(f, "binlog_format of the server will be switched from {from} to ROW")

@@ -48,13 +48,23 @@ pub(crate) struct CutOver<'a> {
     /// The definitions that the two tables must still have.
     pub(crate) source_definition: &'a Definition,
     pub(crate) ghost_definition: Mutex<Definition>,
-    /// Whether the table's AUTO_INCREMENT counter goes over to the ghost (not if the ALTER sets it).
-    pub(crate) carry_counter: bool,
+    pub(crate) counter: Counter,
     pub(crate) stand_in: Option<StandIn>,
     /// Whether the stand-in index has been dropped.
     pub(crate) settled: AtomicBool,
     pub(crate) gate: &'a Gate,
     pub(crate) limits: CutOverLimits,
+}
+
+/// What the ghost's AUTO_INCREMENT counter is to be. It may have counted rows that came and went.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Counter {
+    /// It has none.
+    None,
+    /// The table's.
+    Carried,
+    /// What the ALTER says.
+    Set(u64),
 }
 
 /// The index that stands in on the ghost for that of the chosen key, until the cut-over, and the

@@ -3,7 +3,7 @@
 use std::sync::atomic::Ordering;
 use std::time::Instant;
 
-use super::CutOver;
+use super::{Counter, CutOver};
 use crate::db::Session;
 use crate::error::{Error, ErrorKind, Result};
 use crate::fault::Fault;
@@ -57,9 +57,13 @@ impl CutOver<'_> {
             statements.extend(stand_in.drops());
             self.settled.store(true, Ordering::SeqCst);
         }
-        if let (true, Some(counter)) = (self.carry_counter, source.auto_increment)
-            && ghost.auto_increment.unwrap_or(1) < counter
-        {
+        let counter = match self.counter {
+            Counter::None => None,
+            Counter::Carried => Some(source.auto_increment.unwrap_or(1)),
+            Counter::Set(counter) => Some(counter),
+        };
+        // Where there are rows beyond it, the server itself makes more of it.
+        if let Some(counter) = counter.filter(|n| *n != ghost.auto_increment.unwrap_or(1)) {
             let counter = format!("AUTO_INCREMENT = {counter}");
             match statements.first_mut() {
                 Some(first) => *first = format!("{counter}, {first}"),

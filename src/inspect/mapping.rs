@@ -1,6 +1,7 @@
 //! Which column of the table becomes which column of the ghost, and what the others hold.
 
 use super::column::Column;
+use super::convert;
 use super::fill::{self, Clock};
 use super::table::Table;
 use crate::db::Flavor;
@@ -13,6 +14,8 @@ use crate::sql::alter::{AlterClause, Fate};
 pub(crate) struct Mapping {
     /// The columns whose values are copied, by their names before and after.
     pub(crate) columns: Vec<(Ident, Ident)>,
+    /// What is selected instead of a column of the table, where its conversion needs that.
+    pub(crate) casts: Vec<(Ident, String)>,
     /// New columns whose value has to be said, with the expression that yields it.
     pub(crate) fills: Vec<(String, Ident)>,
     /// Whether one of these is a zero date, which the server's mode may refuse.
@@ -44,6 +47,7 @@ pub(crate) fn map(
 ) -> Result<Mapping> {
     let refuse = |why: String| Err(Error::new(ErrorKind::Alter, why));
     let mut columns = Vec::new();
+    let mut casts = Vec::new();
     let mut taken: Vec<&Ident> = Vec::new();
     let mut zone = ZoneUse::No;
     let mut carries_instants = false;
@@ -69,6 +73,9 @@ pub(crate) fn map(
                 zone = ZoneUse::Certainly(column.name.clone());
             }
             carries_instants |= column.is_timestamp() && target.is_timestamp();
+            if let Some(expression) = convert::expression(column, target, flavor) {
+                casts.push((column.name.clone(), expression));
+            }
             columns.push((column.name.clone(), target.name.clone()));
         }
     }
@@ -85,7 +92,7 @@ pub(crate) fn map(
     if zone == ZoneUse::No && evaluates_timestamps(ghost) {
         zone = ZoneUse::Perhaps;
     }
-    Ok(Mapping { columns, fills, fills_dates, zone, carries_instants })
+    Ok(Mapping { columns, casts, fills, fills_dates, zone, carries_instants })
 }
 
 /// Whether there are expressions that could be about a TIMESTAMP.

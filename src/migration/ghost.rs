@@ -8,11 +8,12 @@ use crate::checkpoint::{self, StateTable};
 use crate::cutover::{SENTRY_COMMENT, StandIn};
 use crate::db::{Flavor, Modes, Session};
 use crate::error::{Error, ErrorKind, Result};
+use crate::inspect::checks;
 use crate::inspect::column::Column;
 use crate::inspect::fill::Clock;
 use crate::inspect::ghost_keys::ghost_keys;
 use crate::inspect::mapping::{self, Mapping};
-use crate::inspect::table::Index;
+use crate::inspect::table::{Definition, Index};
 use crate::inspect::{ServerInfo, Table};
 use crate::migration::Options;
 use crate::sql::alter::AlterClause;
@@ -115,7 +116,7 @@ pub(crate) fn alter(
     let clock = Clock::read(session)?;
     let mapping = mapping::map(table, &altered, clause, server.flavor, &clock)?;
     let row_modes = row_modes::choose(server, key, &mapping, sees_dates, options)?;
-    let Mapping { columns, fills, .. } = mapping;
+    let Mapping { columns, casts, fills, .. } = mapping;
     refuse_new_counter(&altered, &columns)?;
     let keys = ghost_keys(table, &altered, key, &columns)?;
     let KeyOnGhost { found_by, stand_in, deferred, deferred_indexes } =
@@ -127,6 +128,7 @@ pub(crate) fn alter(
         source: source.clone(),
         ghost: name,
         columns,
+        casts,
         fills,
         key: found_by,
         lock_syntax: server.lock_syntax(),
@@ -155,18 +157,21 @@ fn apply(
     options: &Options,
 ) -> Result<bool> {
     let name = table.name.ghost();
+    let mut text = clause.text.clone();
+    if server.flavor == Flavor::MySql && !clause.constraints.is_empty() {
+        let ghost = Definition::read(session, &name)?;
+        text = checks::for_ghost(clause, &checks::renamed(&table.definition.text, &ghost.text));
+    }
     let has_dates = table.columns.iter().any(Column::holds_dates)
         && server.sql_mode().refuses_dates()
         && !options.allow_zero_in_date;
-    if has_dates
-        && session.exec(&format!("ALTER TABLE {name} ALGORITHM=INPLACE, {}", clause.text)).is_ok()
-    {
+    if has_dates && session.exec(&format!("ALTER TABLE {name} ALGORITHM=INPLACE, {text}")).is_ok() {
         if server.flavor == Flavor::MySql {
             session.exec(&format!("ALTER TABLE {name} ENGINE=InnoDB, ALGORITHM=COPY"))?;
         }
         return Ok(false);
     }
-    session.exec(&format!("ALTER TABLE {name} {}", clause.text)).map_err(|error| {
+    session.exec(&format!("ALTER TABLE {name} {text}")).map_err(|error| {
         error.with_kind(ErrorKind::Alter).context("the server refuses the ALTER")
     })?;
     Ok(has_dates)

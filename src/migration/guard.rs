@@ -87,6 +87,14 @@ impl Guard {
         }
     }
 
+    /// Gives the lock back at once: when the server notices that a connection is gone, the next run may
+    /// have been refused already.
+    pub(crate) fn release(mut self) {
+        if let Err(error) = self.session.exec(&format!("DO RELEASE_LOCK({})", self.lock)) {
+            log::debug!("the run's named lock goes with its connection: {}", error.message());
+        }
+    }
+
     pub(crate) fn session(&mut self) -> &mut Session {
         &mut self.session
     }

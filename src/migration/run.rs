@@ -71,6 +71,9 @@ pub(crate) fn run(mut migration: Migration, control: &Control) -> Result<Report>
         left.extend(rest.into_iter().filter(|l| !error.leftovers().contains(l)));
         error.in_phase(control.phase()).with_leftovers(left)
     });
+    if let Some(guard) = guard {
+        guard.release();
+    }
     control.tell(&Event::Finished { succeeded: result.is_ok() });
     result
 }

@@ -22,7 +22,7 @@ use crate::copy::chunk::Watermark;
 use crate::copy::chunker::Chunker;
 use crate::copy::worker::{Copied, CopyWorker};
 use crate::cutover::proof::Proof;
-use crate::cutover::{CutOver, Swapped};
+use crate::cutover::{Counter, CutOver, Swapped};
 use crate::db::{Connector, Purpose, Session};
 use crate::error::{Error, ErrorKind, Phase, Result, TableState};
 use crate::fault::Fault;
@@ -333,7 +333,13 @@ impl Stages<'_> {
             cancel: &control.cancel,
             source_definition: &self.table.definition,
             ghost_definition: Mutex::new(ghost_definition),
-            carry_counter: !self.ghost.sets_counter && self.ghost.table.counts(),
+            counter: match (self.ghost.table.counts(), self.ghost.sets_counter) {
+                (false, _) => Counter::None,
+                (true, false) => Counter::Carried,
+                (true, true) => {
+                    Counter::Set(self.ghost.table.definition.auto_increment.unwrap_or(1))
+                }
+            },
             stand_in: self.ghost.stand_in.clone(),
             settled: AtomicBool::new(false),
             gate: &control.gate,

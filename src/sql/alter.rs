@@ -100,6 +100,8 @@ pub(crate) struct AlterClause {
     pub(crate) added_columns: Vec<String>,
     /// The columns of every `MODIFY`.
     pub(crate) modified_columns: Vec<String>,
+    /// The constraints that are dropped or altered, and where their names stand in the text.
+    pub(crate) constraints: Vec<(String, std::ops::Range<usize>)>,
     pub(crate) drops_primary_key: bool,
     pub(crate) adds_primary_key: bool,
     pub(crate) adds_unique: bool,

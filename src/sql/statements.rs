@@ -42,6 +42,8 @@ pub(crate) struct TablePair {
     pub(crate) ghost: TableName,
     /// The columns that both have, by their name on either side.
     pub(crate) columns: Vec<(Ident, Ident)>,
+    /// What is selected instead of a column of the table.
+    pub(crate) casts: Vec<(Ident, String)>,
     /// Columns of the ghost alone whose value has to be said: what it is, and their name.
     pub(crate) fills: Vec<(String, Ident)>,
     pub(crate) key: KeyShape,
@@ -51,7 +53,13 @@ pub(crate) struct TablePair {
 impl TablePair {
     fn source_columns(&self) -> String {
         let values = self.fills.iter().map(|(value, _)| value.clone());
-        join(self.columns.iter().map(|(source, _)| source.to_string()).chain(values))
+        join(self.columns.iter().map(|(source, _)| self.selected(source)).chain(values))
+    }
+
+    /// What is to be stored in the ghost for a column of the table.
+    pub(crate) fn selected(&self, source: &Ident) -> String {
+        let cast = self.casts.iter().find(|(name, _)| name == source);
+        cast.map_or_else(|| source.to_string(), |(_, expression)| expression.clone())
     }
 
     fn ghost_columns(&self) -> String {
@@ -264,6 +272,7 @@ mod tests {
                 (Ident::new("id"), Ident::new("id")),
                 (Ident::new("old"), Ident::new("new")),
             ],
+            casts: Vec::new(),
             fills: Vec::new(),
             key: KeyShape {
                 source_index: Ident::new("PRIMARY"),

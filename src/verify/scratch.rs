@@ -50,7 +50,12 @@ impl Scratch {
         let insert = format!(
             "INSERT {TAG} INTO {name} ({}) SELECT {} FROM {source}{}",
             join(keys.iter().chain(&stored)),
-            join(key.columns.iter().map(|c| &c.source).chain(columns.iter().map(|(old, _)| old))),
+            join(
+                key.columns
+                    .iter()
+                    .map(|c| c.source.to_string())
+                    .chain(columns.iter().map(|(old, _)| pair.selected(old)))
+            ),
             key.hint(Side::Source),
         );
         Scratch { name, keys, parts, create, insert }

@@ -9,7 +9,7 @@ use std::time::Duration;
 use mysql::Conn;
 use mysql::prelude::Queryable;
 use online_alter::{
-    ChunkSize, Error, Event, OldTable, OnlineAlter, Phase, Report, Step, TableState,
+    ChunkSize, Error, ErrorKind, Event, OldTable, OnlineAlter, Phase, Report, Step, TableState,
 };
 use online_alter_support::{Database, Server, database};
 use parking_lot::Mutex;
@@ -20,6 +20,9 @@ use crate::names::quote;
 use crate::twins::Twins;
 use crate::verdict::{CAME_AND_WENT, Verdict, Wrong, beyond_native, exclusion};
 use crate::writes::Point;
+
+/// No run takes so long.
+const HANGS: Duration = Duration::from_secs(20);
 
 /// A server with two schemas for the clones.
 pub(crate) struct Bench<'a> {
@@ -156,7 +159,8 @@ impl<'a> Bench<'a> {
         let thread: Arc<Mutex<Option<JoinHandle<()>>>> = Arc::default();
         let starter = Arc::clone(&thread);
         let chunks = AtomicU32::new(0);
-        let result = OnlineAlter::new(self.ours.url(), case.table.name.as_str())
+        let (over, is_over) = std::sync::mpsc::channel();
+        let plan = OnlineAlter::new(self.ours.url(), case.table.name.as_str())
             .alter(case.clause())
             .chunk_size(ChunkSize::Rows(case.chunk))
             .copy_workers(case.copy_workers)
@@ -179,12 +183,22 @@ impl<'a> Bench<'a> {
                 _ => {}
             })
             .observer(move |event: &Event| {
+                if let Event::Finished { .. } = event {
+                    let _ = over.send(());
+                }
                 if let (Event::ChunkCopied { .. }, false) = (event, threaded) {
                     let chunk = chunks.fetch_add(1, Ordering::Relaxed);
                     at_chunks.lock().until(Point::Chunk(chunk));
                 }
             })
-            .run();
+            .plan();
+        let result = plan.and_then(|plan| {
+            let handle = plan.start()?;
+            if is_over.recv_timeout(HANGS).is_err() {
+                handle.abort();
+            }
+            handle.join()
+        });
         self.twins.lock().todo.clear();
         if let Some(thread) = thread.lock().take() {
             thread.join().unwrap();
@@ -200,7 +214,10 @@ impl<'a> Bench<'a> {
     /// Whether the server refuses this, be the table empty.
     fn refuses(&mut self, case: &Case) -> bool {
         let mut conn = self.native.conn();
+        // A default may be one that the mode refuses.
+        conn.query_drop("SET SESSION sql_mode = ''").unwrap();
         conn.query_drop(format!("CREATE TABLE `empty` LIKE {}", quote(&case.table.name))).unwrap();
+        conn.query_drop("SET SESSION sql_mode = @@GLOBAL.sql_mode").unwrap();
         conn.query_drop(format!("ALTER TABLE `empty` {}", case.clause())).is_err()
     }
 
@@ -214,7 +231,7 @@ impl<'a> Bench<'a> {
             twins.b.query_drop(&gone).unwrap();
             twins.b.query_drop("SET timestamp = 1700000000").unwrap();
             twins.replay(&case.table.sql(), &rows, &writes[..some]);
-            std::mem::drop(twins);
+            drop(twins);
             self.native(&case.table.name, &case.clause()).is_err()
         })
     }
@@ -223,6 +240,9 @@ impl<'a> Bench<'a> {
         let wrong = |kind, text: String| Verdict::Wrong(Wrong::new(kind, &text, error.to_string()));
         if error.table_state() != TableState::Untouched || !error.leftovers().is_empty() {
             return wrong("not tidied up", error.to_string());
+        }
+        if error.kind() == ErrorKind::Aborted {
+            return wrong("hangs", String::new());
         }
         let name = &case.table.name;
         let tables = self.tables(&self.ours.clone());
@@ -274,7 +294,7 @@ impl<'a> Bench<'a> {
         if let Err(error) = self.native(name, &case.clause()) {
             let text = error.to_string();
             let kind = if self.refuses(case) { "native refuses" } else { "native fails on data" };
-            if let Some(reason) = beyond_native(kind, &text) {
+            if let Some(reason) = beyond_native(case, kind, &text) {
                 return Verdict::Excluded(reason);
             }
             return Verdict::Wrong(Wrong::new(kind, &text, text.clone()));

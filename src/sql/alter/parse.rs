@@ -150,7 +150,10 @@ impl Parser {
             "CHANGE" => self.change(c),
             "MODIFY" => self.modify(c),
             "RENAME" => self.rename(c, offset),
-            "ALTER" => alter(c),
+            "ALTER" => {
+                self.constraint(c);
+                alter(c)
+            }
             "ALGORITHM" | "LOCK" => Err(AlterError::ServerOption { option: word, offset }),
             "TRUNCATE" | "EXCHANGE" | "DISCARD" | "IMPORT" | "COALESCE" | "REORGANIZE"
             | "REBUILD" | "ANALYZE" | "CHECK" | "OPTIMIZE" | "REPAIR" | "CONVERT"
@@ -259,6 +262,7 @@ impl Parser {
                     t.identifier().is_some_and(|name| name.eq_ignore_ascii_case("PRIMARY"))
                 });
             self.clause.drops_foreign_key |= c.peek_word("CONSTRAINT");
+            self.constraint(c);
             return Ok(());
         }
         if c.peek_words(&["PERIOD", "FOR"]) || c.peek_words(&["PERIOD", "IF"]) {
@@ -275,6 +279,19 @@ impl Parser {
         c.end("what follows the column to drop")?;
         self.clause.dropped_columns.push(name);
         Ok(())
+    }
+
+    /// Notes the name behind CHECK or CONSTRAINT.
+    fn constraint(&mut self, mut c: Cursor<'_, '_>) {
+        if !c.eat("CHECK") && !c.eat("CONSTRAINT") {
+            return;
+        }
+        c.eat_all(&["IF", "EXISTS"]);
+        if let Some(t) = c.next()
+            && let Some(name) = t.identifier()
+        {
+            self.clause.constraints.push((name.into_owned(), t.start..t.end));
+        }
     }
 
     fn change(&mut self, mut c: Cursor<'_, '_>) -> Result<(), AlterError> {
