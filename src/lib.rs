@@ -82,6 +82,7 @@
 #![warn(missing_docs)]
 
 // From the entry down: a module imports only from those below it.
+mod compare;
 mod online_alter;
 mod plan;
 
@@ -106,6 +107,7 @@ mod sql;
 
 mod cancel;
 mod difference;
+mod endpoint;
 mod error;
 mod fault;
 #[doc(hidden)]
@@ -113,14 +115,16 @@ pub mod internals;
 mod steps;
 
 pub use binlog::BinlogPosition;
+pub use compare::{Compare, Comparison};
 pub use copy::ChunkSize;
 pub use difference::{ColumnDifference, Difference, DifferenceKind};
+pub use endpoint::Endpoint;
 pub use error::{Error, ErrorKind, Leftover, Phase, Result, TableState};
 pub use migration::{
     Event, Handle, Observer, OldTable, OnMismatch, Postpone, Progress, Report, Verification,
 };
 pub use mysql;
-pub use online_alter::{Endpoint, OnlineAlter};
+pub use online_alter::OnlineAlter;
 pub use plan::{Plan, Warning};
 #[doc(hidden)]
 pub use steps::Step;

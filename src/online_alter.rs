@@ -4,10 +4,9 @@ use std::fmt;
 use std::path::PathBuf;
 use std::time::Duration;
 
-use mysql::Opts;
-
 use crate::copy::ChunkSize;
 use crate::db::{Connector, Flavor, Modes, Purpose, Session};
+use crate::endpoint::Endpoint;
 use crate::error::{Error, ErrorKind, Result};
 use crate::inspect::{ServerInfo, Table, checks, grants, key, neighbours};
 use crate::migration::{
@@ -18,52 +17,6 @@ use crate::sql::alter::{AlterClause, Stated};
 use crate::sql::{Ident, KeyType, TableName};
 use crate::steps::{Step, Steps};
 use crate::throttle::{AllOf, ThrottlePolicy};
-
-/// Where the server is: a URL (`mysql://user:password@host:3306/schema`) or [`mysql::Opts`].
-#[derive(Clone)]
-pub struct Endpoint(Result<Opts, String>);
-
-impl From<&str> for Endpoint {
-    fn from(url: &str) -> Self {
-        // The crate's own error quotes the URL, password and all.
-        Endpoint(Opts::from_url(url).map_err(|error| match error {
-            mysql::UrlError::UnsupportedScheme(_) => "its scheme is not mysql://".to_owned(),
-            mysql::UrlError::UnknownParameter(name) => format!("unknown parameter `{name}`"),
-            mysql::UrlError::InvalidValue(name, _) => format!("bad value of parameter `{name}`"),
-            _ => "it is malformed".to_owned(),
-        }))
-    }
-}
-
-impl From<String> for Endpoint {
-    fn from(url: String) -> Self {
-        url.as_str().into()
-    }
-}
-
-impl From<Opts> for Endpoint {
-    fn from(opts: Opts) -> Self {
-        Endpoint(Ok(opts))
-    }
-}
-
-impl From<mysql::OptsBuilder> for Endpoint {
-    fn from(opts: mysql::OptsBuilder) -> Self {
-        Endpoint(Ok(opts.into()))
-    }
-}
-
-impl fmt::Debug for Endpoint {
-    // `Opts` prints its password.
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match &self.0 {
-            Ok(opts) => {
-                write!(f, "Endpoint({}:{})", opts.get_ip_or_hostname(), opts.get_tcp_port())
-            }
-            Err(why) => write!(f, "Endpoint({why})"),
-        }
-    }
-}
 
 /// An online ALTER TABLE: which server, which table, which change, and how careful to be.
 ///
@@ -316,9 +269,7 @@ impl OnlineAlter {
     /// Looks at the server and the table, refuses what cannot be done, and says what will be done.
     /// Writes nothing.
     pub fn plan(mut self) -> Result<Plan> {
-        let opts = self.endpoint.0.map_err(|why| {
-            Error::new(ErrorKind::Config, format!("the URL of the server cannot be used: {why}"))
-        })?;
+        let opts = self.endpoint.opts()?;
         let connector = Connector::new(&opts)?;
         let schema = self.schema.as_deref().or(connector.default_schema()).ok_or_else(|| {
             Error::new(ErrorKind::Config, "no schema is given, neither by the URL nor by itself")

@@ -10,7 +10,7 @@ use crate::error::Result;
 
 /// Cuts chunks on `session` and has each one worked on by one of the `workers`. What comes out is
 /// handed to `finished` on this thread, in the order in which it comes.
-pub(super) fn in_chunks<T: Send>(
+pub(crate) fn in_chunks<T: Send>(
     control: &Control,
     mut chunker: Chunker,
     sizer: &Sizer,

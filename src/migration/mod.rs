@@ -26,6 +26,7 @@ mod run;
 mod stages;
 mod verification;
 
+pub(crate) use chunks::in_chunks;
 pub(crate) use control::Control;
 pub use handle::Handle;
 pub use observer::{Event, Observer};

@@ -1,5 +1,6 @@
 //! Verification: what it must see, what it must not take for a difference, and what comes of it.
 
+mod compared;
 mod corruptions;
 mod explained;
 
