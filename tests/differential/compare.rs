@@ -90,6 +90,12 @@ impl Found {
         self.definition = lines.join("\n");
     }
 
+    /// The AUTO_INCREMENT counter.
+    pub(crate) fn counter(&self) -> Option<u64> {
+        let (_, tail) = self.definition.rsplit_once(" AUTO_INCREMENT=")?;
+        tail.split(|c: char| !c.is_ascii_digit()).next()?.parse().ok()
+    }
+
     /// Takes out the counter.
     pub(crate) fn forget_counter(&mut self) {
         if let Some((head, tail)) = self.definition.rsplit_once(" AUTO_INCREMENT=") {

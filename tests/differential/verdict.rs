@@ -107,6 +107,9 @@ fn garbled(case: &Case, error: &Error) -> Option<&'static str> {
     if says("Out of range value") && has(&|ty| matches!(ty, Ty::Float { .. } | Ty::Double { .. })) {
         return Some("the server's ALTER stores another number where a float does not fit");
     }
+    if says("cannot be null") && !case.flavor.is_mariadb() && has(&|ty| matches!(ty, Ty::Timestamp(_))) {
+        return Some("MySQL's ALTER makes the time of day of NULL where TIMESTAMP becomes NOT NULL");
+    }
     let foreign = |members: &[String]| members.iter().any(|member| !member.is_ascii());
     let is_foreign = |ty: &Ty| matches!(ty, Ty::Enum { members, .. } | Ty::Set { members, .. } if foreign(members));
     if says("Data truncated") && case.clause().contains("CONVERT TO") && has(&is_foreign) {
