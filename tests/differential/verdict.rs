@@ -139,5 +139,10 @@ pub(crate) fn beyond_native(case: &Case, kind: &str, error: &str) -> Option<&'st
                     && index.parts.iter().any(|part| part.starts_with(&quote(&column.name)))
             })
     });
+    let zoned = case.time_zone != "+00:00"
+        && case.table.columns.iter().any(|column| matches!(column.ty, Ty::Timestamp(_)));
+    if of_dates && zoned {
+        return Some("with a TIMESTAMP, outside of UTC, dates that stay dates are not looked at");
+    }
     (of_dates && keyed).then_some("with a date in the key, dates are kept whatever the SQL mode")
 }
