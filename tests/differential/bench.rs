@@ -291,6 +291,7 @@ impl<'a> Bench<'a> {
 
     fn judge_success(&mut self, case: &Case, report: &Report) -> Verdict {
         let name = &case.table.name;
+        let before = compare::counter(&mut self.judge, self.native.name(), name);
         if let Err(error) = self.native(name, &case.clause()) {
             let text = error.to_string();
             let kind = if self.refuses(case) { "native refuses" } else { "native fails on data" };
@@ -330,7 +331,9 @@ impl<'a> Bench<'a> {
         // A counter that has come to its end may say anything beyond it: nothing can be inserted.
         let most = case.table.columns.iter().filter(|c| c.auto_increment).find_map(|c| c.ty.most());
         let exhausted = |found: &Found| most.is_some() && found.counter() >= most;
-        let exhausted = exhausted(&a) && exhausted(&b);
+        // What a failed INSERT has reserved is forgotten by MariaDB when it opens the table again.
+        let carried = a.counter() == before && b.counter() < before && case.flavor.is_mariadb();
+        let exhausted = exhausted(&a) && exhausted(&b) || carried;
         for found in [&mut a, &mut b] {
             if exhausted {
                 found.forget_counter();
