@@ -44,6 +44,8 @@ impl Retries {
     }
 }
 
+const UTC: &str = "+00:00";
+
 /// What the server said of a statement without rows.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Done {
@@ -76,8 +78,8 @@ pub(crate) struct Session {
     conn: Conn,
     connector: Connector,
     setup: Vec<String>,
-    /// Its SQL mode is the server's own, whatever that is.
-    has_users_mode: bool,
+    /// None of the first one, in the server's own modes.
+    purpose: Option<Purpose>,
     mark: Mark,
     /// Earlier connections of this session that are not known to have ended.
     lost: Vec<Mark>,
@@ -91,26 +93,26 @@ impl std::fmt::Debug for Session {
 
 impl Session {
     pub(crate) fn open(connector: &Connector, flavor: Flavor, purpose: Purpose) -> Result<Self> {
-        Self::open_with(
-            connector,
-            setup(connector, flavor, purpose),
-            purpose == Purpose::Definition,
-        )
+        Self::open_with(connector, setup(connector, flavor, purpose), Some(purpose))
     }
 
     /// The first connection, when it is not known yet what kind of server this is.
     pub(crate) fn open_plain(connector: &Connector) -> Result<Self> {
-        Self::open_with(connector, Vec::new(), true)
+        Self::open_with(connector, Vec::new(), None)
     }
 
-    fn open_with(connector: &Connector, setup: Vec<String>, has_users_mode: bool) -> Result<Self> {
+    fn open_with(
+        connector: &Connector,
+        setup: Vec<String>,
+        purpose: Option<Purpose>,
+    ) -> Result<Self> {
         let conn = connector.connect()?;
         let mark = Mark::new(conn.connection_id());
         let mut session = Session {
             conn,
             connector: connector.clone(),
             setup,
-            has_users_mode,
+            purpose,
             mark,
             lost: Vec::new(),
         };
@@ -195,12 +197,21 @@ impl Session {
         &mut self,
         work: impl FnOnce(&mut Session) -> Result<T>,
     ) -> Result<T> {
-        if !self.has_users_mode {
-            return work(self);
-        }
+        let own = match self.purpose {
+            Some(Purpose::Inspect) => return work(self),
+            Some(Purpose::Rows | Purpose::Refresh) => {
+                let modes = self.connector.rows_modes();
+                // Their SQL mode does not change how anything is read or printed.
+                if modes.time_zone == UTC {
+                    return work(self);
+                }
+                set_modes(&modes)
+            }
+            Some(Purpose::Definition) | None => users_modes(&self.connector),
+        };
         self.exec("SET SESSION sql_mode = '', time_zone = '+00:00'")?;
         let result = work(self);
-        self.exec(&users_modes(&self.connector))?;
+        self.exec(&own)?;
         result
     }
 

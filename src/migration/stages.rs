@@ -77,7 +77,9 @@ impl Stages<'_> {
         self.analyze(session, definer)?;
         if let Some(verifier) = &mut verifier {
             control.enter(Phase::Verify);
-            verifier.until_clean(session, &mut || false)?;
+            verifier
+                .until_clean(session, &mut || false)
+                .map_err(|error| self.name_conflicts(error))?;
             self.options.steps.at(Step::Verified, session.id());
         }
         self.postponed(postpone, session, verifier.as_mut())?;
@@ -294,7 +296,9 @@ impl Stages<'_> {
             }
             self.control.cancel.sleep(LOOK_AGAIN)?;
             if let Some(verifier) = verifier.as_mut().filter(|verifier| verifier.is_due()) {
-                verifier.until_clean(session, &mut || !waits())?;
+                verifier
+                    .until_clean(session, &mut || !waits())
+                    .map_err(|error| self.name_conflicts(error))?;
             }
         }
         Ok(())

@@ -34,6 +34,8 @@ pub(crate) struct Refresher {
     retries: Retries,
     /// Whether the ghost has unique keys that the table does not have.
     strict: AtomicBool,
+    /// There was a conflict in a unique key since somebody last asked.
+    in_conflict: AtomicBool,
     refreshed: AtomicU64,
 }
 
@@ -70,6 +72,7 @@ impl Refresher {
             turns,
             retries,
             strict: AtomicBool::new(false),
+            in_conflict: AtomicBool::new(false),
             refreshed: AtomicU64::new(0),
         }
     }
@@ -137,7 +140,10 @@ impl Refresher {
                 }
                 // The other row may be about to be refreshed too, and the conflict to go away. If it
                 // does not, the cut-over will fail with it.
-                Try::Conflict(_) => self.pending.put_later(batch, CONFLICT_REST),
+                Try::Conflict(_) => {
+                    self.in_conflict.store(true, Ordering::SeqCst);
+                    self.pending.put_later(batch, CONFLICT_REST);
+                }
                 Try::Refused(error) => return Err(self.name_refused(session, &batch, error)),
             }
         }
@@ -282,6 +288,36 @@ impl Refresher {
             error.message()
         );
         error.with_message(message)
+    }
+
+    /// Refreshes in one transaction all that is pending, if there has been a conflict: rows that have
+    /// exchanged their unique values are in conflict for as long as they are refreshed apart. An error
+    /// if they are even so.
+    pub(crate) fn refresh_together(&self, session: &mut Session, cancel: &Cancel) -> Result<()> {
+        const MOST: usize = 1000;
+        if !self.in_conflict.swap(false, Ordering::SeqCst) {
+            return Ok(());
+        }
+        self.pending.pause(cancel)?;
+        let keys = self.pending.take_all();
+        let tried = match keys.len() {
+            0 => Ok(Try::Done { found: 0, locked: Duration::ZERO }),
+            1..=MOST => self.attempt(session, &keys, OnLocked::Fail, cancel),
+            _ => Ok(Try::Locked),
+        };
+        self.pending.done_all(keys.len());
+        match &tried {
+            Ok(Try::Done { .. }) => self.count(keys.len()),
+            _ => self.pending.put_back(keys),
+        }
+        self.pending.resume();
+        match tried? {
+            Try::Conflict(why) => Err(Error::new(
+                ErrorKind::DuplicateRows,
+                format!("rows have the same value in a unique key that the ALTER adds: {why}"),
+            )),
+            _ => Ok(()),
+        }
     }
 
     /// Names the rows that are in conflict with others in a unique key of the ghost, among those that

@@ -40,10 +40,11 @@ impl Scratch {
             key.columns.iter().zip(&keys).map(|(c, k)| format!("t.{} AS {k}", c.source));
         let value_columns =
             columns.iter().zip(&stored).map(|((_, new), c)| format!("g.{new} AS {c}"));
+        // MariaDB converts the default of a TEXT column to the charset of the table.
         let create = format!(
             "CREATE TEMPORARY TABLE IF NOT EXISTS {name} \
              (n BIGINT UNSIGNED NOT NULL AUTO_INCREMENT PRIMARY KEY) ENGINE=InnoDB \
-             SELECT {} FROM {source} AS t, {} AS g WHERE FALSE",
+             DEFAULT CHARACTER SET utf8mb4 SELECT {} FROM {source} AS t, {} AS g WHERE FALSE",
             join(key_columns.chain(value_columns)),
             pair.ghost,
         );

@@ -15,12 +15,28 @@ pub(crate) struct Found {
     pub(crate) rows: Vec<Vec<Option<Vec<u8>>>>,
 }
 
+/// How the table is defined.
+fn definition(conn: &mut Conn, name: &str) -> Result<String, mysql::Error> {
+    let row: Option<mysql::Row> = conn.query_first(format!("SHOW CREATE TABLE {name}"))?;
+    let bytes: Vec<u8> = row.and_then(|row| row.get(1)).unwrap_or_default();
+    Ok(String::from_utf8_lossy(&bytes).into_owned())
+}
+
+/// The AUTO_INCREMENT counter of a table.
+pub(crate) fn counter(conn: &mut Conn, schema: &str, table: &str) -> Option<u64> {
+    let name = format!("{}.{}", quote(schema), quote(table));
+    counter_in(&definition(conn, &name).unwrap_or_default())
+}
+
+fn counter_in(definition: &str) -> Option<u64> {
+    let (_, tail) = definition.rsplit_once(" AUTO_INCREMENT=")?;
+    tail.split(|c: char| !c.is_ascii_digit()).next()?.parse().ok()
+}
+
 /// Reads it. The session has UTC, a plain SQL mode, and gets text in the columns' own encoding.
 pub(crate) fn read(conn: &mut Conn, schema: &str, table: &str) -> Result<Found, mysql::Error> {
     let name = format!("{}.{}", quote(schema), quote(table));
-    let row: Option<mysql::Row> = conn.query_first(format!("SHOW CREATE TABLE {name}"))?;
-    let bytes: Vec<u8> = row.and_then(|row| row.get(1)).unwrap_or_default();
-    let definition = String::from_utf8_lossy(&bytes).into_owned();
+    let definition = definition(conn, &name)?;
     let columns: Vec<(Vec<u8>, Vec<u8>)> = conn.exec(
         "SELECT COLUMN_NAME, DATA_TYPE FROM information_schema.COLUMNS \
          WHERE TABLE_SCHEMA = ? AND TABLE_NAME = ? ORDER BY ORDINAL_POSITION",
@@ -88,6 +104,11 @@ impl Found {
             lines[first..first + count].sort();
         }
         self.definition = lines.join("\n");
+    }
+
+    /// The AUTO_INCREMENT counter.
+    pub(crate) fn counter(&self) -> Option<u64> {
+        counter_in(&self.definition)
     }
 
     /// Takes out the counter.

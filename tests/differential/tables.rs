@@ -266,7 +266,7 @@ pub(crate) fn check(rng: &Rng, columns: &[Column], plain: &str) -> Option<Check>
     let expression = match &column.ty {
         Ty::Int { .. } | Ty::Decimal { .. } if !column.auto_increment => format!("{c} <> 13"),
         Ty::Text { .. } => format!("CHAR_LENGTH({c}) < 1000"),
-        Ty::Date | Ty::Datetime(_) => format!("{c} IS NULL OR {c} > '0000-00-00'"),
+        Ty::Date | Ty::Datetime(_) => format!("{c} IS NULL OR {c} > '1900-01-01'"),
         _ => return None,
     };
     let name = rng.chance(50).then(|| name(rng, plain));

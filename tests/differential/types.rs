@@ -247,6 +247,13 @@ impl Ty {
         matches!(self, Ty::Int { .. })
     }
 
+    /// The largest number it holds.
+    pub(crate) fn most(&self) -> Option<u64> {
+        let Ty::Int { name, unsigned, .. } = self else { return None };
+        let bits = [8, 16, 24, 32, 64][INTS.iter().position(|n| n == name)?];
+        Some(u64::MAX >> (64 - bits + u32::from(!unsigned)))
+    }
+
     pub(crate) fn is_text(&self) -> bool {
         matches!(self, Ty::Text { .. })
     }

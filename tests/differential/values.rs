@@ -216,15 +216,8 @@ impl Ty {
     }
 }
 
-fn int(rng: &Rng, name: &str, unsigned: bool, style: Style, wild: bool) -> String {
-    let bits = match name {
-        "TINYINT" => 8,
-        "SMALLINT" => 16,
-        "MEDIUMINT" => 24,
-        "INT" => 32,
-        _ => 64,
-    };
-    let most = if unsigned { u64::MAX >> (64 - bits) } else { u64::MAX >> (65 - bits) };
+fn int(rng: &Rng, name: &'static str, unsigned: bool, style: Style, wild: bool) -> String {
+    let most = Ty::Int { name, unsigned, zerofill: false }.most().unwrap();
     if wild || style == Style::Key && rng.chance(8) {
         return match rng.below(6) {
             0 | 1 => most.to_string(),
