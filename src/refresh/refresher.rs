@@ -6,6 +6,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
+use super::conflicts::Conflicts;
 use super::flights::Flights;
 use super::part::Batch;
 use super::pending::Pending;
@@ -35,6 +36,7 @@ pub(crate) struct Refresher {
     /// Whether the ghost has unique keys that the table does not have.
     strict: AtomicBool,
     refreshed: AtomicU64,
+    conflicts: Conflicts,
 }
 
 /// What became of one try.
@@ -71,6 +73,7 @@ impl Refresher {
             retries,
             strict: AtomicBool::new(false),
             refreshed: AtomicU64::new(0),
+            conflicts: Conflicts::default(),
         }
     }
 
@@ -114,6 +117,7 @@ impl Refresher {
             match self.attempt(session, &batch, on_locked, cancel)? {
                 Try::Done { found, locked } => {
                     longest = longest.max(locked);
+                    self.conflicts.are_over(&batch);
                     self.count(batch.len());
                     if !repeated
                         && found < batch.len()
@@ -135,8 +139,17 @@ impl Refresher {
                 Try::TooBig => {
                     return Err(too_big(&self.name_rows(session, &batch)));
                 }
-                // The other row may be about to be refreshed too, and the conflict to go away. If it
-                // does not, the cut-over will fail with it.
+                // The other row may be about to be refreshed too, and the conflict to go away.
+                Try::Conflict(why) if self.conflicts.lasts(&batch) => {
+                    let row = self.name_rows(session, &batch);
+                    return Err(Error::new(
+                        ErrorKind::DuplicateRows,
+                        format!(
+                            "rows have the same value in a unique key that the ALTER adds: \
+                             {row} ({why})"
+                        ),
+                    ));
+                }
                 Try::Conflict(_) => self.pending.put_later(batch, CONFLICT_REST),
                 Try::Refused(error) => return Err(self.name_refused(session, &batch, error)),
             }
