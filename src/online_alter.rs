@@ -11,7 +11,8 @@ use crate::db::{Connector, Modes, Purpose, Session};
 use crate::error::{Error, ErrorKind, Result};
 use crate::inspect::{ServerInfo, Table, grants, key, neighbours};
 use crate::migration::{
-    Handle, Migration, Observer, OldTable, OnMismatch, Options, Postpone, Report, ghost, guard,
+    Handle, Migration, Observer, OldTable, OnMismatch, Options, Postpone, Report, checks, ghost,
+    guard,
 };
 use crate::plan::{Plan, Warning};
 use crate::sql::alter::{AlterClause, Stated};
@@ -358,6 +359,10 @@ impl OnlineAlter {
         }
         if key.columns.first().is_some_and(|column| column.ty == KeyType::Ordinal) {
             warnings.push(Warning::SlowKey);
+        }
+        let checks = checks::named_by_people(&server, &table);
+        if !checks.is_empty() {
+            warnings.push(Warning::RenamedChecks(checks));
         }
         if server.binlog_format != "ROW" {
             warnings.push(Warning::SwitchesFormat { from: server.binlog_format.clone() });

@@ -20,6 +20,9 @@ pub enum Warning {
     /// where a value is equal, not for a range: each chunk of the copy reads the table from its
     /// beginning, which is slow for a big one.
     SlowKey,
+    /// CHECK constraints will have other names: MySQL has each name once in a schema, and the old table
+    /// keeps these. The report says what they are called then.
+    RenamedChecks(Vec<String>),
     /// The server's `binlog_format` will be switched to ROW.
     #[non_exhaustive]
     SwitchesFormat {
@@ -38,6 +41,12 @@ impl fmt::Display for Warning {
             Warning::SlowKey => f.write_str(
                 "the key begins with an ENUM or SET column, so that each chunk reads the table from \
                  its beginning: slow for a big table",
+            ),
+            Warning::RenamedChecks(names) => write!(
+                f,
+                "these CHECK constraints will have other names, as MySQL has each name once in a \
+                 schema and the old table keeps them: {}",
+                names.join(", ")
             ),
             Warning::SwitchesFormat { from } => {
                 write!(f, "binlog_format of the server will be switched from {from} to ROW")

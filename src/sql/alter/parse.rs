@@ -150,7 +150,10 @@ impl Parser {
             "CHANGE" => self.change(c),
             "MODIFY" => self.modify(c),
             "RENAME" => self.rename(c, offset),
-            "ALTER" => alter(c),
+            "ALTER" => {
+                self.note_constraint(c);
+                alter(c)
+            }
             "ALGORITHM" | "LOCK" => Err(AlterError::ServerOption { option: word, offset }),
             "TRUNCATE" | "EXCHANGE" | "DISCARD" | "IMPORT" | "COALESCE" | "REORGANIZE"
             | "REBUILD" | "ANALYZE" | "CHECK" | "OPTIMIZE" | "REPAIR" | "CONVERT"
@@ -253,6 +256,7 @@ impl Parser {
             return Ok(());
         }
         if c.peek_any(&["INDEX", "KEY", "CHECK", "CONSTRAINT"]) {
+            self.note_constraint(c);
             // `PRIMARY` is the name of the primary key's index, and of its constraint.
             self.clause.drops_primary_key |=
                 c.rest.iter().skip(1).any(|t| {
@@ -275,6 +279,17 @@ impl Parser {
         c.end("what follows the column to drop")?;
         self.clause.dropped_columns.push(name);
         Ok(())
+    }
+
+    /// `CHECK c`, or `CONSTRAINT c`, where a constraint is dropped or altered.
+    fn note_constraint(&mut self, mut c: Cursor<'_, '_>) {
+        if !c.eat("CHECK") && !c.eat("CONSTRAINT") {
+            return;
+        }
+        c.eat_all(&["IF", "EXISTS"]);
+        if let Some((token, name)) = c.next().and_then(|token| Some((token, token.identifier()?))) {
+            self.clause.constraint_names.push((token.start..token.end, name.into_owned()));
+        }
     }
 
     fn change(&mut self, mut c: Cursor<'_, '_>) -> Result<(), AlterError> {
