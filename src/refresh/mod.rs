@@ -5,6 +5,7 @@
 //! the loop of a thread that does so all the time.
 
 pub(crate) mod batch_size;
+mod conflicts;
 pub(crate) mod flights;
 mod part;
 pub(crate) mod pending;

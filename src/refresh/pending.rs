@@ -35,8 +35,8 @@ struct State {
     held: Vec<(u64, Batch)>,
     /// Keys that workers have taken and not yet finished.
     taken: usize,
-    /// Workers may not take keys.
-    paused: bool,
+    /// How many have asked for the workers not to take keys.
+    paused: u32,
     /// Nobody waits for room.
     unlimited: bool,
     /// Workers need not wait for more keys to come together.
@@ -61,7 +61,7 @@ impl Pending {
                 later: Vec::new(),
                 held: Vec::new(),
                 taken: 0,
-                paused: false,
+                paused: 0,
                 unlimited: false,
                 hurry: false,
             }),
@@ -111,7 +111,7 @@ impl Pending {
             self.bring_back_due(&mut state);
             let State { parts, taken, paused, hurry, .. } = &mut *state;
             let mut patience = CANCEL_CHECK;
-            if let Some(part) = parts.get_mut(part).filter(|part| !*paused && part.len() > 0) {
+            if let Some(part) = parts.get_mut(part).filter(|part| *paused == 0 && part.len() > 0) {
                 let rested = part.last_take.elapsed();
                 if *hurry || part.len() >= collect.at_most || rested >= collect.linger {
                     let batch = part.next_batch(collect.at_most);
@@ -234,10 +234,11 @@ impl Pending {
         Ok(true)
     }
 
-    /// Keeps the workers from taking keys, and waits until they have finished those they have.
+    /// Keeps the workers from taking keys, and waits until they have finished those they have. As often
+    /// as this is called, [`resume`](Self::resume) has to be.
     pub(crate) fn pause(&self, cancel: &Cancel) -> Result<()> {
         let mut state = self.state.lock();
-        state.paused = true;
+        state.paused += 1;
         self.changed.notify_all();
         while state.taken > 0 {
             self.wait(&mut state, CANCEL_CHECK, cancel)?;
@@ -254,8 +255,10 @@ impl Pending {
     /// Lets the workers take keys again, up to the limit.
     pub(crate) fn resume(&self) {
         let mut state = self.state.lock();
-        state.paused = false;
-        state.unlimited = false;
+        state.paused = state.paused.saturating_sub(1);
+        if state.paused == 0 {
+            state.unlimited = false;
+        }
         drop(state);
         self.changed.notify_all();
     }

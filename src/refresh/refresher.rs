@@ -6,6 +6,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
+use super::conflicts::Conflicts;
 use super::flights::Flights;
 use super::part::Batch;
 use super::pending::Pending;
@@ -28,20 +29,19 @@ const CONFLICT_REST: Duration = Duration::from_millis(500);
 #[derive(Debug)]
 pub(crate) struct Refresher {
     pair: Arc<TablePair>,
-    pending: Arc<Pending>,
+    pub(super) pending: Arc<Pending>,
     flights: Arc<Flights>,
     turns: Arc<Turns>,
     retries: Retries,
     /// Whether the ghost has unique keys that the table does not have.
     strict: AtomicBool,
-    /// There was a conflict in a unique key since somebody last asked.
-    in_conflict: AtomicBool,
     refreshed: AtomicU64,
+    pub(super) conflicts: Conflicts,
 }
 
 /// What became of one try.
 #[derive(Debug)]
-enum Try {
+pub(super) enum Try {
     Done {
         /// Rows found in the table.
         found: usize,
@@ -72,8 +72,8 @@ impl Refresher {
             turns,
             retries,
             strict: AtomicBool::new(false),
-            in_conflict: AtomicBool::new(false),
             refreshed: AtomicU64::new(0),
+            conflicts: Conflicts::default(),
         }
     }
 
@@ -117,6 +117,7 @@ impl Refresher {
             match self.attempt(session, &batch, on_locked, cancel)? {
                 Try::Done { found, locked } => {
                     longest = longest.max(locked);
+                    self.conflicts.over(&batch);
                     self.count(batch.len());
                     if !repeated
                         && found < batch.len()
@@ -138,10 +139,9 @@ impl Refresher {
                 Try::TooBig => {
                     return Err(too_big(&self.name_rows(session, &batch)));
                 }
-                // The other row may be about to be refreshed too, and the conflict to go away. If it
-                // does not, the cut-over will fail with it.
+                // The other row may be about to be refreshed too, and the conflict to go away.
                 Try::Conflict(_) => {
-                    self.in_conflict.store(true, Ordering::SeqCst);
+                    self.conflicts.note(&batch);
                     self.pending.put_later(batch, CONFLICT_REST);
                 }
                 Try::Refused(error) => return Err(self.name_refused(session, &batch, error)),
@@ -220,7 +220,7 @@ impl Refresher {
         session.exec("COMMIT").map(drop)
     }
 
-    fn attempt(
+    pub(super) fn attempt(
         &self,
         session: &mut Session,
         keys: &[Key],
@@ -270,7 +270,7 @@ impl Refresher {
     }
 
     /// The rows at keys, for people to read.
-    fn name_rows(&self, session: &mut Session, keys: &[Key]) -> String {
+    pub(super) fn name_rows(&self, session: &mut Session, keys: &[Key]) -> String {
         let name = |key: &Key| {
             let sql = self.pair.name_key(key).ok()?;
             session.scalar(&sql).ok().flatten()
@@ -288,57 +288,6 @@ impl Refresher {
             error.message()
         );
         error.with_message(message)
-    }
-
-    /// Refreshes in one transaction all that is pending, if there has been a conflict: rows that have
-    /// exchanged their unique values are in conflict for as long as they are refreshed apart. An error
-    /// if they are even so.
-    pub(crate) fn refresh_together(&self, session: &mut Session, cancel: &Cancel) -> Result<()> {
-        const MOST: usize = 1000;
-        if !self.in_conflict.swap(false, Ordering::SeqCst) {
-            return Ok(());
-        }
-        self.pending.pause(cancel)?;
-        let keys = self.pending.take_all();
-        let tried = match keys.len() {
-            0 => Ok(Try::Done { found: 0, locked: Duration::ZERO }),
-            1..=MOST => self.attempt(session, &keys, OnLocked::Fail, cancel),
-            _ => Ok(Try::Locked),
-        };
-        self.pending.done_all(keys.len());
-        match &tried {
-            Ok(Try::Done { .. }) => self.count(keys.len()),
-            _ => self.pending.put_back(keys),
-        }
-        self.pending.resume();
-        match tried? {
-            Try::Conflict(why) => Err(Error::new(
-                ErrorKind::DuplicateRows,
-                format!("rows have the same value in a unique key that the ALTER adds: {why}"),
-            )),
-            _ => Ok(()),
-        }
-    }
-
-    /// Names the rows that are in conflict with others in a unique key of the ghost, among those that
-    /// are pending. The workers must not be at work: the run has failed.
-    pub(crate) fn name_conflicts(&self, session: &mut Session, cancel: &Cancel) -> Result<String> {
-        const MOST_NAMED: usize = 5;
-        const MOST_TRIED: usize = 1000;
-        self.pending.pause(cancel)?;
-        let keys = self.pending.take_all();
-        let mut found = Vec::new();
-        for key in keys.iter().take(MOST_TRIED) {
-            let key = std::slice::from_ref(key);
-            if let Try::Conflict(why) = self.attempt(session, key, OnLocked::Fail, cancel)? {
-                found.push(format!("{} ({why})", self.name_rows(session, key)));
-            }
-            if found.len() == MOST_NAMED {
-                break;
-            }
-        }
-        self.pending.done_all(keys.len());
-        Ok(found.join("; "))
     }
 
     /// Which of the keys have no row. Where keys can be told apart only by the server, all of them
@@ -368,7 +317,7 @@ impl Refresher {
         Ok(keys.into_iter().filter(is_absent).collect())
     }
 
-    fn count(&self, keys: usize) {
+    pub(super) fn count(&self, keys: usize) {
         self.refreshed.fetch_add(u64::try_from(keys).unwrap_or(0), Ordering::Relaxed);
     }
 }

@@ -43,5 +43,6 @@ pub(crate) fn run(
         }
         refresher.pending().done(part, count);
         size.learn(count, refreshed?);
+        refresher.settle_conflicts(session, cancel)?;
     }
 }

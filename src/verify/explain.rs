@@ -69,7 +69,7 @@ impl Explainer<'_> {
         for _ in 0..LOOKS {
             // Before the fence: a change between it and the look must not go unnoticed.
             self.touched.watch(&keys);
-            self.catch_up(&keys, rows, locker)?;
+            self.catch_up(&keys, rows)?;
             let different = self.compare(&keys, rows)?;
             if different.is_empty() {
                 return Ok(real);
@@ -131,22 +131,8 @@ impl Explainer<'_> {
     }
 
     /// Waits until the keys are refreshed as far as they have been changed by now.
-    fn catch_up(&self, keys: &[Key], rows: &mut Session, locker: &mut Session) -> Result<()> {
-        const CONFLICTS: u32 = 3;
-        let mut conflicts = 0;
-        while !self.catch_up_within(A_MOMENT, keys, rows)? {
-            // Rows in conflict would never be refreshed.
-            self.gate.pass(self.cancel)?;
-            match self.refresher.refresh_together(locker, self.cancel) {
-                Err(error) if error.kind() == ErrorKind::DuplicateRows => {
-                    conflicts += 1;
-                    if conflicts == CONFLICTS {
-                        return Err(error);
-                    }
-                }
-                result => result?,
-            }
-        }
+    fn catch_up(&self, keys: &[Key], rows: &mut Session) -> Result<()> {
+        while !self.catch_up_within(A_MOMENT, keys, rows)? {}
         Ok(())
     }
 
