@@ -1,10 +1,12 @@
 //! Carries out refreshes: read the table at the keys with a lock, put what is there into the
 //! ghost, take from the ghost what is not.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashSet};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::{Duration, Instant};
+
+use parking_lot::Mutex;
 
 use super::flights::Flights;
 use super::part::Batch;
@@ -34,6 +36,9 @@ pub(crate) struct Refresher {
     retries: Retries,
     /// Whether the ghost has unique keys that the table does not have.
     strict: AtomicBool,
+    /// The keys whose rows are in conflict with others, as they are written: one from a row image and
+    /// a selected one have different forms.
+    conflicts: Mutex<HashSet<String>>,
     refreshed: AtomicU64,
 }
 
@@ -70,6 +75,7 @@ impl Refresher {
             turns,
             retries,
             strict: AtomicBool::new(false),
+            conflicts: Mutex::default(),
             refreshed: AtomicU64::new(0),
         }
     }
@@ -115,6 +121,7 @@ impl Refresher {
                 Try::Done { found, locked } => {
                     longest = longest.max(locked);
                     self.count(batch.len());
+                    self.no_longer_in_conflict(&batch);
                     if !repeated
                         && found < batch.len()
                         && let Some(below) = self.flights.since(before)
@@ -137,7 +144,11 @@ impl Refresher {
                 }
                 // The other row may be about to be refreshed too, and the conflict to go away. If it
                 // does not, the cut-over will fail with it.
-                Try::Conflict(_) => self.pending.put_later(batch, CONFLICT_REST),
+                Try::Conflict(_) => {
+                    let names = batch.iter().map(|key| self.pair.key.display(key));
+                    self.conflicts.lock().extend(names);
+                    self.pending.put_later(batch, CONFLICT_REST);
+                }
                 Try::Refused(error) => return Err(self.name_refused(session, &batch, error)),
             }
         }
@@ -324,12 +335,27 @@ impl Refresher {
             session.exec("COMMIT")?;
             Ok(rows)
         })?;
-        let present: std::collections::HashSet<String> =
+        let present: HashSet<String> =
             present.into_iter().filter_map(|row| row.into_iter().next().flatten()).collect();
         let is_absent = |key: &Key| {
             shape.literals(key).is_ok_and(|literals| !literals.iter().any(|l| present.contains(l)))
         };
         Ok(keys.into_iter().filter(is_absent).collect())
+    }
+
+    /// Whether the row of a key could not be refreshed the last time, as another row has the same
+    /// value in a unique key of the ghost alone.
+    pub(crate) fn is_in_conflict(&self, key: &Key) -> bool {
+        self.conflicts.lock().contains(&self.pair.key.display(key))
+    }
+
+    fn no_longer_in_conflict(&self, keys: &[Key]) {
+        let mut conflicts = self.conflicts.lock();
+        if !conflicts.is_empty() {
+            for key in keys {
+                conflicts.remove(&self.pair.key.display(key));
+            }
+        }
     }
 
     fn count(&self, keys: usize) {
