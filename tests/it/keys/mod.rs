@@ -13,6 +13,7 @@ mod retyped;
 mod structure;
 mod tables;
 mod text;
+mod writers;
 
 use std::collections::VecDeque;
 use std::sync::Arc;

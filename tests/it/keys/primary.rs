@@ -1,7 +1,7 @@
 //! The primary key dropped, or replaced by one that was not unique before.
 
 use mysql::prelude::Queryable;
-use online_alter::{ErrorKind, Postpone, TableState};
+use online_alter::{ErrorKind, Postpone, Step, TableState};
 use online_alter_support::Flavor;
 
 use super::Case;
@@ -220,6 +220,38 @@ fn duplicates_in_the_new_key() {
             assert!(error.message().to_lowercase().contains("'b"), "does not name it: {error}");
             let rows: Vec<String> = conn.query("SELECT code FROM t ORDER BY id").unwrap();
             assert_eq!(rows, ["a", "b", "c", "B  "]);
+            assert_eq!(tables(&mut conn), ["t"]);
+        }
+    });
+}
+
+/// A row that is in conflict with another can never be refreshed. It differs for that reason, and
+/// verification does not wait for it.
+#[test]
+fn duplicates_do_not_keep_verification_waiting() {
+    on_each("pk_duplicates_verified", |_, db| {
+        for ty in ["INT", "VARCHAR(9)"] {
+            let mut conn = db.conn();
+            conn.query_drop("DROP TABLE IF EXISTS t").unwrap();
+            conn.query_drop(format!(
+                "CREATE TABLE t (id {ty} NOT NULL PRIMARY KEY, v INT NOT NULL)"
+            ))
+            .unwrap();
+            conn.query_drop("INSERT INTO t VALUES ('1', 1), ('2', 2), ('3', 3)").unwrap();
+            let url = db.url().to_owned();
+            let started = std::time::Instant::now();
+            let error = alter(db, "t", "ADD UNIQUE KEY (v)")
+                .retries(3)
+                .on_step(move |step, _| {
+                    if step == Step::IndexesBuilt {
+                        let mut conn = mysql::Conn::new(url.as_str()).unwrap();
+                        conn.query_drop("UPDATE t SET v = 1 WHERE id = '2'").unwrap();
+                    }
+                })
+                .run()
+                .unwrap_err();
+            eprintln!("{error} after {:.1?}", started.elapsed());
+            assert_eq!(error.kind(), ErrorKind::DuplicateRows, "{error}");
             assert_eq!(tables(&mut conn), ["t"]);
         }
     });
