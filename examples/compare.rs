@@ -1,5 +1,7 @@
 //! Compares the rows of two tables of one server: `cargo run --release --example compare -- --help`.
 
+#[path = "common/column_map.rs"]
+mod column_map;
 #[path = "common/mod.rs"]
 #[allow(dead_code, reason = "shared with examples that need more of it")]
 mod common;
@@ -10,6 +12,7 @@ use clap::Parser;
 use online_alter::mysql::{Opts, OptsBuilder};
 use online_alter::{Compare, Comparison};
 
+use crate::column_map::{ColumnMap, column_map};
 use crate::common::{say, warn};
 
 /// Compares the rows of two tables of one server, exactly and without locking anything.
@@ -31,13 +34,10 @@ struct Flags {
     #[arg(value_parser = table)]
     other: Table,
 
-    /// Columns that have another name in the other table: old=new,..
-    #[arg(long, value_delimiter = ',', value_parser = renamed, value_name = "OLD=NEW")]
-    column_map: Vec<(String, String)>,
-
-    /// Columns of the table that are not to be compared.
-    #[arg(long, value_delimiter = ',', value_name = "COLUMN")]
-    ignore: Vec<String>,
+    /// Columns that have another name in the other table: old=new,.. with nothing behind the = for one
+    /// that is not to be compared. A comma, = or backslash in a name takes a backslash in front
+    #[arg(long, value_name = "OLD=NEW,..", value_parser = column_map)]
+    column_map: Option<ColumnMap>,
 
     /// How many differing rows are shown; all are counted.
     #[arg(long, default_value_t = 20)]
@@ -88,11 +88,6 @@ fn part(text: &str) -> Result<(String, Option<&str>), String> {
     }
 }
 
-fn renamed(text: &str) -> Result<(String, String), String> {
-    let (old, new) = text.split_once('=').ok_or("not of the form old=new")?;
-    Ok((old.to_owned(), new.to_owned()))
-}
-
 fn main() -> ExitCode {
     let flags = Flags::parse();
     env_logger::init();
@@ -118,12 +113,12 @@ fn main() -> ExitCode {
 
 fn compare(flags: &Flags, opts: Opts) -> online_alter::Result<Comparison> {
     let password = opts.get_pass().map(str::to_owned).or_else(|| std::env::var("MYSQL_PWD").ok());
-    let renamed = flags.column_map.iter().map(|(old, new)| (old.as_str(), Some(new.as_str())));
-    let ignored = flags.ignore.iter().map(|column| (column.as_str(), None));
+    let map = flags.column_map.iter().flat_map(|map| &map.0);
+    let map = map.map(|(old, new)| (old.as_str(), new.as_deref()));
     let Table { schema, name } = &flags.table;
     let mut compare =
         Compare::new(OptsBuilder::from_opts(opts).pass(password), name, &flags.other.name)
-            .column_map(renamed.chain(ignored))
+            .column_map(map)
             .described(flags.show)
             .workers(flags.workers.into())
             .looks(flags.looks);
@@ -134,4 +129,20 @@ fn compare(flags: &Flags, opts: Opts) -> online_alter::Result<Comparison> {
         compare = compare.other_schema(schema);
     }
     compare.run()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn names_of_tables() {
+        let parsed = |text| table(text).map(|t| (t.schema, t.name));
+        assert_eq!(parsed("t"), Ok((None, "t".to_owned())));
+        assert_eq!(parsed("s.t"), Ok((Some("s".to_owned()), "t".to_owned())));
+        assert_eq!(parsed("`a.b`.`c``d`"), Ok((Some("a.b".to_owned()), "c`d".to_owned())));
+        for bad in ["a.b.c", "`a", "`a`b"] {
+            assert!(table(bad).is_err(), "{bad}");
+        }
+    }
 }

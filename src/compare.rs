@@ -86,6 +86,7 @@ impl fmt::Display for Comparison {
         write!(f, "{} rows compared in {seconds:.1} s, ", self.rows)?;
         match self.different {
             0 => f.write_str("none differs")?,
+            1 => f.write_str("one differs")?,
             n => write!(f, "{n} differ")?,
         }
         if !self.not_compared.is_empty() {

@@ -5,6 +5,8 @@ use std::path::PathBuf;
 use clap::Parser;
 use online_alter::throttle::StatusLimits;
 
+use crate::column_map::{ColumnMap, column_map};
+
 const AFTER_HELP: &str = "\
 The password comes from --url, else from --conf, else from the environment variable MYSQL_PWD. \
 Everybody on this machine can see the one in --url with `ps`: prefer the other two.
@@ -115,6 +117,10 @@ pub(crate) struct Flags {
     #[arg(long, value_name = "OLD=NEW,..", value_parser = column_map)]
     pub(crate) column_map: Option<ColumnMap>,
 
+    /// What becomes of rows that verification finds different before the swap
+    #[arg(long, value_enum, value_name = "WHAT", default_value_t = Mismatch::Repair)]
+    pub(crate) on_mismatch: Mismatch,
+
     /// Take dates with zeros in them, and others that are none, as they are, whatever the server's
     /// SQL mode says
     #[arg(long)]
@@ -146,29 +152,13 @@ pub(crate) struct Flags {
     pub(crate) debug: bool,
 }
 
-/// Names of columns before and after, or none after for those that go.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) struct ColumnMap(pub(crate) Vec<(String, Option<String>)>);
-
-fn column_map(text: &str) -> Result<ColumnMap, String> {
-    let mut pairs = vec![vec![String::new()]];
-    let mut chars = text.chars();
-    while let Some(c) = chars.next() {
-        let pair = pairs.last_mut().ok_or("empty")?;
-        match c {
-            ',' => pairs.push(vec![String::new()]),
-            '=' => pair.push(String::new()),
-            c => {
-                let c = if c == '\\' { chars.next().ok_or("a backslash at the end")? } else { c };
-                pair.last_mut().ok_or("empty")?.push(c);
-            }
-        }
-    }
-    let pair = |names: Vec<String>| match <[String; 2]>::try_from(names) {
-        Ok([old, new]) if !old.is_empty() => Ok((old, Some(new).filter(|new| !new.is_empty()))),
-        _ => Err("each part is old=new, or old= for a column that goes".to_owned()),
-    };
-    pairs.into_iter().map(pair).collect::<Result<_, _>>().map(ColumnMap)
+/// What becomes of rows that differ.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
+pub(crate) enum Mismatch {
+    /// They are refreshed, and all rows are compared again
+    Repair,
+    /// The run fails, with the table untouched
+    Stop,
 }
 
 /// A text that is not printed by `Debug`.
@@ -206,19 +196,6 @@ mod tests {
     use clap::CommandFactory;
 
     use super::*;
-
-    #[test]
-    fn column_maps() {
-        let map = column_map(r"a=b,c\,d=e\=\\,x=").unwrap();
-        let name = |name: &str| Some(name.to_owned());
-        assert_eq!(
-            map.0,
-            [("a".to_owned(), name("b")), ("c,d".to_owned(), name(r"e=\")), ("x".to_owned(), None)]
-        );
-        for bad in ["", "a", "=b", "a=b=c", "a=b,", "a\\"] {
-            assert!(column_map(bad).is_err(), "{bad}");
-        }
-    }
 
     #[test]
     fn the_flags_are_consistent() {

@@ -1,5 +1,7 @@
 //! Alters a table online, from the command line: `cargo run --release --example alter -- --help`.
 
+#[path = "../common/column_map.rs"]
+mod column_map;
 #[path = "../common/mod.rs"]
 mod common;
 mod conf;
@@ -14,11 +16,11 @@ use std::time::Duration;
 
 use clap::Parser;
 use online_alter::mysql::Opts;
-use online_alter::{ChunkSize, OldTable, OnlineAlter, Plan, Postpone};
+use online_alter::{ChunkSize, OldTable, OnMismatch, OnlineAlter, Plan, Postpone};
 
 use crate::common::{Interrupts, say, warn};
 use crate::exit::Failure;
-use crate::flags::Flags;
+use crate::flags::{Flags, Mismatch};
 use crate::follow::{Watch, observer};
 
 fn main() -> ExitCode {
@@ -81,6 +83,10 @@ fn builder(flags: &Flags, opts: Opts) -> OnlineAlter {
         .replace_ghost_table(flags.initially_drop_ghost_table)
         .replace_old_table(flags.initially_drop_old_table)
         .switch_to_row_format(flags.switch_to_rbr)
+        .on_mismatch(match flags.on_mismatch {
+            Mismatch::Repair => OnMismatch::Repair,
+            Mismatch::Stop => OnMismatch::Stop,
+        })
         .allow_zero_in_date(flags.allow_zero_in_date);
     if let Some(map) = &flags.column_map {
         alter = alter.column_map(map.0.iter().map(|(old, new)| (old.as_str(), new.as_deref())));

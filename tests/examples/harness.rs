@@ -12,29 +12,32 @@ use online_alter_support::{Database, Flavor, Server, csm, database, shared};
 
 pub(crate) const PATIENCE: Duration = Duration::from_secs(60);
 
-/// The built example. `cargo test` builds it along with the tests; `cargo test --test examples`
-/// does not, and is helped here.
+/// The built example `alter`.
 pub(crate) fn program() -> &'static Path {
     static PROGRAM: OnceLock<PathBuf> = OnceLock::new();
-    PROGRAM.get_or_init(|| {
-        // target/debug/deps/examples-0123
-        let this = std::env::current_exe().unwrap();
-        let profile = this.ancestors().nth(2).unwrap();
-        let program = profile.join("examples/alter");
-        let sources = Path::new(env!("CARGO_MANIFEST_DIR"));
-        let newest = newest(&sources.join("examples")).max(newest(&sources.join("src")));
-        let made = fs::metadata(&program).and_then(|meta| meta.modified()).ok();
-        if made < Some(newest) {
-            let mut build = Command::new(env!("CARGO"));
-            build.args(["build", "--example", "alter", "--target-dir"]);
-            build.arg(profile.parent().unwrap()).current_dir(sources);
-            if profile.ends_with("release") {
-                build.arg("--release");
-            }
-            assert!(build.status().unwrap().success(), "{build:?}");
+    PROGRAM.get_or_init(|| built("alter"))
+}
+
+/// A built example. `cargo test` builds it along with the tests; `cargo test --test examples`
+/// does not, and is helped here.
+pub(crate) fn built(example: &str) -> PathBuf {
+    // target/debug/deps/examples-0123
+    let this = std::env::current_exe().unwrap();
+    let profile = this.ancestors().nth(2).unwrap();
+    let program = profile.join("examples").join(example);
+    let sources = Path::new(env!("CARGO_MANIFEST_DIR"));
+    let newest = newest(&sources.join("examples")).max(newest(&sources.join("src")));
+    let made = fs::metadata(&program).and_then(|meta| meta.modified()).ok();
+    if made < Some(newest) {
+        let mut build = Command::new(env!("CARGO"));
+        build.args(["build", "--example", example, "--target-dir"]);
+        build.arg(profile.parent().unwrap()).current_dir(sources);
+        if profile.ends_with("release") {
+            build.arg("--release");
         }
-        program
-    })
+        assert!(build.status().unwrap().success(), "{build:?}");
+    }
+    program
 }
 
 fn newest(dir: &Path) -> SystemTime {

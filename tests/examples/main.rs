@@ -18,6 +18,9 @@ use online_alter_support::csm;
 
 use crate::harness::{BIGINT, PATIENCE, Run, on_each, path, program};
 
+#[path = "../../examples/common/column_map.rs"]
+mod column_map;
+mod compare;
 #[allow(dead_code, reason = "only some of it is tested apart from the program")]
 #[path = "../../examples/alter/conf.rs"]
 mod conf;
