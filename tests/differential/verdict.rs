@@ -121,6 +121,10 @@ fn garbled(case: &Case, error: &Error) -> Option<&'static str> {
     if no_zero && says("cannot be null") || says("failed for") && adds("JSON NOT NULL") {
         return Some("the server fills a new NOT NULL geometry, VECTOR or JSON with what is none");
     }
+    let is_wide = |ty: &Ty| matches!(ty, Ty::Text { collation, .. } if ["ucs2", "utf16", "utf32"].contains(&collation.charset));
+    if case.flavor.is_mariadb() && says("Truncated incorrect INTEGER value") && has(&is_wide) {
+        return Some("MariaDB makes 0 of what is no number in UCS2, UTF16 and UTF32");
+    }
     let foreign = |members: &[String]| members.iter().any(|member| !member.is_ascii());
     let is_foreign = |ty: &Ty| matches!(ty, Ty::Enum { members, .. } | Ty::Set { members, .. } if foreign(members));
     if says("Data truncated") && case.clause().contains("CONVERT TO") && has(&is_foreign) {
