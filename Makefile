@@ -9,13 +9,14 @@ URL ?=
 # More arguments, for the example or for the tests.
 ARGS ?=
 
-.PHONY: help servers demo test bench
+.PHONY: help servers demo test fuzz bench
 
 help:
 	@echo "make servers              unpack private servers under target/servers"
 	@echo "make demo [SERVER=mysql|mariadb|mariadb11] [ARGS=...]   alter a table under load"
 	@echo "make demo URL=mysql://... [ARGS=...]                    the same, on a server of yours"
 	@echo "make test [ARGS=...]      all tests, on all three servers"
+	@echo "make fuzz [CASES=n] [SEED=n] [SERVER=mysql|mariadb|mariadb11]   random ALTERs against the server's own"
 	@echo "make bench                how fast the rows are copied"
 
 servers:
@@ -36,6 +37,13 @@ endif
 test:
 	@scripts/servers || [ -z "$$CI" ]
 	$(CARGO) test --workspace $(ARGS)
+
+# As many random cases as wanted; each one is the same at every time, so SEED=n CASES=1 runs one again.
+fuzz: export CASES ?= 5000
+fuzz: export SEED ?= 1
+fuzz:
+	@scripts/servers $(SERVER)
+	$(CARGO) test --test differential $(SERVER) -- --exact --include-ignored --nocapture
 
 bench: servers
 	$(CARGO) bench --bench copy $(ARGS)

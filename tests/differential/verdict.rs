@@ -111,10 +111,14 @@ fn garbled(case: &Case, error: &Error) -> Option<&'static str> {
         );
     }
     let adds = |ty: &str| case.clause().contains("ADD COLUMN") && case.clause().contains(ty);
-    if case.flavor.is_mariadb() && says("cannot be null") && adds(" NOT NULL")
-        || case.flavor.is_mariadb() && says("failed for") && adds("JSON NOT NULL")
-    {
-        return Some("MariaDB fills a new NOT NULL geometry or JSON with what is neither");
+    let no_zero =
+        ["POINT", "LINESTRING", "POLYGON", "GEOMETRY", "VECTOR("].iter().any(|ty| adds(ty));
+    if no_zero && says("cannot be null") || says("failed for") && adds("JSON NOT NULL") {
+        return Some("the server fills a new NOT NULL geometry, VECTOR or JSON with what is none");
+    }
+    let is_wide = |ty: &Ty| matches!(ty, Ty::Text { collation, .. } if ["ucs2", "utf16", "utf32"].contains(&collation.charset));
+    if case.flavor.is_mariadb() && says("Truncated incorrect INTEGER value") && has(&is_wide) {
+        return Some("MariaDB makes 0 of what is no number in UCS2, UTF16 and UTF32");
     }
     let foreign = |members: &[String]| members.iter().any(|member| !member.is_ascii());
     let is_foreign = |ty: &Ty| matches!(ty, Ty::Enum { members, .. } | Ty::Set { members, .. } if foreign(members));
