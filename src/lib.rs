@@ -37,13 +37,10 @@
 //!
 //! # What it is not
 //!
-//! - Not a verifier yet: the rows of the two tables are not compared before the swap. The argument
-//!   why they are equal, and the tests that hold it up, are in `docs/DESIGN.md`.
 //! - It does not resume: a run that dies is started over, and its leftovers are replaced
 //!   when it is [told to](OnlineAlter::replace_ghost_table).
 //! - It works on the primary only, and refuses Galera, group replication with several primaries,
-//!   tables with foreign keys or triggers, a changed or dropped primary key where no other unique
-//!   key stays, and a changed collation of the key.
+//!   tables with foreign keys or triggers, and what the README lists under "Limits".
 //!
 //! # What it needs
 //!
@@ -63,6 +60,8 @@
 //!
 //! An [`Error`] says what went wrong ([`ErrorKind`]), in which [`Phase`], what is left on the
 //! server, and whether the table is untouched, swapped, or neither is known ([`TableState`]).
+//! Rows that verification found different are in [`Error::differences`], with key, column and both
+//! values: mind who reads it.
 //!
 //! # Logging
 //!
