@@ -29,6 +29,7 @@ impl Summary {
         self.check.is_clean()
             && self.outcome.errors.is_empty()
             && self.report.conflicting_keys.is_empty()
+            && self.report.verification.as_ref().is_none_or(|found| found.repaired == 0)
             && self.is_wide()
     }
 
@@ -71,6 +72,17 @@ impl fmt::Display for Summary {
                 report.copy_time.as_secs_f64()
             ),
         )?;
+        if let Some(found) = &report.verification {
+            line(
+                "rows compared",
+                format_args!(
+                    "{} in {:.1} s, {} differed",
+                    found.rows,
+                    found.elapsed.as_secs_f64(),
+                    found.repaired
+                ),
+            )?;
+        }
         // The clock of the run starts before the lock is granted, and until then MariaDB lets
         // writers through: what they felt is their wait at the cut-over.
         line(

@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 
 use anyhow::Result;
 use indicatif::{ProgressBar, ProgressStyle};
-use online_alter::{Event, Handle, OnlineAlter, Phase, Progress, Report};
+use online_alter::{Event, Handle, OnMismatch, OnlineAlter, Phase, Progress, Report};
 use online_alter_support::{Writers, csm};
 
 use crate::common::{Interrupts, say, warn};
@@ -36,6 +36,8 @@ pub(crate) fn alter(url: &str, writers: &Writers, interrupts: &Interrupts) -> Re
     let started = Instant::now();
     let handle = OnlineAlter::new(url, csm::TABLE)
         .alter("CHANGE id id BIGINT UNSIGNED NOT NULL AUTO_INCREMENT")
+        // What is lost is to be seen, not put right before the journal judges.
+        .on_mismatch(OnMismatch::Stop)
         .observer(move |event: &Event| {
             noted.lock().unwrap_or_else(PoisonError::into_inner).note(event);
         })

@@ -2,7 +2,7 @@
 
 use online_alter::{ErrorKind, OnlineAlter};
 
-use super::{PASSWORD, User, alone, is, plain_table, refused, sql};
+use super::{PASSWORD, User, alone, is, plain_table, refused, refused_at_run, sql};
 
 #[test]
 fn a_user_who_lacks_one_privilege() {
@@ -51,6 +51,31 @@ fn a_user_with_just_the_privileges_needed() {
         let user = User::new(server, db, "least");
         user.grant_all_needed();
         user.runs_under_writers(db);
+    });
+}
+
+/// Without temporary tables rows can still be compared, unless only storing a value shows what it
+/// becomes.
+#[test]
+fn a_user_without_temporary_tables() {
+    alone("refuse_temporary", |server, db| {
+        plain_table(db);
+        let user = User::new(server, db, "no_temporary");
+        user.grant_all_needed();
+        let url =
+            format!("mysql://no_temporary:{PASSWORD}@127.0.0.1:{}/{}", server.port(), db.name());
+        let clause = "MODIFY v VARCHAR(30)";
+        let to_text = || OnlineAlter::new(url.as_str(), "t").alter(clause);
+        let error = refused_at_run(server, db, to_text());
+        is(&error, ErrorKind::Privileges, &["CREATE TEMPORARY TABLES", "v"]);
+        let report = to_text().verify(false).run().unwrap_or_else(|error| panic!("{error}"));
+        assert!(report.verification.is_none());
+        let back =
+            OnlineAlter::new(url.as_str(), "t").alter("MODIFY v INT").replace_old_table(true);
+        let grant = format!("GRANT CREATE TEMPORARY TABLES ON `{}`.* TO no_temporary", db.name());
+        sql(&mut server.conn(), &[&grant]);
+        let report = back.run().unwrap_or_else(|error| panic!("{error}"));
+        assert_eq!(report.verification.unwrap().repaired, 0);
     });
 }
 
