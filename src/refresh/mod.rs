@@ -12,11 +12,13 @@ pub(crate) mod pending;
 pub(crate) mod refresher;
 mod touched;
 mod turns;
+mod wanted;
 pub(crate) mod worker;
 
 pub(crate) use flights::Flights;
 pub(crate) use part::Batch;
-pub(crate) use pending::{Pending, Wanted};
+pub(crate) use pending::Pending;
 pub(crate) use refresher::{Refresher, too_big};
 pub(crate) use touched::Touched;
 pub(crate) use turns::{Turns, Who};
+pub(crate) use wanted::Wanted;

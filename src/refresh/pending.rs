@@ -1,16 +1,17 @@
 //! The keys that have changed and are not yet refreshed: a set per worker, not a queue. A row that
 //! changes a thousand times is refreshed once.
 
-use std::collections::{BTreeSet, HashSet};
+use std::collections::BTreeSet;
 use std::hash::{BuildHasher, BuildHasherDefault, DefaultHasher};
 use std::time::{Duration, Instant};
 
 use parking_lot::{Condvar, Mutex, MutexGuard};
 
 use super::part::{Batch, Part};
+use super::wanted::Wanted;
 use crate::cancel::Cancel;
 use crate::error::Result;
-use crate::sql::{Key, KeyShape};
+use crate::sql::Key;
 
 /// How often a wait looks whether the run was asked to stop. What it waits for wakes it at once.
 const CANCEL_CHECK: Duration = Duration::from_millis(50);
@@ -330,40 +331,12 @@ fn cancel_check(state: &mut MutexGuard<'_, State>, cancel: &Cancel) -> Result<()
     MutexGuard::unlocked(state, || cancel.check())
 }
 
-/// Keys that somebody waits for.
-#[derive(Debug)]
-pub(crate) struct Wanted {
-    keys: Vec<Key>,
-    /// The keys as they are written, where one from a row image and a selected one have different
-    /// forms.
-    names: Option<(KeyShape, HashSet<String>)>,
-}
-
-impl Wanted {
-    pub(crate) fn new(keys: &[Key], shape: &KeyShape) -> Self {
-        let names = keys.iter().map(|key| shape.display(key)).collect();
-        Wanted { keys: keys.to_vec(), names: (!shape.is_int()).then(|| (shape.clone(), names)) }
-    }
-}
-
 impl State {
     /// Whether any of the keys waits to be refreshed.
     fn waits_for_any(&self, wanted: &Wanted) -> bool {
-        let elsewhere = || {
-            let later = self.later.iter().map(|(_, key)| key);
-            later.chain(self.held.iter().flat_map(|(_, batch)| &batch.keys))
-        };
-        match &wanted.names {
-            None => wanted.keys.iter().any(|key| {
-                self.parts.iter().any(|part| part.contains(key)) || elsewhere().any(|k| k == key)
-            }),
-            Some((shape, names)) => self
-                .parts
-                .iter()
-                .flat_map(Part::iter)
-                .chain(elsewhere())
-                .any(|key| names.contains(&shape.display(key))),
-        }
+        let later = self.later.iter().map(|(_, key)| key);
+        let held = self.held.iter().flat_map(|(_, batch)| &batch.keys);
+        self.parts.iter().any(|part| wanted.any_in(part)) || later.chain(held).any(|k| wanted.is(k))
     }
 
     fn len(&self) -> usize {
@@ -377,100 +350,4 @@ impl State {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    const NOW: Collect = Collect { at_most: 2, linger: Duration::ZERO };
-
-    fn pending(keys: &[u64]) -> Pending {
-        let pending = Pending::new(1, 1000, true);
-        pending.put_back(keys.iter().copied().map(Key::Int));
-        pending
-    }
-
-    fn take(pending: &Pending) -> Vec<u64> {
-        let batch = pending.take(0, NOW, &Cancel::default()).unwrap();
-        batch.keys.iter().map(|key| if let Key::Int(id) = key { *id } else { 0 }).collect()
-    }
-
-    #[test]
-    fn no_key_starves_behind_hot_ones() {
-        let pending = pending(&[1, 2, 3, 4]);
-        assert_eq!(take(&pending), [1, 2]);
-        pending.put_back([Key::Int(1), Key::Int(2)]);
-        assert_eq!(take(&pending), [3, 4]);
-        assert_eq!(take(&pending), [1, 2]);
-    }
-
-    #[test]
-    fn outstanding_counts_every_place_a_key_can_be() {
-        let pending = pending(&[1, 2, 3]);
-        take(&pending);
-        pending.put_later([Key::Int(9)], Duration::from_secs(100));
-        pending.hold(5, again(&[8]));
-        assert_eq!(pending.outstanding(), 5);
-        pending.done(0, 2);
-        assert_eq!(pending.outstanding(), 3);
-        assert_eq!(pending.take_all(), [Key::Int(3), Key::Int(8), Key::Int(9)]);
-        assert_eq!(pending.outstanding(), 3);
-        pending.done_all(3);
-        assert_eq!(pending.outstanding(), 0);
-    }
-
-    #[test]
-    fn held_keys_come_back_when_the_last_of_their_chunks_has_ended() {
-        let pending = pending(&[]);
-        pending.hold(5, again(&[8]));
-        pending.release(4);
-        assert!(!pending.wait_for_at_most(0, Duration::ZERO, &Cancel::default()).unwrap());
-        pending.release(5);
-        assert_eq!(take(&pending), [8]);
-    }
-
-    fn again(keys: &[u64]) -> Batch {
-        Batch { keys: keys.iter().copied().map(Key::Int).collect(), repeated: true }
-    }
-
-    #[test]
-    fn a_key_that_changed_again_is_no_longer_a_repetition() {
-        let next = |pending: &Pending| pending.take(0, NOW, &Cancel::default()).unwrap();
-        let pending = pending(&[]);
-        pending.hold(0, again(&[8]));
-        pending.release(0);
-        assert_eq!(next(&pending), again(&[8]));
-        // Before and after its release.
-        for before in [true, false] {
-            pending.hold(0, again(&[8]));
-            if before {
-                pending.put_back([Key::Int(8)]);
-            }
-            pending.release(0);
-            if !before {
-                pending.put_back([Key::Int(8)]);
-            }
-            assert_eq!(next(&pending), Batch { keys: vec![Key::Int(8)], repeated: false });
-        }
-    }
-
-    #[test]
-    fn a_full_set_makes_its_filler_wait() {
-        let pending = Pending::new(1, 1, true);
-        let cancel = Cancel::default();
-        assert!(pending.add(Key::Int(1), &cancel));
-        std::thread::scope(|scope| {
-            let adding = scope.spawn(|| pending.add(Key::Int(2), &cancel));
-            assert_eq!(take(&pending), [1]);
-            assert!(adding.join().unwrap());
-        });
-        cancel.set();
-        assert!(!pending.add(Key::Int(3), &cancel));
-    }
-
-    #[test]
-    fn keys_that_may_be_one_row_stay_with_one_worker() {
-        let pending = Pending::new(4, 1000, false);
-        pending.put_back((0..100).map(Key::Int));
-        let all = Collect { at_most: 1000, linger: Duration::ZERO };
-        assert_eq!(pending.take(0, all, &Cancel::default()).unwrap().keys.len(), 100);
-    }
-}
+mod tests;
