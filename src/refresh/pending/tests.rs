@@ -1,4 +1,5 @@
 use super::*;
+use crate::sql::{Ident, KeyColumn, KeyShape, KeyType};
 
 const NOW: Collect = Collect { at_most: 2, linger: Duration::ZERO };
 
@@ -92,4 +93,54 @@ fn keys_that_may_be_one_row_stay_with_one_worker() {
     pending.put_back((0..100).map(Key::Int));
     let all = Collect { at_most: 1000, linger: Duration::ZERO };
     assert_eq!(pending.take(0, all, &Cancel::default()).unwrap().keys.len(), 100);
+}
+
+fn wanted(keys: &[u64]) -> Wanted {
+    let shape = KeyShape {
+        source_index: Ident::new("PRIMARY"),
+        ghost_index: None,
+        ghost_unique: true,
+        columns: vec![KeyColumn {
+            source: Ident::new("id"),
+            ghost: Ident::new("id"),
+            ty: KeyType::Int { unsigned: true },
+            descending: false,
+        }],
+    };
+    let keys: Vec<Key> = keys.iter().copied().map(Key::Int).collect();
+    Wanted::new(&keys, &shape)
+}
+
+#[test]
+fn a_key_is_waited_for_wherever_it_is() {
+    let pending = pending(&[1, 2, 3]);
+    let is_done = |keys: &[u64]| {
+        pending.wait_for_none_of(&wanted(keys), Duration::ZERO, &Cancel::default()).unwrap()
+    };
+    assert!(is_done(&[4]));
+    assert!(!is_done(&[4, 3]));
+    assert_eq!(take(&pending), [1, 2]);
+    assert!(!is_done(&[1]), "a worker has it");
+    // It could not be refreshed.
+    pending.put_later([Key::Int(1)], Duration::from_secs(100));
+    pending.done(0, 2);
+    assert!(is_done(&[2]));
+    assert!(!is_done(&[1]));
+    pending.hold(5, again(&[8]));
+    assert!(!is_done(&[8]));
+}
+
+#[test]
+fn who_waits_for_a_batch_does_not_wait_for_the_next() {
+    let pending = pending(&[1, 2, 3, 4]);
+    let cancel = Cancel::default();
+    assert_eq!(take(&pending), [1, 2]);
+    std::thread::scope(|scope| {
+        let waits = scope.spawn(|| {
+            pending.wait_for_none_of(&wanted(&[1]), Duration::from_secs(60), &cancel).unwrap()
+        });
+        pending.done(0, 2);
+        assert_eq!(take(&pending), [3, 4]);
+        assert!(waits.join().unwrap());
+    });
 }
