@@ -38,6 +38,12 @@ pub(crate) fn expression(old: &Column, new: &Column, flavor: Flavor) -> Option<S
         "enum" | "set" | "json" if is_number && is_mysql => as_text(),
         // The year of a date, and nothing else, would be stored without a word.
         "year" if from == "date" && is_mysql => Some(format!("{name} + 0")),
+        // Bytes that are no ASCII would be stored as they are.
+        "tinytext" | "text" | "mediumtext" | "longtext"
+            if is_mysql && BYTES.contains(&from) && new.charset.as_deref() == Some("ascii") =>
+        {
+            Some(format!("CONVERT({name} USING ascii)"))
+        }
         // As the bits of its bytes.
         "bit" if is_text => as_int(),
         // MariaDB would round '12.5' without a word.
