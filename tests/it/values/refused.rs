@@ -107,7 +107,7 @@ const UNIQUE: &str = "CREATE TABLE {t} (id INT PRIMARY KEY, s VARCHAR(40), n INT
 fn duplicates_that_were_there() {
     for (name, clause, words) in [
         ("one", "ADD UNIQUE u (s)", ["`u` ('x'): the rows id = 3 and id = 5", ""]),
-        ("two", "ADD UNIQUE `the u` (n, s)", ["the u", "7, 'x'"]),
+        ("two", "ADD UNIQUE `the u` (n, s)", ["the u", "'7', 'x'"]),
         ("prefix", "ADD UNIQUE u (s(1))", ["`u` ('a'): the rows id = 1 and id = 2", "'x'"]),
         (
             "case",
