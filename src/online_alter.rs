@@ -5,12 +5,13 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use crate::copy::ChunkSize;
-use crate::db::{Connector, Flavor, Modes, Purpose, Session};
+use crate::db::{Connector, Modes, Purpose, Session};
 use crate::endpoint::Endpoint;
 use crate::error::{Error, ErrorKind, Result};
-use crate::inspect::{ServerInfo, Table, checks, grants, key, neighbours};
+use crate::inspect::{ServerInfo, Table, grants, key, neighbours};
 use crate::migration::{
-    Handle, Migration, Observer, OldTable, OnMismatch, Options, Postpone, Report, ghost, guard,
+    Handle, Migration, Observer, OldTable, OnMismatch, Options, Postpone, Report, checks, ghost,
+    guard,
 };
 use crate::plan::{Plan, Warning};
 use crate::sql::alter::{AlterClause, Stated};
@@ -310,10 +311,9 @@ impl OnlineAlter {
         if key.columns.first().is_some_and(|column| column.ty == KeyType::Ordinal) {
             warnings.push(Warning::SlowKey);
         }
-        if server.flavor == Flavor::MySql
-            && checks::has_named(&table.definition.text, name.table.as_str())
-        {
-            warnings.push(Warning::RenamesChecks);
+        let checks = checks::named_by_people(&server, &table);
+        if !checks.is_empty() {
+            warnings.push(Warning::RenamedChecks(checks));
         }
         if server.binlog_format != "ROW" {
             warnings.push(Warning::SwitchesFormat { from: server.binlog_format.clone() });

@@ -20,9 +20,9 @@ pub enum Warning {
     /// where a value is equal, not for a range: each chunk of the copy reads the table from its
     /// beginning, which is slow for a big one.
     SlowKey,
-    /// The table has CHECK constraints with names. In MySQL these are unique in the schema, so while
-    /// both tables are there the new one cannot have them: its are called `t_chk_1` and so on.
-    RenamesChecks,
+    /// CHECK constraints will have other names: MySQL has each name once in a schema, and the old table
+    /// keeps these. The report says what they are called then.
+    RenamedChecks(Vec<String>),
     /// The server's `binlog_format` will be switched to ROW.
     #[non_exhaustive]
     SwitchesFormat {
@@ -42,9 +42,11 @@ impl fmt::Display for Warning {
                 "the key begins with an ENUM or SET column, so that each chunk reads the table from \
                  its beginning: slow for a big table",
             ),
-            Warning::RenamesChecks => f.write_str(
-                "the table's CHECK constraints have names, which cannot be given to the new ones while \
-                 the old table is there: they will have the server's own",
+            Warning::RenamedChecks(names) => write!(
+                f,
+                "these CHECK constraints will have other names, as MySQL has each name once in a \
+                 schema and the old table keeps them: {}",
+                names.join(", ")
             ),
             Warning::SwitchesFormat { from } => {
                 write!(f, "binlog_format of the server will be switched from {from} to ROW")

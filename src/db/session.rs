@@ -108,14 +108,8 @@ impl Session {
     ) -> Result<Self> {
         let conn = connector.connect()?;
         let mark = Mark::new(conn.connection_id());
-        let mut session = Session {
-            conn,
-            connector: connector.clone(),
-            setup,
-            purpose,
-            mark,
-            lost: Vec::new(),
-        };
+        let mut session =
+            Session { conn, connector: connector.clone(), setup, purpose, mark, lost: Vec::new() };
         session.set_up()?;
         Ok(session)
     }

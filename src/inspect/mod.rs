@@ -1,6 +1,5 @@
 //! Reading the server and the table, and refusing what cannot be done, before anything is written.
 
-pub(crate) mod checks;
 pub(crate) mod column;
 mod convert;
 pub(crate) mod fill;

@@ -150,6 +150,11 @@ impl Control {
         self.swapped.store(true, Ordering::SeqCst);
     }
 
+    /// Something that the report is to say.
+    pub(crate) fn warn(&self, warning: String) {
+        self.warnings.lock().push(warning);
+    }
+
     pub(crate) fn take_warnings(&self) -> Vec<String> {
         std::mem::take(&mut self.warnings.lock())
     }

@@ -8,14 +8,13 @@ use crate::checkpoint::{self, StateTable};
 use crate::cutover::{SENTRY_COMMENT, StandIn};
 use crate::db::{Flavor, Modes, Session};
 use crate::error::{Error, ErrorKind, Result};
-use crate::inspect::checks;
 use crate::inspect::column::Column;
 use crate::inspect::fill::Clock;
 use crate::inspect::ghost_keys::ghost_keys;
 use crate::inspect::mapping::{self, Mapping};
-use crate::inspect::table::{Definition, Index};
+use crate::inspect::table::Index;
 use crate::inspect::{ServerInfo, Table};
-use crate::migration::Options;
+use crate::migration::{Options, checks};
 use crate::sql::alter::AlterClause;
 use crate::sql::statements::TablePair;
 use crate::sql::{Ident, KeyShape, TableName};
@@ -36,6 +35,8 @@ pub(crate) struct Ghost {
     pub(crate) stand_in: Option<StandIn>,
     /// Whether the ALTER sets the AUTO_INCREMENT counter.
     pub(crate) sets_counter: bool,
+    /// CHECK constraints that have another name than in the table: that, and their own.
+    pub(crate) renamed_checks: Vec<(String, String)>,
     /// In which SQL mode and time zone rows are moved.
     pub(crate) row_modes: Modes,
 }
@@ -104,7 +105,8 @@ pub(crate) fn alter(
     }
     let source = &table.name;
     let name = source.ghost();
-    let sees_dates = apply(session, server, table, clause, options)?;
+    let (clause_text, renamed_checks) = checks::name(session, server, table, clause)?;
+    let sees_dates = apply(session, server, table, &clause_text, options)?;
     let altered = Table::read(session, &name)?;
     // What the parser would have refused.
     if clause.is_partly_unread() && altered.definition.text.contains(" FOREIGN KEY (") {
@@ -142,6 +144,7 @@ pub(crate) fn alter(
         deferred_indexes,
         stand_in,
         sets_counter,
+        renamed_checks,
         row_modes,
     })
 }
@@ -153,25 +156,21 @@ fn apply(
     session: &mut Session,
     server: &ServerInfo,
     table: &Table,
-    clause: &AlterClause,
+    clause: &str,
     options: &Options,
 ) -> Result<bool> {
     let name = table.name.ghost();
-    let mut text = clause.text.clone();
-    if server.flavor == Flavor::MySql && !clause.constraints.is_empty() {
-        let ghost = Definition::read(session, &name)?;
-        text = checks::for_ghost(clause, &checks::renamed(&table.definition.text, &ghost.text));
-    }
     let has_dates = table.columns.iter().any(Column::holds_dates)
         && server.sql_mode().refuses_dates()
         && !options.allow_zero_in_date;
-    if has_dates && session.exec(&format!("ALTER TABLE {name} ALGORITHM=INPLACE, {text}")).is_ok() {
+    if has_dates && session.exec(&format!("ALTER TABLE {name} ALGORITHM=INPLACE, {clause}")).is_ok()
+    {
         if server.flavor == Flavor::MySql {
             session.exec(&format!("ALTER TABLE {name} ENGINE=InnoDB, ALGORITHM=COPY"))?;
         }
         return Ok(false);
     }
-    session.exec(&format!("ALTER TABLE {name} {text}")).map_err(|error| {
+    session.exec(&format!("ALTER TABLE {name} {clause}")).map_err(|error| {
         error.with_kind(ErrorKind::Alter).context("the server refuses the ALTER")
     })?;
     Ok(has_dates)

@@ -221,6 +221,9 @@ fn prepare(
     create_table(definer, &create, &ghost, made)?;
     let ghost = ghost::alter(definer, server, table, clause, key, options)?;
     connector.move_rows_in(ghost.row_modes.clone());
+    for (old, new) in &ghost.renamed_checks {
+        control.warn(format!("the CHECK constraint `{old}` is called `{new}` in the new table"));
+    }
     Ok(ghost)
 }
 

@@ -100,8 +100,6 @@ pub(crate) struct AlterClause {
     pub(crate) added_columns: Vec<String>,
     /// The columns of every `MODIFY`.
     pub(crate) modified_columns: Vec<String>,
-    /// The constraints that are dropped or altered, and where their names stand in the text.
-    pub(crate) constraints: Vec<(String, std::ops::Range<usize>)>,
     pub(crate) drops_primary_key: bool,
     pub(crate) adds_primary_key: bool,
     pub(crate) adds_unique: bool,
@@ -113,6 +111,8 @@ pub(crate) struct AlterClause {
     pub(crate) drops_foreign_key: bool,
     /// What the caller says becomes of columns.
     pub(crate) stated: Vec<Stated>,
+    /// Where existing constraints are named, and how.
+    constraint_names: Vec<(std::ops::Range<usize>, String)>,
     /// The words and names in the parts that were not understood, if there are such parts.
     unread: Option<Vec<String>>,
 }
@@ -155,6 +155,19 @@ impl AlterClause {
             new,
             case_only: fold(old) == fold(new),
         })
+    }
+
+    /// The clause with other names for existing constraints, where there are any.
+    pub(crate) fn with_constraint_names(&self, other: impl Fn(&str) -> Option<String>) -> String {
+        let mut text = self.text.clone();
+        for (range, name) in self.constraint_names.iter().rev() {
+            if let Some(other) = other(name)
+                && text.get(range.clone()).is_some()
+            {
+                text.replace_range(range.clone(), &other);
+            }
+        }
+        text
     }
 
     /// The columns whose values go away.

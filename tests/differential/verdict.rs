@@ -107,8 +107,13 @@ fn garbled(case: &Case, error: &Error) -> Option<&'static str> {
     if says("Out of range value") && has(&|ty| matches!(ty, Ty::Float { .. } | Ty::Double { .. })) {
         return Some("the server's ALTER stores another number where a float does not fit");
     }
-    if says("cannot be null") && !case.flavor.is_mariadb() && has(&|ty| matches!(ty, Ty::Timestamp(_))) {
-        return Some("MySQL's ALTER makes the time of day of NULL where TIMESTAMP becomes NOT NULL");
+    if says("cannot be null")
+        && !case.flavor.is_mariadb()
+        && has(&|ty| matches!(ty, Ty::Timestamp(_)))
+    {
+        return Some(
+            "MySQL's ALTER makes the time of day of NULL where TIMESTAMP becomes NOT NULL",
+        );
     }
     let adds = |ty: &str| case.clause().contains("ADD COLUMN") && case.clause().contains(ty);
     if case.flavor.is_mariadb() && says("cannot be null") && adds(" NOT NULL")
@@ -148,7 +153,9 @@ pub(crate) fn beyond_native(case: &Case, kind: &str, error: &str) -> Option<&'st
     let zoned = case.time_zone != "+00:00"
         && case.table.columns.iter().any(|column| matches!(column.ty, Ty::Timestamp(_)));
     if of_dates && !case.sql_mode.contains("NO_ZERO") && !case.flavor.is_mariadb() {
-        return Some("MySQL's ALTER looks at the day of the month where its SQL mode allows zero dates");
+        return Some(
+            "MySQL's ALTER looks at the day of the month where its SQL mode allows zero dates",
+        );
     }
     if of_dates && zoned {
         return Some("with a TIMESTAMP, outside of UTC, dates that stay dates are not looked at");

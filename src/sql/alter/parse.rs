@@ -151,7 +151,7 @@ impl Parser {
             "MODIFY" => self.modify(c),
             "RENAME" => self.rename(c, offset),
             "ALTER" => {
-                self.constraint(c);
+                self.note_constraint(c);
                 alter(c)
             }
             "ALGORITHM" | "LOCK" => Err(AlterError::ServerOption { option: word, offset }),
@@ -256,13 +256,13 @@ impl Parser {
             return Ok(());
         }
         if c.peek_any(&["INDEX", "KEY", "CHECK", "CONSTRAINT"]) {
+            self.note_constraint(c);
             // `PRIMARY` is the name of the primary key's index, and of its constraint.
             self.clause.drops_primary_key |=
                 c.rest.iter().skip(1).any(|t| {
                     t.identifier().is_some_and(|name| name.eq_ignore_ascii_case("PRIMARY"))
                 });
             self.clause.drops_foreign_key |= c.peek_word("CONSTRAINT");
-            self.constraint(c);
             return Ok(());
         }
         if c.peek_words(&["PERIOD", "FOR"]) || c.peek_words(&["PERIOD", "IF"]) {
@@ -281,16 +281,14 @@ impl Parser {
         Ok(())
     }
 
-    /// Notes the name behind CHECK or CONSTRAINT.
-    fn constraint(&mut self, mut c: Cursor<'_, '_>) {
+    /// `CHECK c`, or `CONSTRAINT c`, where a constraint is dropped or altered.
+    fn note_constraint(&mut self, mut c: Cursor<'_, '_>) {
         if !c.eat("CHECK") && !c.eat("CONSTRAINT") {
             return;
         }
         c.eat_all(&["IF", "EXISTS"]);
-        if let Some(t) = c.next()
-            && let Some(name) = t.identifier()
-        {
-            self.clause.constraints.push((name.into_owned(), t.start..t.end));
+        if let Some((token, name)) = c.next().and_then(|token| Some((token, token.identifier()?))) {
+            self.clause.constraint_names.push((token.start..token.end, name.into_owned()));
         }
     }
 

@@ -1,10 +1,11 @@
 //! Everything about a definition that is not a plain column: the new table must have it as the
 //! server's own ALTER would leave it.
 
+use mysql::Conn;
 use mysql::prelude::Queryable;
 use online_alter_support::Flavor;
 
-use super::Case;
+use super::{Case, definition, exec};
 use crate::harness::on;
 
 const ROWS: [&str; 2] = [
@@ -139,6 +140,58 @@ fn checks() {
     let named = ", CONSTRAINT low CHECK (a < 1000), CONSTRAINT `other one` CHECK (id > 0)";
     case("named", named, "", "MODIFY s VARCHAR(60)").only(Flavor::MariaDb).same();
     case("named_dropped", named, "", "DROP CONSTRAINT low").only(Flavor::MariaDb).same();
+    // Names that MySQL made, with gaps, and more than nine of them.
+    let many: String = (1..12).map(|n| format!(", CHECK (a <> {n} * 1000)")).collect();
+    on(Flavor::Mysql, "values_checks_of_mysql", |_, db| {
+        let case = case("many", &many, "", "");
+        let prepare = "DROP CHECK `{t}_chk_1`, DROP CHECK {t}_chk_7";
+        let clause =
+            "DROP CHECK {t}_chk_2, ALTER CHECK `{t}_chk_3` NOT ENFORCED, ADD CHECK (a <> 8)";
+        let mut conn = case.begin(db).conn;
+        for table in ["t", "expect"] {
+            exec(&mut conn, &format!("ALTER TABLE {table} {}", prepare.replace("{t}", table)));
+        }
+        let report = crate::harness::alter(db, "t", &clause.replace("{t}", "t")).run().unwrap();
+        assert_eq!(report.warnings, Vec::<String>::new());
+        exec(&mut conn, &format!("ALTER TABLE expect {}", clause.replace("{t}", "expect")));
+        assert_eq!(definition(&mut conn, "t"), definition(&mut conn, "expect"));
+    });
+    // And names that people gave: the old table keeps them.
+    on(Flavor::Mysql, "values_named_checks", |_, db| {
+        let named = ", CONSTRAINT low CHECK (a < 1000), CONSTRAINT `other ``one` CHECK (id > 0), \
+             CONSTRAINT gone CHECK (s <> 'gone'), CHECK (id <> 77)";
+        let case = case("named", named, "", "");
+        let sql = case.create.replace("{t}", "t");
+        let mut conn = db.conn();
+        exec(&mut conn, &sql);
+        exec(&mut conn, &case.rows[0].replace("{t}", "t"));
+        let clause = "DROP CHECK gone, ALTER CHECK low NOT ENFORCED, MODIFY s VARCHAR(70)";
+        let plan = crate::harness::alter(db, "t", clause).plan().unwrap();
+        assert!(plan.to_string().contains("low, other `one"), "{plan}");
+        let report = plan.run().unwrap();
+        assert_eq!(report.warnings.len(), 3, "{report}");
+        let checks = |conn: &mut Conn| -> Vec<String> {
+            let text = definition(conn, "t");
+            let lines = text.lines().map(|line| line.trim().trim_end_matches(','));
+            lines.filter(|line| line.starts_with("CONSTRAINT")).map(str::to_owned).collect()
+        };
+        let expected = |low: &str, other: &str| {
+            vec![
+                format!("CONSTRAINT `_chk_1` CHECK ((`id` <> 77))"),
+                format!("CONSTRAINT `{low}` CHECK ((`a` < 1000)) /*!80016 NOT ENFORCED */"),
+                format!("CONSTRAINT `{other}` CHECK ((`id` > 0))"),
+            ]
+        };
+        let sorted = |mut lines: Vec<String>| {
+            lines.sort();
+            lines
+        };
+        assert_eq!(sorted(checks(&mut conn)), sorted(expected("_low", "_other ``one")));
+        // The next time they get their own back, if the old table is gone.
+        exec(&mut conn, "DROP TABLE _t_del");
+        crate::harness::alter(db, "t", "ADD z INT").run().unwrap();
+        assert_eq!(sorted(checks(&mut conn)), sorted(expected("low", "other ``one")));
+    });
     case("not_enforced", ", CHECK (a < 0) NOT ENFORCED", "", "MODIFY s VARCHAR(60)")
         .only(Flavor::Mysql)
         .same();
