@@ -9,6 +9,7 @@ mod fills;
 mod mapping;
 mod modes;
 mod refused;
+mod sizes;
 mod structure;
 mod zones;
 
