@@ -8,6 +8,7 @@
 mod fills;
 mod mapping;
 mod modes;
+mod names;
 mod refused;
 mod sizes;
 mod structure;
