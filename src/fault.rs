@@ -54,9 +54,10 @@ impl Fault {
             1048 | 1264 | 1265 | 1292 | 1364 | 1366 | 1367 | 1406 | 1411 | 1300 | 1977 | 1690
             | 1526 | 3140 | 3141 | 3156 | 3819 | 4025 | 3854 | 1138 | 1416 | 3673 | 1365 | 1441
             | 6136 => Fault::Data,
+            // ER_TOO_BIG_ROWSIZE (MySQL: blobs that are too big for the redo log),
             // ER_NET_PACKET_TOO_LARGE, ER_TRANS_CACHE_FULL, ER_LOCK_TABLE_FULL,
             // ER_STMT_CACHE_FULL, ER_TRANSACTION_ROLLBACK_DURING_COMMIT (group replication's limit)
-            1153 | 1197 | 1206 | 1705 | 3101 => Fault::TooBig,
+            1118 | 1153 | 1197 | 1206 | 1705 | 3101 => Fault::TooBig,
             // ER_QUERY_INTERRUPTED, ER_STATEMENT_TIMEOUT (MariaDB), ER_QUERY_TIMEOUT (MySQL)
             1317 | 1969 | 3024 => Fault::Killed,
             // ER_SERVER_SHUTDOWN, ER_NET_*, ER_CONNECTION_KILLED (MariaDB), CR_SERVER_GONE_ERROR,

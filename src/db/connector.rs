@@ -6,6 +6,7 @@ use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use mysql::{Conn, Opts, OptsBuilder};
+use mysql_common::proto::codec::error::PacketCodecError;
 use parking_lot::Mutex;
 
 use super::modes::Modes;
@@ -165,6 +166,8 @@ impl Connector {
 pub(crate) fn to_error(error: mysql::Error) -> Error {
     let (fault, code) = match &error {
         mysql::Error::MySqlError(error) => (Fault::of_code(error.code), Some(error.code)),
+        // The client refuses to send what the server would refuse to take.
+        mysql::Error::CodecError(PacketCodecError::PacketTooLarge) => (Fault::TooBig, None),
         mysql::Error::IoError(_) | mysql::Error::CodecError(_) | mysql::Error::DriverError(_) => {
             (Fault::Gone, None)
         }

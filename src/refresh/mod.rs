@@ -2,10 +2,12 @@
 //!
 //! [`pending`] holds the keys that have changed and are not yet refreshed, [`flights`] knows which
 //! chunks of the copy are under way, [`refresher`] carries a batch of keys out, and [`worker`] is
-//! the loop of a thread that does so all the time.
+//! the loop of a thread that does so all the time; [`drain`] does it at once under the lock of the
+//! cut-over, and [`conflicts`] sees to rows that stand in each other's way.
 
 pub(crate) mod batch_size;
 mod conflicts;
+mod drain;
 pub(crate) mod flights;
 mod part;
 pub(crate) mod pending;

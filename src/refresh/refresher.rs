@@ -28,7 +28,7 @@ const CONFLICT_REST: Duration = Duration::from_millis(500);
 /// Refreshes keys. Shared by all refresh workers, and by the cut-over.
 #[derive(Debug)]
 pub(crate) struct Refresher {
-    pair: Arc<TablePair>,
+    pub(super) pair: Arc<TablePair>,
     pub(super) pending: Arc<Pending>,
     flights: Arc<Flights>,
     turns: Arc<Turns>,
@@ -92,7 +92,7 @@ impl Refresher {
         self.strict.store(true, Ordering::SeqCst);
     }
 
-    fn put(&self) -> Put {
+    pub(super) fn put(&self) -> Put {
         if self.strict.load(Ordering::SeqCst) { Put::Insert } else { Put::Replace }
     }
 
@@ -168,56 +168,6 @@ impl Refresher {
             self.pending.release(self.flights.ended_below());
         }
         free
-    }
-
-    /// Refreshes everything that is pending, all at once, on the connection that holds the
-    /// cut-over's lock: nobody can be in the way.
-    /// Gives up, with nothing done, when it takes longer than until `deadline`: writers are waiting.
-    pub(crate) fn refresh_all_locked(
-        &self,
-        session: &mut Session,
-        deadline: Instant,
-    ) -> Result<usize> {
-        let keys = self.pending.take_all();
-        let result = self.put_all(session, &keys, deadline);
-        self.pending.done_all(keys.len());
-        match result {
-            Ok(()) => {
-                self.count(keys.len());
-                Ok(keys.len())
-            }
-            Err(error) => {
-                let _ = session.exec("ROLLBACK");
-                self.pending.put_back(keys);
-                Err(error)
-            }
-        }
-    }
-
-    /// First takes all of them from the ghost and then puts all of them there, so that rows which
-    /// have exchanged unique values do not meet.
-    fn put_all(&self, session: &mut Session, keys: &[Key], deadline: Instant) -> Result<()> {
-        const AT_ONCE: usize = 1000;
-        if keys.is_empty() {
-            return Ok(());
-        }
-        let in_time = || {
-            if Instant::now() < deadline {
-                return Ok(());
-            }
-            let why = "what was still pending could not be refreshed in time";
-            Err(Error::new(ErrorKind::CutOver, why).with_fault(Fault::LockWait, None))
-        };
-        for batch in keys.chunks(AT_ONCE) {
-            in_time()?;
-            session.exec(&self.pair.delete_keys(batch).map_err(malformed)?)?;
-        }
-        for batch in keys.chunks(AT_ONCE) {
-            in_time()?;
-            let put = self.pair.put_keys(self.put(), batch, OnLocked::Wait).map_err(malformed)?;
-            session.exec(&put)?;
-        }
-        session.exec("COMMIT").map(drop)
     }
 
     pub(super) fn attempt(
@@ -322,7 +272,7 @@ impl Refresher {
     }
 }
 
-fn malformed(error: Malformed) -> Error {
+pub(super) fn malformed(error: Malformed) -> Error {
     Error::new(ErrorKind::Binlog, error.to_string()).with_source(error)
 }
 

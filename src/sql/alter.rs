@@ -161,7 +161,9 @@ impl AlterClause {
     pub(crate) fn with_constraint_names(&self, other: impl Fn(&str) -> Option<String>) -> String {
         let mut text = self.text.clone();
         for (range, name) in self.constraint_names.iter().rev() {
-            if let Some(other) = other(name) {
+            if let Some(other) = other(name)
+                && text.get(range.clone()).is_some()
+            {
                 text.replace_range(range.clone(), &other);
             }
         }

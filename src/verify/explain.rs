@@ -14,6 +14,7 @@ use crate::cancel::Cancel;
 use crate::checkpoint::StateTable;
 use crate::db::{Retries, Session};
 use crate::error::{Error, ErrorKind, Result};
+use crate::fault::Fault;
 use crate::refresh::{Batch, Pending, Refresher, Touched, Wanted};
 use crate::sql::Key;
 use crate::sql::key_value::Malformed;
@@ -127,7 +128,15 @@ impl Explainer<'_> {
     }
 
     fn compare(&self, keys: &[Key], rows: &mut Session) -> Result<Vec<Key>> {
-        rows.retrying(self.retries, self.cancel, |rows| self.comparer.keys(rows, keys))
+        match rows.retrying(self.retries, self.cancel, |rows| self.comparer.keys(rows, keys)) {
+            Err(error) if error.fault() == Some(Fault::TooBig) && keys.len() > 1 => {
+                let (first, second) = keys.split_at(keys.len() / 2);
+                let mut different = self.compare(first, rows)?;
+                different.extend(self.compare(second, rows)?);
+                Ok(different)
+            }
+            other => other,
+        }
     }
 
     /// Waits until the keys are refreshed as far as they have been changed by now.

@@ -388,3 +388,19 @@ proptest! {
         prop_assert_eq!(parse(&text).unwrap(), expected);
     }
 }
+
+#[test]
+fn names_of_constraints_can_be_replaced() {
+    let sql = "DROP CHECK `c``1`, ADD CHECK (a <> 'DROP CHECK t_chk_1'), ALTER CONSTRAINT T_CHK_1 ENFORCED, \
+               DROP CONSTRAINT IF EXISTS other";
+    let other = |name: &str| match name {
+        "c`1" => Some("`x`".to_owned()),
+        "T_CHK_1" => Some("`longer name`".to_owned()),
+        _ => None,
+    };
+    assert_eq!(
+        parse(sql).unwrap().with_constraint_names(other),
+        "DROP CHECK `x`, ADD CHECK (a <> 'DROP CHECK t_chk_1'), ALTER CONSTRAINT `longer name` ENFORCED, \
+         DROP CONSTRAINT IF EXISTS other"
+    );
+}

@@ -8,7 +8,9 @@
 mod fills;
 mod mapping;
 mod modes;
+mod names;
 mod refused;
+mod sizes;
 mod structure;
 mod zones;
 
