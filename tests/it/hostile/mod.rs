@@ -1,0 +1,5 @@
+//! Hostile sessions.
+
+mod sessions;
+mod twins;
+mod writes;
