@@ -15,6 +15,7 @@
 mod aborts;
 mod cutover;
 mod harness;
+mod hostile;
 mod invariants;
 mod journal;
 mod keys;

@@ -17,11 +17,11 @@ use online_alter_support::{Database, Server, available, database};
 use crate::harness::{FLAVORS, alter};
 
 /// What all these runs do.
-const CLAUSE: &str = "MODIFY v BIGINT NOT NULL, ADD COLUMN extra INT DEFAULT 7";
+pub(crate) const CLAUSE: &str = "MODIFY v BIGINT NOT NULL, ADD COLUMN extra INT DEFAULT 7";
 
 /// Runs the test on servers of its own: one that commits XA transactions which were prepared before
 /// other tests' runs began, or that writes in statement format, would stop those.
-fn on_own(name: &str, test: impl Fn(&Server, &Database)) {
+pub(crate) fn on_own(name: &str, test: impl Fn(&Server, &Database)) {
     for flavor in FLAVORS {
         let Some(server) = available(Server::start(flavor)) else {
             continue;
@@ -31,7 +31,7 @@ fn on_own(name: &str, test: impl Fn(&Server, &Database)) {
 }
 
 /// A table of 20 rows.
-fn create(conn: &mut Conn, table: &str) {
+pub(crate) fn create(conn: &mut Conn, table: &str) {
     exec(
         conn,
         &format!(
@@ -46,11 +46,11 @@ fn create(conn: &mut Conn, table: &str) {
 }
 
 #[track_caller]
-fn exec(conn: &mut Conn, sql: &str) {
+pub(crate) fn exec(conn: &mut Conn, sql: &str) {
     conn.query_drop(sql).unwrap_or_else(|error| panic!("{sql}: {error}"));
 }
 
-fn execs(conn: &mut Conn, statements: &[&str]) {
+pub(crate) fn execs(conn: &mut Conn, statements: &[&str]) {
     for sql in statements {
         exec(conn, sql);
     }
@@ -58,7 +58,7 @@ fn execs(conn: &mut Conn, statements: &[&str]) {
 
 /// Starts a run and waits until it is in step with the table.
 #[track_caller]
-fn postponed(run: OnlineAlter) -> Handle {
+pub(crate) fn postponed(run: OnlineAlter) -> Handle {
     let handle = run
         .postpone_cut_over(Postpone::until_released())
         .chunk_size(ChunkSize::Rows(7))
@@ -74,14 +74,14 @@ fn postponed(run: OnlineAlter) -> Handle {
 
 /// Lets the run cut over.
 #[track_caller]
-fn finish(handle: Handle) -> Report {
+pub(crate) fn finish(handle: Handle) -> Report {
     handle.cut_over();
     handle.join().unwrap_or_else(|error| panic!("{error}"))
 }
 
 /// Waits for the run to fail.
 #[track_caller]
-fn failure(handle: Handle) -> Error {
+pub(crate) fn failure(handle: Handle) -> Error {
     let deadline = Instant::now() + Duration::from_secs(30);
     while !handle.is_finished() {
         assert!(Instant::now() < deadline, "the run goes on: {}", handle.progress());
@@ -92,7 +92,7 @@ fn failure(handle: Handle) -> Error {
 
 /// The new table and the old one hold the same.
 #[track_caller]
-fn same(conn: &mut Conn, columns: &str) {
+pub(crate) fn same(conn: &mut Conn, columns: &str) {
     let mut rows = |table: &str| -> Vec<String> {
         conn.query(format!("SELECT CONCAT_WS('|', {columns}) FROM {table} ORDER BY id")).unwrap()
     };
@@ -101,7 +101,7 @@ fn same(conn: &mut Conn, columns: &str) {
     assert!(!new.is_empty());
 }
 
-const COLUMNS: &str = "id, v, pad, doc, SHA2(big, 256)";
+pub(crate) const COLUMNS: &str = "id, v, pad, doc, SHA2(big, 256)";
 
 /// Statements of every kind that changes rows.
 const WRITES: [&str; 9] = [

@@ -1,0 +1,6 @@
+//! Hostile sessions.
+
+mod prepared;
+mod sessions;
+mod twins;
+mod writes;
