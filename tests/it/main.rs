@@ -18,6 +18,7 @@ mod harness;
 mod invariants;
 mod journal;
 mod keys;
+mod neighbours;
 mod parallel;
 mod proxy;
 mod refusals;
