@@ -5,6 +5,7 @@ use std::fmt;
 
 use crate::difference::Difference;
 use crate::fault::Fault;
+use crate::obstacle::Obstacle;
 
 /// The result of this crate's operations.
 pub type Result<T, E = Error> = std::result::Result<T, E>;
@@ -74,9 +75,11 @@ pub enum ErrorKind {
     UnsupportedTable,
     /// No primary or unique key by which rows can be told apart, before and after the ALTER.
     NoUsableKey,
-    /// Foreign keys from or to the table; the message lists them.
+    /// Foreign keys from or to the table; the message lists them, and [`Error::obstacles`] has the
+    /// statements that remove and restore them.
     ForeignKeys,
-    /// Triggers on the table; the message lists them.
+    /// Triggers on the table; the message lists them, and [`Error::obstacles`] has the statements that
+    /// remove and restore them.
     Triggers,
     /// The ALTER clause cannot be parsed, is refused by the server, or is not supported.
     Alter,
@@ -162,6 +165,7 @@ struct Inner {
     table_state: TableState,
     leftovers: Vec<Leftover>,
     differences: Vec<Difference>,
+    obstacles: Vec<Obstacle>,
     fault: Option<Fault>,
     server_code: Option<u16>,
     source: Option<Box<dyn std::error::Error + Send + Sync>>,
@@ -176,6 +180,7 @@ impl Error {
             table_state: TableState::Untouched,
             leftovers: Vec::new(),
             differences: Vec::new(),
+            obstacles: Vec::new(),
             fault: None,
             server_code: None,
             source: None,
@@ -238,6 +243,12 @@ impl Error {
         self
     }
 
+    #[must_use]
+    pub(crate) fn with_obstacles(mut self, obstacles: Vec<Obstacle>) -> Self {
+        self.0.obstacles = obstacles;
+        self
+    }
+
     /// Puts what was being done in front of the message.
     #[must_use]
     pub(crate) fn context(mut self, doing: impl fmt::Display) -> Self {
@@ -272,6 +283,12 @@ impl Error {
     /// The first rows that differ, if that is what went wrong.
     pub fn differences(&self) -> &[Difference] {
         &self.0.differences
+    }
+
+    /// The foreign keys or triggers for which a plan is refused, all of them, with the statements that
+    /// remove and restore them. Empty for all other errors.
+    pub fn obstacles(&self) -> &[Obstacle] {
+        &self.0.obstacles
     }
 
     /// The server's error number, where the server reported one.

@@ -111,6 +111,7 @@ mod error;
 mod fault;
 #[doc(hidden)]
 pub mod internals;
+mod obstacle;
 mod steps;
 
 pub use binlog::BinlogPosition;
@@ -123,6 +124,7 @@ pub use migration::{
     Event, Handle, Observer, OldTable, OnMismatch, Postpone, Progress, Report, Verification,
 };
 pub use mysql;
+pub use obstacle::{Obstacle, ObstacleKind};
 pub use online_alter::OnlineAlter;
 pub use plan::{Plan, Warning};
 #[doc(hidden)]

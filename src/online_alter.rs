@@ -5,10 +5,12 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use crate::copy::ChunkSize;
+use crate::cutover::dressing::Dressing;
 use crate::db::{Connector, Modes, Purpose, Session};
 use crate::endpoint::Endpoint;
 use crate::error::{Error, ErrorKind, Result};
-use crate::inspect::{ServerInfo, Table, grants, key, neighbours};
+use crate::inspect::neighbours::{ForeignKeys, Neighbours};
+use crate::inspect::{ServerInfo, Table, grants, key};
 use crate::migration::{
     Handle, Migration, Observer, OldTable, OnMismatch, Options, Postpone, Report, checks, ghost,
     guard,
@@ -209,6 +211,64 @@ impl OnlineAlter {
         self
     }
 
+    /// Let the table have foreign keys to others: the new table gets them too. Default: such a table is
+    /// refused, with [the statements](Error::obstacles) that remove and restore them.
+    ///
+    /// They are added to the new table at the cut-over, without a look at the rows, and taken off the old
+    /// one right behind it. Names of foreign keys are unique in a schema. On MySQL they get their own back
+    /// in the end; on MariaDB `fk` is `fk_oa` from then on, and `fk_oa` is `fk`, unless the server has
+    /// named it itself (`t_ibfk_1`). [`Report::foreign_keys`] has the names.
+    ///
+    /// Refused nevertheless are keys with CASCADE or SET NULL where the server does not write the rows
+    /// that they change to the binlog: MariaDB, MySQL before 9.6, and with
+    /// `innodb_native_foreign_keys=ON`; and foreign keys that refer to the table.
+    ///
+    /// At the cut-over writers to the referenced tables wait too. On MySQL a transaction that uses one of
+    /// them and then comes to the table in this moment can be rolled back as the victim of a deadlock
+    /// (error 1213), as by any ALTER of such a table; attempts in which that could be are given up, as
+    /// long as that does not happen ten times and the user may read `performance_schema.metadata_locks`.
+    ///
+    /// It needs the privileges REFERENCES, LOCK TABLES and SELECT on the referenced tables.
+    pub fn keep_foreign_keys(mut self, keep: bool) -> Self {
+        self.options.wishes.set(ForeignKeys::Keep, keep);
+        self
+    }
+
+    /// Let the table have foreign keys to others, and the new table none. Everything else is as with
+    /// [`keep_foreign_keys`](Self::keep_foreign_keys), the refusal of foreign keys that refer to the
+    /// table and of cascades that are not logged included. The last of the two that is set counts.
+    pub fn discard_foreign_keys(mut self, discard: bool) -> Self {
+        self.options.wishes.set(ForeignKeys::Discard, discard);
+        self
+    }
+
+    /// Let the table have triggers: they are made on the new table at the cut-over, with definer, SQL
+    /// mode, charset and order kept, so that they fire for the application's writes from the first
+    /// one on, and never for those of the run. Default: such a table is refused, with
+    /// [the statements](Error::obstacles) that remove and restore them.
+    ///
+    /// The old table keeps its own, and names of triggers are unique in a schema: the new ones have
+    /// a [suffix](Self::trigger_suffix). It needs what the server wants of who makes triggers: SUPER
+    /// (MariaDB: BINLOG ADMIN) unless `log_bin_trust_function_creators` is on; SET_ANY_DEFINER
+    /// (MySQL before 8.2: SET_USER_ID, MariaDB: SET USER) where the definer is another user.
+    pub fn include_triggers(mut self, include: bool) -> Self {
+        self.options.wishes.triggers = include;
+        self
+    }
+
+    /// What is put behind the names of triggers: ASCII letters, digits and underscores. Default: `_oa`.
+    pub fn trigger_suffix(mut self, suffix: impl Into<String>) -> Self {
+        self.options.wishes.suffix = suffix.into();
+        self
+    }
+
+    /// Whether a trigger whose name has the [suffix](Self::trigger_suffix) already loses it instead of
+    /// getting it once more. Default: no.
+    pub fn remove_trigger_suffix_if_exists(mut self, remove: bool) -> Self {
+        self.options.wishes.remove_suffix = remove;
+        self
+    }
+
     /// Leave the run's tables on the server when it fails, for a look at them.
     pub fn keep_on_failure(mut self, keep: bool) -> Self {
         self.options.keep_on_failure = keep;
@@ -271,6 +331,11 @@ impl OnlineAlter {
     /// Writes nothing.
     pub fn plan(mut self) -> Result<Plan> {
         let opts = self.endpoint.opts()?;
+        let suffix = &self.options.wishes.suffix;
+        if suffix.is_empty() || !suffix.chars().all(|c| c.is_ascii_alphanumeric() || c == '_') {
+            let why = "the suffix of triggers has to be of ASCII letters, digits and underscores";
+            return Err(Error::new(ErrorKind::Config, why));
+        }
         let connector = Connector::new(&opts)?;
         let schema = self.schema.as_deref().or(connector.default_schema()).ok_or_else(|| {
             Error::new(ErrorKind::Config, "no schema is given, neither by the URL nor by itself")
@@ -296,8 +361,12 @@ impl OnlineAlter {
             error.with_kind(ErrorKind::Alter).context("the server cannot parse the ALTER")
         })?;
         let key = key::choose(&table, &clause, server.flavor)?;
-        let all_seen = neighbours::refuse_foreign_keys(&mut session, &server, &name)?;
-        neighbours::refuse_triggers(&mut session, &name)?;
+        let wishes = &self.options.wishes;
+        let neighbours = Neighbours::read(&mut session, &server, &name, wishes)?;
+        let new_names = neighbours.check(&mut session, &server, &name, wishes)?;
+        // What the ALTER cannot do with them is seen here, too.
+        let columns = clause.map_columns(table.columns.iter().map(|column| &column.name));
+        let dressing = Dressing::new(&neighbours, &new_names, &name.ghost(), &columns)?;
         if guard::is_locked(&mut session, &name)? {
             let why = format!("another run works on {name}");
             return Err(Error::new(ErrorKind::AlreadyRunning, why));
@@ -305,7 +374,7 @@ impl OnlineAlter {
         let replaced = ghost::check_leftovers(&mut session, &name, &self.options)?;
 
         let mut warnings = Vec::new();
-        if !all_seen {
+        if !neighbours.all_seen {
             warnings.push(Warning::HiddenForeignKeys);
         }
         if key.columns.first().is_some_and(|column| column.ty == KeyType::Ordinal) {
@@ -318,17 +387,23 @@ impl OnlineAlter {
         if server.binlog_format != "ROW" {
             warnings.push(Warning::SwitchesFormat { from: server.binlog_format.clone() });
         }
+        if !neighbours.foreign_keys.is_empty() {
+            let parents = neighbours.parents().iter().map(ToString::to_string).collect();
+            warnings.push(Warning::LocksParents { parents });
+        }
         let migration = Migration {
             connector,
             server,
             table,
             clause,
             key,
+            neighbours,
+            new_names,
             options: self.options,
             postpone: self.postpone,
             policies: self.policies,
         };
-        Ok(Plan::new(migration, self.observer, replaced, warnings))
+        Ok(Plan::new(migration, dressing, self.observer, replaced, warnings))
     }
 
     /// [`plan`](Self::plan) and [`Plan::run`].

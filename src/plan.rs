@@ -4,6 +4,7 @@ use std::fmt;
 use std::sync::Arc;
 
 use crate::checkpoint::StateTable;
+use crate::cutover::dressing::Dressing;
 use crate::error::{Error, ErrorKind, Result};
 use crate::migration::{Control, Handle, Migration, Observer, Report, run};
 use crate::sql::TableName;
@@ -23,6 +24,14 @@ pub enum Warning {
     /// CHECK constraints will have other names: MySQL has each name once in a schema, and the old table
     /// keeps these. The report says what they are called then.
     RenamedChecks(Vec<String>),
+    /// The table has foreign keys. At the cut-over writers to the tables that it refers to wait too;
+    /// on MySQL, a transaction that uses one of them and then comes to the table can be rolled back as
+    /// the victim of a deadlock then.
+    #[non_exhaustive]
+    LocksParents {
+        /// The tables that it refers to, quoted.
+        parents: Vec<String>,
+    },
     /// The server's `binlog_format` will be switched to ROW.
     #[non_exhaustive]
     SwitchesFormat {
@@ -48,6 +57,12 @@ impl fmt::Display for Warning {
                  schema and the old table keeps them: {}",
                 names.join(", ")
             ),
+            Warning::LocksParents { parents } => write!(
+                f,
+                "writers to {} wait during the cut-over, too; on MySQL a transaction that uses them \
+                 and then comes to the table may be rolled back as the victim of a deadlock",
+                parents.join(", ")
+            ),
             Warning::SwitchesFormat { from } => {
                 write!(f, "binlog_format of the server will be switched from {from} to ROW")
             }
@@ -60,6 +75,7 @@ impl fmt::Display for Warning {
 #[must_use = "a plan does nothing before `run` or `start`"]
 pub struct Plan {
     migration: Migration,
+    dressing: Dressing,
     observer: Option<Box<dyn Observer>>,
     replaced: Vec<TableName>,
     warnings: Vec<Warning>,
@@ -74,11 +90,12 @@ impl fmt::Debug for Plan {
 impl Plan {
     pub(crate) fn new(
         migration: Migration,
+        dressing: Dressing,
         observer: Option<Box<dyn Observer>>,
         replaced: Vec<TableName>,
         warnings: Vec<Warning>,
     ) -> Self {
-        Plan { migration, observer, replaced, warnings }
+        Plan { migration, dressing, observer, replaced, warnings }
     }
 
     /// The name of the key by which rows are told apart, and its columns.
@@ -95,6 +112,20 @@ impl Plan {
     /// Columns whose data goes away.
     pub fn dropped_columns(&self) -> Vec<&str> {
         self.migration.clause.dropped().collect()
+    }
+
+    /// The foreign keys that the new table gets, each by its name now and its name afterwards.
+    pub fn foreign_keys(&self) -> Vec<(&str, &str)> {
+        let Migration { neighbours, new_names, .. } = &self.migration;
+        let keys = neighbours.foreign_keys.iter().zip(&new_names.keys);
+        keys.map(|(key, new)| (key.name.as_str(), new.after.as_str())).collect()
+    }
+
+    /// The triggers that the new table gets, each by its name now and its name afterwards.
+    pub fn triggers(&self) -> Vec<(&str, &str)> {
+        let Migration { neighbours, new_names, .. } = &self.migration;
+        let triggers = neighbours.triggers.iter().zip(&new_names.triggers);
+        triggers.map(|(trigger, new)| (trigger.name.as_str(), new.as_str())).collect()
     }
 
     /// The server's estimate of the rows, which may well be half or twice the truth.
@@ -126,7 +157,9 @@ impl Plan {
         if options.analyze {
             statements.push(format!("ANALYZE TABLE {ghost}"));
         }
+        statements.extend(self.dressing.statements(&ghost));
         statements.push(format!("RENAME TABLE {source} TO {old}, {ghost} TO {source}"));
+        statements.extend(self.dressing.statements_behind(source, &old));
         statements.push(format!("DROP TABLE {}", source.state()));
         if options.old_table == crate::migration::OldTable::Drop {
             statements.push(format!("DROP TABLE {old}"));
@@ -185,6 +218,11 @@ impl fmt::Display for Plan {
         }
         for column in self.dropped_columns() {
             writeln!(f, "dropped, with its data: {column}")?;
+        }
+        for (what, names) in [("foreign key", self.foreign_keys()), ("trigger", self.triggers())] {
+            for (before, after) in names {
+                writeln!(f, "{what}: {before}, {after} afterwards")?;
+            }
         }
         for warning in &self.warnings {
             writeln!(f, "note: {warning}")?;

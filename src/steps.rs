@@ -30,6 +30,8 @@ pub enum Step {
     Drained,
     /// The counter is carried over and the definitions are checked.
     Checked,
+    /// Foreign keys and triggers are on the ghost, if there are any.
+    Dressed,
     /// The swap is about to be asked for.
     BeforeRename,
     /// The queued swap waits behind the sentry table.
@@ -38,6 +40,8 @@ pub enum Step {
     SentryDropped,
     /// It is proven that the queued swap waits for the table itself.
     RenameProven,
+    /// The tables are swapped, and foreign keys are about to be taken off the old one.
+    FreeingParents,
     /// The server has answered that the tables are swapped.
     Renamed,
     /// The stream has shown that nothing was missed.

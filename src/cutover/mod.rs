@@ -3,9 +3,10 @@
 //!
 //! [`rename_under_lock`] and [`queued_rename`] are the two strategies, chosen by the kind of
 //! server. [`under_lock`] is what both do while writers are blocked, [`outcome`] finds out what
-//! became of a swap whose answer was lost, and [`proof`] shows after the swap that no write was
+//! became of a swap whose answer was lost, [`dressing`] what goes on the ghost at the last moment, and [`proof`] shows after the swap that no write was
 //! missed, or repairs it.
 
+pub(crate) mod dressing;
 mod outcome;
 pub(crate) mod proof;
 mod queued_rename;
@@ -13,11 +14,12 @@ mod rename_under_lock;
 mod under_lock;
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 use std::time::{Duration, Instant};
 
 use parking_lot::Mutex;
 
+use self::dressing::Dressing;
 use crate::binlog::Feed;
 use crate::cancel::Cancel;
 use crate::checkpoint::StateTable;
@@ -52,6 +54,11 @@ pub(crate) struct CutOver<'a> {
     pub(crate) stand_in: Option<StandIn>,
     /// Whether the stand-in index has been dropped.
     pub(crate) settled: AtomicBool,
+    pub(crate) dressing: &'a Dressing,
+    /// Whether foreign keys or triggers may be on the ghost.
+    pub(crate) dressed: AtomicBool,
+    /// How many attempts were given up because the parents were in use.
+    pub(crate) yields: AtomicU32,
     pub(crate) gate: &'a Gate,
     pub(crate) limits: CutOverLimits,
 }
@@ -153,15 +160,12 @@ impl CutOver<'_> {
             self.catch_up(control)?;
             told.begins(attempt)?;
             let result = self.attempt(control);
-            match &result {
-                Ok(Attempt::Swapped { .. }) => {}
-                Err(error) if error.table_state() == TableState::Unknown => {}
-                _ => {
-                    self.put_stand_in_back(control)?;
-                    self.feed.no_last_call();
-                    self.refresher.pending().hurry(false);
-                    self.refresher.pending().resume();
-                }
+            if is_undone(&result) {
+                self.undress(control)?;
+                self.put_stand_in_back(control)?;
+                self.feed.no_last_call();
+                self.refresher.pending().hurry(false);
+                self.refresher.pending().resume();
             }
             match result? {
                 Attempt::Swapped { locked } => {
@@ -268,6 +272,15 @@ impl CutOver<'_> {
         let TablePair { source, ghost, .. } = &*self.pair;
         let old = &self.old;
         format!("RENAME {} TABLE {source} TO {old}, {ghost} TO {source}", crate::sql::TAG)
+    }
+}
+
+/// Whether the tables are known not to be swapped.
+fn is_undone(attempt: &Result<Attempt>) -> bool {
+    match attempt {
+        Ok(Attempt::Swapped { .. }) => false,
+        Ok(Attempt::Retry(_)) => true,
+        Err(error) => error.table_state() != TableState::Unknown,
     }
 }
 

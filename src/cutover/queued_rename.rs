@@ -10,7 +10,8 @@
 
 use std::time::{Duration, Instant};
 
-use super::{Attempt, CutOver, LockClock, not_ready, unlock};
+use super::dressing::unlock_all;
+use super::{Attempt, CutOver, LockClock, is_undone, not_ready, unlock};
 use crate::cancel::Cancel;
 use crate::db::{Done, Mark, Purpose, Session};
 use crate::error::{Error, ErrorKind, Result};
@@ -32,7 +33,19 @@ impl CutOver<'_> {
             "CREATE TABLE {} (id INT NOT NULL PRIMARY KEY) ENGINE=InnoDB COMMENT='{SENTRY_COMMENT}'",
             self.old
         ))?;
-        let attempt = self.with_sentry(control);
+        let attempt = self.lock_parents(control).and_then(|parents| {
+            let attempt = self.with_sentry(control);
+            // While the parents are locked. If it fails, it is done behind that.
+            if matches!(attempt, Ok(Attempt::Swapped { .. })) {
+                self.free_parents(control);
+            } else if is_undone(&attempt)
+                && let Err(error) = self.undress(control)
+            {
+                log::debug!("the ghost's foreign keys and triggers: {}", error.message());
+            }
+            unlock_all(parents, control);
+            attempt
+        });
         if !matches!(attempt, Ok(Attempt::Swapped { .. })) {
             // Whatever has the sentry's comment is the sentry, never the old table.
             if let Err(error) = self.drop_stale_sentry(control) {
@@ -121,6 +134,8 @@ impl CutOver<'_> {
             .exec(&format!("LOCK TABLES {} WRITE", self.pair.ghost))
             .and_then(|_| prober.exec("UNLOCK TABLES"))
             .map_err(|error| error.context(format_args!("{} is in use", self.pair.ghost)))?;
+        // Last, as a lock of the ghost would be one of what its triggers use, too.
+        self.dress(control, refresher)?;
         Ok(true)
     }
 

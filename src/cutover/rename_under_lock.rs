@@ -13,6 +13,7 @@ impl CutOver<'_> {
         let mut locker = self.session(Purpose::Refresh)?;
         let id = locker.id();
         self.steps.at(Step::BeforeLock, id);
+        self.lock_parents(control)?;
         // Writers queue up behind the request for the lock already.
         let clock = LockClock::start();
         let prepared = self.lock_and_drain(control, &mut locker);
@@ -21,12 +22,16 @@ impl CutOver<'_> {
             return ended;
         }
         self.steps.at(Step::BeforeRename, id);
-        if let Err(error) = self.cancel.check() {
+        // As late as can be: whoever loses the lock behind it leaves foreign keys in force.
+        let dressed = self.cancel.check().and_then(|()| self.dress(control, &mut locker));
+        if let Err(error) = dressed {
+            self.undress_locked(&mut locker);
             unlock(locker, control);
             return Err(error);
         }
         match locker.exec(&self.rename_sql()) {
             Ok(_) => {
+                self.free_parents(&mut locker);
                 let locked = clock.elapsed();
                 unlock(locker, control);
                 self.steps.at(Step::Renamed, id);
@@ -39,6 +44,7 @@ impl CutOver<'_> {
                 self.outcome_of_lost_answer(&mark, &error, clock.elapsed())
             }
             Err(error) => {
+                self.undress_locked(&mut locker);
                 unlock(locker, control);
                 Err(error)
             }

@@ -39,6 +39,51 @@ pub(crate) fn check(session: &mut Session, flavor: Flavor, table: &TableName) ->
     ))
 }
 
+/// A privilege that this run needs besides.
+#[derive(Clone, Debug)]
+pub(crate) struct Wanted {
+    /// Any one of these will do; the first is the narrowest.
+    pub(crate) any_of: Vec<&'static str>,
+    /// The table it is needed on; on the server if none.
+    pub(crate) on: Option<TableName>,
+    /// What would do instead.
+    pub(crate) or: Option<&'static str>,
+}
+
+/// Like [`check`], for what only some runs need.
+pub(crate) fn check_also(session: &mut Session, flavor: Flavor, wanted: &[Wanted]) -> Result<()> {
+    if wanted.is_empty() {
+        return Ok(());
+    }
+    let grants = read(session, flavor)?;
+    let user = account(&session.scalar("SELECT CURRENT_USER()")?.unwrap_or_default());
+    let mut statements: Vec<String> = Vec::new();
+    for Wanted { any_of, on, or } in wanted {
+        if any_of.iter().any(|privilege| !lacks(&grants, privilege, on.as_ref())) {
+            continue;
+        }
+        let target = on.as_ref().map_or_else(|| "*.*".to_owned(), |on| format!("{}.*", on.schema));
+        let or = or.map_or_else(String::new, |or| format!(" (or {or})"));
+        let privilege = any_of.first().copied().unwrap_or_default();
+        let statement = format!("GRANT {privilege} ON {target} TO {user}{or}");
+        if !statements.contains(&statement) {
+            statements.push(statement);
+        }
+    }
+    if statements.is_empty() {
+        return Ok(());
+    }
+    Err(Error::new(
+        ErrorKind::Privileges,
+        format!("the user {user} lacks privileges: {}", statements.join("; ")),
+    ))
+}
+
+/// Whether the user is the one that is logged in.
+pub(crate) fn is_current_user(session: &mut Session, user: &str, host: &str) -> Result<bool> {
+    Ok(session.scalar("SELECT CURRENT_USER()")?.is_some_and(|me| me == format!("{user}@{host}")))
+}
+
 /// `name@host`, which the server says without quotes, as a GRANT takes it.
 fn account(user: &str) -> String {
     match user.rsplit_once('@') {
@@ -47,21 +92,22 @@ fn account(user: &str) -> String {
     }
 }
 
+fn lacks(grants: &[Grant], privilege: &str, schema: Option<&TableName>) -> bool {
+    // The last word counts: MySQL's partial revokes take away what a wider grant gives.
+    let applies = |grant: &&Grant| grant.gives(privilege) && grant.covers(schema);
+    let (given, revoked): (Vec<&Grant>, Vec<&Grant>) =
+        grants.iter().filter(applies).partition(|grant| !grant.revoked);
+    let narrowest = given.iter().map(|grant| grant.scope.width()).min();
+    match narrowest {
+        None => true,
+        Some(width) => revoked.iter().any(|revoke| revoke.scope.width() < width),
+    }
+}
+
 /// What is missing, by what it is to be granted on.
 fn missing(grants: &[Grant], flavor: Flavor, table: &TableName) -> Vec<(Vec<String>, String)> {
-    let lacks = |privilege: &&str, schema: Option<&TableName>| {
-        // The last word counts: MySQL's partial revokes take away what a wider grant gives.
-        let applies = |grant: &&Grant| grant.gives(privilege) && grant.covers(schema);
-        let (given, revoked): (Vec<&Grant>, Vec<&Grant>) =
-            grants.iter().filter(applies).partition(|grant| !grant.revoked);
-        let narrowest = given.iter().map(|grant| grant.scope.width()).min();
-        match narrowest {
-            None => true,
-            Some(width) => revoked.iter().any(|revoke| revoke.scope.width() < width),
-        }
-    };
     let collect = |wanted: &[&str], schema: Option<&TableName>| -> Vec<String> {
-        wanted.iter().filter(|p| lacks(p, schema)).map(ToString::to_string).collect()
+        wanted.iter().filter(|p| lacks(grants, p, schema)).map(ToString::to_string).collect()
     };
     let mut missing = Vec::new();
     let global = collect(&on_server(flavor), None);

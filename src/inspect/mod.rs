@@ -3,6 +3,7 @@
 pub(crate) mod column;
 mod convert;
 pub(crate) mod fill;
+pub(crate) mod foreign_key;
 pub(crate) mod ghost_keys;
 pub(crate) mod grants;
 pub(crate) mod kept;
@@ -11,6 +12,7 @@ pub(crate) mod mapping;
 pub(crate) mod neighbours;
 pub(crate) mod server;
 pub(crate) mod table;
+pub(crate) mod trigger;
 
 pub(crate) use server::ServerInfo;
 pub(crate) use table::Table;

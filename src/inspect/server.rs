@@ -6,6 +6,7 @@ use crate::binlog::BinlogPosition;
 use crate::db::{Flavor, Session, SqlMode, missing};
 use crate::error::{Error, ErrorKind, Result};
 use crate::fault::Fault;
+use crate::sql::TableName;
 use crate::sql::statements::LockSyntax;
 use crate::sql::tokens::Dialect;
 
@@ -100,6 +101,27 @@ impl ServerInfo {
         let names = ["+00:00", "-00:00", "UTC"];
         names.iter().any(|name| name.eq_ignore_ascii_case(zone))
             || zone.eq_ignore_ascii_case("SYSTEM") && self.is("system_time_zone", &["UTC"])
+    }
+
+    /// Whether two names mean the same table.
+    pub(crate) fn same_table(&self, a: &TableName, b: &TableName) -> bool {
+        let same =
+            |a: &str, b: &str| a == b || self.ignores_case && a.to_lowercase() == b.to_lowercase();
+        same(a.schema.as_str(), b.schema.as_str()) && same(a.table.as_str(), b.table.as_str())
+    }
+
+    /// Whether the rows that a foreign key changes by itself (CASCADE, SET NULL) are in the binlog: so
+    /// where the SQL layer carries that out, and not the engine.
+    /// <https://dev.mysql.com/doc/refman/9.7/en/create-table-foreign-keys.html>
+    pub(crate) fn logs_cascades(&self) -> bool {
+        self.flavor == Flavor::MySql
+            && self.version >= Version(9, 6, 0)
+            && self.is("innodb_native_foreign_keys", &["OFF", "0"])
+    }
+
+    /// Whether who makes a trigger needs the privilege SUPER.
+    pub(crate) fn distrusts_trigger_creators(&self) -> bool {
+        !self.is("log_bin_trust_function_creators", &["ON", "1"])
     }
 
     /// Whether statements that insert what they select into a table with AUTO_INCREMENT go one after
@@ -268,7 +290,9 @@ fn read_variables(session: &mut Session) -> Result<HashMap<String, String>> {
         "group_replication_group_name",
         "group_replication_single_primary_mode",
         "innodb_autoinc_lock_mode",
+        "innodb_native_foreign_keys",
         "log_bin",
+        "log_bin_trust_function_creators",
         "lower_case_table_names",
         "max_allowed_packet",
         "read_only",

@@ -3,6 +3,7 @@
 use super::column::Column;
 use crate::db::{Session, missing};
 use crate::error::{Error, ErrorKind, Result};
+use crate::sql::tokens::{Dialect, tokenize};
 use crate::sql::{Ident, TableName, literal};
 
 /// A table as it is.
@@ -155,6 +156,35 @@ impl Definition {
         self.text.lines().map(str::trim_start)
     }
 
+    /// The names of its foreign keys.
+    pub(crate) fn foreign_keys(&self) -> Vec<Ident> {
+        let name = |line: &str| {
+            let tokens = tokenize(line.trim_start(), Dialect::default()).ok()?;
+            match tokens.as_slice() {
+                [constraint, name, foreign, ..]
+                    if constraint.is_word("CONSTRAINT") && foreign.is_word("FOREIGN") =>
+                {
+                    name.identifier().map(Ident::new)
+                }
+                _ => None,
+            }
+        };
+        self.text.lines().filter_map(name).collect()
+    }
+
+    /// The names and definitions of its indexes but the primary key.
+    pub(crate) fn indexes(&self) -> Vec<(Ident, &str)> {
+        let index = |line| {
+            let line = str::trim_start(line);
+            let line = line.strip_suffix(',').unwrap_or(line);
+            let tokens = tokenize(line, Dialect::default()).ok()?;
+            let key = tokens.iter().take(2).position(|token| token.is_word("KEY"))?;
+            Some((Ident::new(tokens.get(key + 1)?.identifier()?), line))
+        };
+        let all = self.text.lines().skip(1).filter_map(index);
+        all.filter(|(_, line)| !line.starts_with("PRIMARY")).collect()
+    }
+
     /// The definition of an index, as in `UNIQUE KEY a (b)` or `PRIMARY KEY (a)`.
     pub(crate) fn key(&self, name: &Ident) -> Option<&str> {
         let primary = if name.as_str() == "PRIMARY" { "PRIMARY KEY " } else { "\0" };
@@ -276,6 +306,17 @@ mod tests {
             "CREATE TABLE `t` (\n  `a` int\n) ENGINE=InnoDB COMMENT='x AUTO_INCREMENT=7'",
         );
         assert_eq!(none.auto_increment, None);
+    }
+
+    #[test]
+    fn finds_the_foreign_keys() {
+        let definition = Definition::parse(
+            "CREATE TABLE `t` (\n  `a` int COMMENT 'CONSTRAINT `x` FOREIGN KEY',\n  KEY `a` (`a`),\n  \
+             CONSTRAINT `f``k` FOREIGN KEY (`a`) REFERENCES `p` (`id`),\n  CONSTRAINT `c` CHECK (`a` > 1),\n  \
+             CONSTRAINT `g` FOREIGN KEY (`a`) REFERENCES `s`.`p` (`id`)\n) ENGINE=InnoDB",
+        );
+        assert_eq!(definition.foreign_keys(), [Ident::new("f`k"), Ident::new("g")]);
+        assert_eq!(definition.indexes(), [(Ident::new("a"), "KEY `a` (`a`)")]);
     }
 
     #[test]

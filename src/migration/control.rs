@@ -28,6 +28,8 @@ pub(crate) struct Control {
     observer: Mutex<Option<Box<dyn Observer>>>,
     swapped: AtomicBool,
     warnings: Mutex<Vec<String>>,
+    /// The names of foreign keys before and behind the swap.
+    foreign_keys: Mutex<Vec<(String, String)>>,
     /// The first error of any thread: what ended the run.
     failure: Mutex<Option<Error>>,
     began: Instant,
@@ -78,6 +80,7 @@ impl Control {
             observer: Mutex::new(observer),
             swapped: AtomicBool::new(false),
             warnings: Mutex::default(),
+            foreign_keys: Mutex::default(),
             failure: Mutex::new(None),
             began: Instant::now(),
             phase: Mutex::new(Phase::Prepare),
@@ -153,6 +156,15 @@ impl Control {
     /// Something that the report is to say.
     pub(crate) fn warn(&self, warning: String) {
         self.warnings.lock().push(warning);
+    }
+
+    /// For the report.
+    pub(crate) fn note_foreign_keys(&self, names: Vec<(String, String)>) {
+        *self.foreign_keys.lock() = names;
+    }
+
+    pub(crate) fn take_foreign_keys(&self) -> Vec<(String, String)> {
+        std::mem::take(&mut self.foreign_keys.lock())
     }
 
     pub(crate) fn take_warnings(&self) -> Vec<String> {

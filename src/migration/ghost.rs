@@ -5,6 +5,7 @@ use super::ghost_key::{self, KeyOnGhost};
 use super::row_modes;
 use crate::cancel::Cancel;
 use crate::checkpoint::{self, StateTable};
+use crate::cutover::dressing::Dressing;
 use crate::cutover::{SENTRY_COMMENT, StandIn};
 use crate::db::{Flavor, Modes, Session};
 use crate::error::{Error, ErrorKind, Result};
@@ -12,6 +13,7 @@ use crate::inspect::column::Column;
 use crate::inspect::fill::Clock;
 use crate::inspect::ghost_keys::ghost_keys;
 use crate::inspect::mapping::{self, Mapping};
+use crate::inspect::neighbours::{Neighbours, NewNames};
 use crate::inspect::table::Index;
 use crate::inspect::{ServerInfo, Table};
 use crate::migration::{Options, checks};
@@ -39,6 +41,8 @@ pub(crate) struct Ghost {
     pub(crate) renamed_checks: Vec<(String, String)>,
     /// In which SQL mode and time zone rows are moved.
     pub(crate) row_modes: Modes,
+    /// What goes on it at the last moment.
+    pub(crate) dressing: Dressing,
 }
 
 /// Whether tables with the names that the run needs are there, and may be replaced.
@@ -97,6 +101,7 @@ pub(crate) fn alter(
     clause: &AlterClause,
     key: &KeyShape,
     options: &Options,
+    (neighbours, names): (&Neighbours, &NewNames),
 ) -> Result<Ghost> {
     if server.flavor == Flavor::MySql {
         // Nothing is to be copied yet, and altering in place has bugs: MySQL 9.7.4 crashes of the first row
@@ -120,6 +125,10 @@ pub(crate) fn alter(
     let row_modes = row_modes::choose(server, key, &mapping, sees_dates, options)?;
     let Mapping { columns, casts, fills, .. } = mapping;
     refuse_new_counter(&altered, &columns)?;
+    // Before the indexes are changed: foreign keys need some.
+    let mapped = clause.map_columns(table.columns.iter().map(|column| &column.name));
+    let dressing = Dressing::new(neighbours, names, &name, &mapped)?;
+    dressing.rehearse(session, &name)?;
     let keys = ghost_keys(table, &altered, key, &columns)?;
     let KeyOnGhost { found_by, stand_in, deferred, deferred_indexes } =
         ghost_key::set_up(session, server, &altered, &keys, key)?;
@@ -146,6 +155,7 @@ pub(crate) fn alter(
         sets_counter,
         renamed_checks,
         row_modes,
+        dressing,
     })
 }
 

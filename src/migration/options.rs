@@ -5,6 +5,7 @@ use std::time::Duration;
 use crate::copy::ChunkSize;
 use crate::cutover::CutOverLimits;
 use crate::db::Retries;
+use crate::inspect::neighbours::Wishes;
 use crate::sql::alter::Stated;
 use crate::steps::Steps;
 
@@ -54,6 +55,7 @@ pub(crate) struct Options {
     pub(crate) time_zone: Option<String>,
     pub(crate) column_map: Vec<Stated>,
     pub(crate) allow_zero_in_date: bool,
+    pub(crate) wishes: Wishes,
     pub(crate) steps: Steps,
 }
 
@@ -79,6 +81,7 @@ impl Default for Options {
             time_zone: None,
             column_map: Vec::new(),
             allow_zero_in_date: false,
+            wishes: Wishes::default(),
             steps: Steps::default(),
         }
     }

@@ -38,6 +38,11 @@ pub struct Report {
     /// Keys of such rows that the new table was written at since, so that it is not clear which
     /// write should stand: compare them with the old table.
     pub conflicting_keys: Vec<String>,
+    /// The foreign keys of the table, each by its name before and its name now; none if they were
+    /// discarded. The old table has none any more.
+    pub foreign_keys: Vec<(String, String)>,
+    /// The triggers of the table, each by its name on the table as it was and its name now.
+    pub triggers: Vec<(String, String)>,
     /// What went wrong after the swap, such as a table that could not be dropped, in words.
     pub warnings: Vec<String>,
 }
@@ -72,6 +77,11 @@ impl fmt::Display for Report {
         match &self.old_table {
             Some(old) => write!(f, "the table as it was is {old}")?,
             None => f.write_str("the table as it was is dropped")?,
+        }
+        for (what, names) in [("foreign key", &self.foreign_keys), ("trigger", &self.triggers)] {
+            for (before, now) in names.iter().filter(|(before, now)| before != now) {
+                write!(f, "\nthe {what} {before} is called {now} now")?;
+            }
         }
         if !self.reconciled_keys.is_empty() {
             write!(f, "\nbrought over behind the swap: {}", self.reconciled_keys.join(", "))?;

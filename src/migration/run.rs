@@ -19,9 +19,10 @@ use crate::cutover::Attempts;
 use crate::db::{Connector, Purpose, Session};
 use crate::error::{Error, ErrorKind, Phase, Result, TableState};
 use crate::fault::Fault;
+use crate::inspect::grants;
+use crate::inspect::neighbours::{Neighbours, NewNames};
 use crate::inspect::table::Definition;
 use crate::inspect::{ServerInfo, Table};
-use crate::inspect::{grants, neighbours};
 use crate::sql::alter::AlterClause;
 use crate::sql::{KeyShape, TableName};
 use crate::steps::Step;
@@ -35,6 +36,8 @@ pub(crate) struct Migration {
     pub(crate) table: Table,
     pub(crate) clause: AlterClause,
     pub(crate) key: KeyShape,
+    pub(crate) neighbours: Neighbours,
+    pub(crate) new_names: NewNames,
     pub(crate) options: Options,
     pub(crate) postpone: Postpone,
     pub(crate) policies: AllOf,
@@ -103,8 +106,14 @@ fn stages(
     let start = server.binlog_position(&mut definer, schema)?;
     // Again, as the plan may be old; from here on the stream would show one being made.
     let mut inspector = Session::open(connector, server.flavor, Purpose::Inspect)?;
-    neighbours::refuse_foreign_keys(&mut inspector, server, &table.name)?;
-    neighbours::refuse_triggers(&mut inspector, &table.name)?;
+    let neighbours = Neighbours::read(&mut inspector, server, &table.name, &options.wishes)?;
+    if neighbours.changed_since(&migration.neighbours) {
+        let why = format!(
+            "the foreign keys or triggers of {} were changed since the plan was made",
+            table.name
+        );
+        return Err(Error::new(ErrorKind::TableChanged, why));
+    }
     drop(inspector);
     let server_id = match options.server_id {
         Some(id) => id,
@@ -201,6 +210,7 @@ fn prepare(
     made: &mut Made,
 ) -> Result<Ghost> {
     let Migration { connector, server, table, clause, key, options, .. } = migration;
+    let neighbours = (&migration.neighbours, &migration.new_names);
     let source = &table.name;
     let leftovers = ghost::check_leftovers(definer, source, options)?;
     ghost::drop_leftovers(definer, &leftovers, &control.cancel)?;
@@ -219,7 +229,7 @@ fn prepare(
     let ghost = source.ghost();
     let create = format!("CREATE TABLE {ghost} LIKE {source}");
     create_table(definer, &create, &ghost, made)?;
-    let ghost = ghost::alter(definer, server, table, clause, key, options)?;
+    let ghost = ghost::alter(definer, server, table, clause, key, options, neighbours)?;
     connector.move_rows_in(ghost.row_modes.clone());
     for (old, new) in &ghost.renamed_checks {
         control.warn(format!("the CHECK constraint `{old}` is called `{new}` in the new table"));
@@ -290,6 +300,14 @@ fn finish(
         verification,
         reconciled_keys: proof.reconciled,
         conflicting_keys: proof.conflicting,
+        foreign_keys: control.take_foreign_keys(),
+        triggers: trigger_names(migration),
         warnings,
     }
+}
+
+/// The triggers' names before and now.
+fn trigger_names(migration: &Migration) -> Vec<(String, String)> {
+    let triggers = migration.neighbours.triggers.iter().zip(&migration.new_names.triggers);
+    triggers.map(|(t, now)| (t.name.as_str().to_owned(), now.as_str().to_owned())).collect()
 }

@@ -2,7 +2,7 @@
 //! verification, postponement, cut-over, proof.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 use std::time::{Duration, Instant};
 
 use parking_lot::Mutex;
@@ -346,12 +346,26 @@ impl Stages<'_> {
             },
             stand_in: self.ghost.stand_in.clone(),
             settled: AtomicBool::new(false),
+            dressing: &self.ghost.dressing,
+            dressed: AtomicBool::new(false),
+            yields: AtomicU32::new(0),
             gate: &control.gate,
             limits: options.cut_over_limits(),
         };
         let swapped = cut_over.run(session, control).map_err(|error| self.name_conflicts(error))?;
         control.note_swap();
         control.tell(&Event::Swapped { locked: swapped.locked });
+        // At once: rows of the old table must not stand in the way of their parents.
+        let retries = options.retries();
+        match session.retrying(retries, &control.cancel, |session| cut_over.settle_keys(session)) {
+            Ok(names) => control.note_foreign_keys(names),
+            Err(error) => control.warn(format!(
+                "{} may have foreign keys still, for which its rows keep those that they refer to from \
+                 being deleted: drop it, or them ({})",
+                cut_over.old,
+                error.message()
+            )),
+        }
         control.enter(Phase::Finish);
         let proof = cut_over
             .prove(session, &follow.new_key)

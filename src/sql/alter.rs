@@ -5,6 +5,7 @@
 //! guess there loses data. So this reads the clause only as far as it is certain: whatever it does
 //! not know is an error that asks for the mapping.
 
+use crate::sql::Ident;
 use crate::sql::tokens::{Dialect, LexError, fold, same_name};
 
 mod cursor;
@@ -194,6 +195,19 @@ impl AlterClause {
             }
         }
         Ok(())
+    }
+
+    /// The columns of the old table that stay, by their names before and after.
+    pub(crate) fn map_columns<'a>(
+        &self,
+        columns: impl IntoIterator<Item = &'a Ident>,
+    ) -> Vec<(Ident, Ident)> {
+        let pair = |column: &Ident| match self.mapping(column.as_str()) {
+            Fate::Dropped => None,
+            Fate::Kept => Some((column.clone(), column.clone())),
+            Fate::Renamed(new) => Some((column.clone(), Ident::new(new))),
+        };
+        columns.into_iter().filter_map(pair).collect()
     }
 
     fn sources(&self) -> impl Iterator<Item = &String> {

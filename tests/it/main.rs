@@ -19,6 +19,7 @@ mod hostile;
 mod invariants;
 mod journal;
 mod keys;
+mod neighbours;
 mod parallel;
 mod proxy;
 mod refusals;
