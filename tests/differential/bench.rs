@@ -25,7 +25,7 @@ use crate::writes::Point;
 const NATIVE: &str = "the server's ALTER";
 
 /// No run takes so long.
-const HANGS: Duration = Duration::from_secs(20);
+const HANGS: Duration = Duration::from_secs(60);
 
 /// A server with two schemas for the clones.
 pub(crate) struct Bench<'a> {
@@ -282,6 +282,9 @@ impl<'a> Bench<'a> {
             (after, before) => {
                 return wrong("touched", format!("{:?} {:?}", after.err(), before.err()));
             }
+        }
+        if std::env::var_os("VERBOSE").is_some() {
+            eprintln!("SEED={}: {error}", case.seed);
         }
         match self.native(name, &case.clause()) {
             Ok(()) => {
