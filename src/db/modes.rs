@@ -64,7 +64,7 @@ impl<'a> SqlMode<'a> {
 
     /// The SQL mode of the sessions that move rows on a server that has this one. They are always
     /// strict: where the server would cut a value to size, they fail.
-    pub(crate) fn for_rows(self, wanted: &RowsMode) -> String {
+    pub(crate) fn for_rows(self, wanted: RowsMode) -> String {
         let mut mode = ROWS.join(",");
         let mut add = |bit: &str| {
             let _ = write!(mode, ",{bit}");
@@ -117,7 +117,7 @@ mod tests {
 
     #[test]
     fn row_sessions_take_over_what_decides_about_values() {
-        let rows = |mode: &str, dates| SqlMode(mode).for_rows(&RowsMode { dates, may_pad: true });
+        let rows = |mode: &str, dates| SqlMode(mode).for_rows(RowsMode { dates, may_pad: true });
         let base = "STRICT_ALL_TABLES,NO_AUTO_VALUE_ON_ZERO,NO_ENGINE_SUBSTITUTION";
         let strict = "STRICT_TRANS_TABLES,NO_ZERO_DATE,NO_ZERO_IN_DATE,ANSI_QUOTES";
         assert_eq!(rows(strict, Dates::AsServer), format!("{base},NO_ZERO_DATE,NO_ZERO_IN_DATE"));

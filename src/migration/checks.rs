@@ -33,13 +33,12 @@ pub(super) fn name(
     let mut names: Vec<(String, String)> = Vec::new();
     let mut renamed = Vec::new();
     for check in &checks {
-        let new = match number(&check.name, table.name.table.as_str()) {
-            Some(number) => format!("{}_chk_{number}", ghost.table.as_str()),
-            None => {
-                let new = free_name(session, table, &check.name)?;
-                renamed.push((check.name.clone(), new.clone()));
-                new
-            }
+        let new = if let Some(number) = number(&check.name, table.name.table.as_str()) {
+            format!("{}_chk_{number}", ghost.table.as_str())
+        } else {
+            let new = free_name(session, table, &check.name)?;
+            renamed.push((check.name.clone(), new.clone()));
+            new
         };
         names.push((check.name.clone(), new));
     }

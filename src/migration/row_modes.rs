@@ -50,5 +50,5 @@ pub(super) fn choose(
         Dates::AsServer
     };
     let wanted = RowsMode { dates, may_pad: !keyed(|ty| matches!(ty, KeyType::Text { .. })) };
-    Ok(Modes { sql_mode: server.sql_mode().for_rows(&wanted), time_zone: zone.to_owned() })
+    Ok(Modes { sql_mode: server.sql_mode().for_rows(wanted), time_zone: zone.to_owned() })
 }
