@@ -5,6 +5,7 @@
 //! [`ghost`] makes the ghost table, [`follow`] sets up everything that follows the table's changes,
 //! and [`cleanup`] takes away what a failed run has made.
 
+mod cause;
 pub(crate) mod checks;
 mod chunks;
 mod cleanup;

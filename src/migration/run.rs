@@ -3,6 +3,7 @@
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::atomic::Ordering;
 
+use super::cause;
 use super::cleanup::{Made, clean_up};
 use super::control::Control;
 use super::crew::{Crew, DismissCrew};
@@ -67,7 +68,8 @@ pub(crate) fn run(mut migration: Migration, control: &Control) -> Result<Report>
             }
             _ => error,
         };
-        let Migration { connector, server, options, .. } = &migration;
+        let Migration { connector, server, table, options, .. } = &migration;
+        let error = cause::find(error, control.phase(), connector, server.flavor, table);
         let state = error.table_state();
         let mut left = error.leftovers().to_vec();
         let rest = clean_up(connector, server.flavor, &made, state, options.keep_on_failure);

@@ -1,5 +1,6 @@
 //! Hostile sessions.
 
+mod ddl;
 mod prepared;
 mod sessions;
 mod twins;

@@ -150,3 +150,28 @@ fn prepared_before_the_run() {
         assert_eq!(rows, [501]);
     });
 }
+
+/// After a restart nothing but the rows' locks is left of an XA transaction that was prepared. The swap
+/// must not happen meanwhile: what it changes is in the old table.
+#[test]
+fn prepared_before_a_restart() {
+    on_own("xa_restart", |server, db| {
+        let mut conn = db.conn();
+        twins(&mut conn);
+        prepare(db, "old", 1);
+        server.restart().unwrap();
+        let mut conn = db.conn();
+        let report = alter(db, "t", CLAUSE)
+            .verify(false)
+            .retries(3)
+            .cut_over_lock_timeout(Duration::from_secs(1))
+            .run();
+        let waiting: Vec<mysql::Row> = conn.query("XA RECOVER").unwrap();
+        assert!(!waiting.is_empty());
+        exec(&mut conn, "XA COMMIT 'old'");
+        let error = report.unwrap_err();
+        assert_eq!(error.kind(), online_alter::ErrorKind::CutOver, "{error}");
+        let rows: Vec<i64> = conn.query("SELECT v FROM t WHERE id = 1").unwrap();
+        assert_eq!(rows, [501]);
+    });
+}
