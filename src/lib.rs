@@ -83,6 +83,9 @@
 // From the entry down: a module imports only from those below it.
 mod compare;
 mod online_alter;
+
+mod planning;
+
 mod plan;
 
 mod migration;

@@ -1,0 +1,189 @@
+//! From what the caller wants to a plan: looks at the server and the table, and refuses what cannot be
+//! done.
+
+use crate::cutover::dressing::Dressing;
+use crate::db::{Connector, Modes, Purpose, Session};
+use crate::endpoint::Endpoint;
+use crate::error::{Error, ErrorKind, Result};
+use crate::inspect::neighbours::Neighbours;
+use crate::inspect::{ServerInfo, Table, grants, key};
+use crate::migration::{Migration, Observer, Options, Postpone, checks, ghost, guard};
+use crate::plan::{Plan, Warning};
+use crate::sql::alter::{AlterClause, Stated};
+use crate::sql::{Ident, KeyType, TableName};
+use crate::throttle::AllOf;
+
+/// What the caller wants.
+pub(crate) struct Request {
+    pub(crate) endpoint: Endpoint,
+    pub(crate) schema: Option<String>,
+    pub(crate) table: String,
+    pub(crate) clause: String,
+    pub(crate) options: Options,
+    pub(crate) postpone: Postpone,
+    pub(crate) policies: AllOf,
+    pub(crate) observer: Option<Box<dyn Observer>>,
+}
+
+impl Request {
+    /// Checks everything and writes nothing.
+    pub(crate) fn plan(mut self) -> Result<Plan> {
+        let opts = self.endpoint.opts()?;
+        let suffix = &self.options.wishes.suffix;
+        if suffix.is_empty() || !suffix.chars().all(|c| c.is_ascii_alphanumeric() || c == '_') {
+            let why = "the suffix of triggers has to be of ASCII letters, digits and underscores";
+            return Err(Error::new(ErrorKind::Config, why));
+        }
+        let connector = Connector::new(&opts)?;
+        let schema = self.schema.as_deref().or(connector.default_schema()).ok_or_else(|| {
+            Error::new(ErrorKind::Config, "no schema is given, neither by the URL nor by itself")
+        })?;
+        let name =
+            TableName::new(Ident::parse("schema", schema)?, Ident::parse("table", &self.table)?);
+        // This one has the SQL mode that the server gives to everybody, as the user's text expects.
+        let mut plain = Session::open_plain(&connector)?;
+        let server = ServerInfo::read(&mut plain)?;
+        connector.expect(server.identity_query(), &server.identity);
+        let mut session = Session::open(&connector, server.flavor, Purpose::Inspect)?;
+        // Without its privileges a user is shown less than there is.
+        grants::check(&mut session, server.flavor, &name)?;
+        server.check_settings(self.options.switch_to_row_format)?;
+        server.binlog_position(&mut session, schema)?;
+        check_format_switch(&server, &mut session)?;
+        set_modes(&connector, &server, &self.options, &mut plain)?;
+
+        let table = Table::read(&mut session, &name)?;
+        let stated = std::mem::take(&mut self.options.column_map);
+        let clause = parse_clause(&self.clause, stated, &server, &table)?;
+        plain.check_syntax(&format!("ALTER TABLE {name} {}", clause.text)).map_err(|error| {
+            error.with_kind(ErrorKind::Alter).context("the server cannot parse the ALTER")
+        })?;
+        let key = key::choose(&table, &clause, server.flavor)?;
+        let wishes = &self.options.wishes;
+        let neighbours = Neighbours::read(&mut session, &server, &name, wishes)?;
+        let new_names = neighbours.check(&mut session, &server, &name, wishes)?;
+        // What the ALTER cannot do with them is seen here, too.
+        let columns = clause.map_columns(table.columns.iter().map(|column| &column.name));
+        let dressing = Dressing::new(&neighbours, &new_names, &name.ghost(), &columns)?;
+        if guard::is_locked(&mut session, &name)? {
+            let why = format!("another run works on {name}");
+            return Err(Error::new(ErrorKind::AlreadyRunning, why));
+        }
+        let replaced = ghost::check_leftovers(&mut session, &name, &self.options)?;
+
+        let mut warnings = Vec::new();
+        if !neighbours.all_seen {
+            warnings.push(Warning::HiddenForeignKeys);
+        }
+        if key.columns.first().is_some_and(|column| column.ty == KeyType::Ordinal) {
+            warnings.push(Warning::SlowKey);
+        }
+        let checks = checks::named_by_people(&server, &table);
+        if !checks.is_empty() {
+            warnings.push(Warning::RenamedChecks(checks));
+        }
+        if server.binlog_format != "ROW" {
+            warnings.push(Warning::SwitchesFormat { from: server.binlog_format.clone() });
+        }
+        if !neighbours.foreign_keys.is_empty() {
+            let parents = neighbours.parents().iter().map(ToString::to_string).collect();
+            warnings.push(Warning::LocksParents { parents });
+        }
+        let migration = Migration {
+            connector,
+            server,
+            table,
+            clause,
+            key,
+            neighbours,
+            new_names,
+            options: self.options,
+            postpone: self.postpone,
+            policies: self.policies,
+        };
+        Ok(Plan::new(migration, dressing, self.observer, replaced, warnings))
+    }
+}
+
+/// Sets up the modes in which tables are defined, if the caller gave others than the server's own.
+fn set_modes(
+    connector: &Connector,
+    server: &ServerInfo,
+    options: &Options,
+    plain: &mut Session,
+) -> Result<()> {
+    let Options { time_zone, allow_zero_in_date, .. } = options;
+    if time_zone.is_none() && !allow_zero_in_date {
+        return Ok(());
+    }
+    let sql_mode = server.sql_mode();
+    connector.define_in(Modes {
+        sql_mode: if *allow_zero_in_date {
+            sql_mode.with_zero_dates()
+        } else {
+            sql_mode.0.to_owned()
+        },
+        time_zone: time_zone.clone().unwrap_or_else(|| server.time_zone().to_owned()),
+    });
+    plain
+        .take_users_modes()
+        .map_err(|error| error.with_kind(ErrorKind::Config).context("the time zone cannot be used"))
+}
+
+fn check_format_switch(server: &ServerInfo, session: &mut Session) -> Result<()> {
+    if server.binlog_format == "ROW" {
+        return Ok(());
+    }
+    let refuse = |why: &str| {
+        let format = &server.binlog_format;
+        let why = format!("binlog_format is {format} and cannot be switched to ROW: {why}");
+        Err(Error::new(ErrorKind::BinlogSettings, why))
+    };
+    if !grants::may_set_globals(session, server.flavor)? {
+        return refuse("the user lacks the privilege");
+    }
+    let replicas = server.all_replica_ids(session).map_err(|error| {
+        error.context("looking for replicas, which may depend on binlog_format")
+    })?;
+    if !replicas.is_empty() {
+        return refuse("replicas are attached, which may depend on it");
+    }
+    Ok(())
+}
+
+fn parse_clause(
+    text: &str,
+    stated: Vec<Stated>,
+    server: &ServerInfo,
+    table: &Table,
+) -> Result<AlterClause> {
+    let refuse = |why: String| Error::new(ErrorKind::Alter, why);
+    let clause = AlterClause::parse_with(text, server.dialect, stated)
+        .map_err(|error| refuse(format!("the ALTER is refused: {error}")).with_source(error))?;
+    clause
+        .check_columns(table.columns.iter().map(|column| column.name.as_str()))
+        .map_err(|error| refuse(format!("the ALTER is refused: {error}")).with_source(error))?;
+    let columns: Vec<&str> = table.columns.iter().map(|column| column.name.as_str()).collect();
+    clause
+        .check_stated(&columns)
+        .map_err(|why| refuse(format!("the stated mapping of columns cannot be right: {why}")))?;
+    // The server would say so too, but only once there is a ghost. It forgives with IF EXISTS.
+    let named = clause.changes.iter().map(|change| &change.old);
+    let named = named.chain(&clause.dropped_columns).chain(&clause.modified_columns);
+    let forgives = text.to_ascii_uppercase().contains("EXISTS");
+    let mut missing = named.filter(|column| !forgives && table.column(column).is_none());
+    if let Some(column) = missing.next() {
+        return Err(refuse(format!("the ALTER names a column that is not there: `{column}`")));
+    }
+    if let Some(engine) = &clause.sets_engine
+        && !engine.eq_ignore_ascii_case("InnoDB")
+    {
+        return Err(refuse(format!(
+            "the ALTER sets the engine {engine}; only InnoDB is supported"
+        )));
+    }
+    if clause.adds_foreign_key {
+        return Err(refuse("the ALTER adds a foreign key; this is not supported yet".to_owned()));
+    }
+    Ok(clause)
+}
