@@ -91,13 +91,10 @@ fn part(text: &str) -> Result<(String, Option<&str>), String> {
 fn main() -> ExitCode {
     let flags = Flags::parse();
     env_logger::init();
-    let opts = match Opts::from_url(&flags.url) {
-        Ok(opts) => opts,
-        // The error quotes the URL, password and all.
-        Err(_) => {
-            warn("the URL cannot be used");
-            return ExitCode::from(2);
-        }
+    // The error quotes the URL, password and all.
+    let Ok(opts) = Opts::from_url(&flags.url) else {
+        warn("the URL cannot be used");
+        return ExitCode::from(2);
     };
     match compare(&flags, opts) {
         Ok(found) => {

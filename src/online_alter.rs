@@ -200,7 +200,7 @@ impl OnlineAlter {
     }
 
     /// Let the table have foreign keys to others: the new table gets them too. Default: such a table is
-    /// refused, with [the statements](Error::obstacles) that remove and restore them.
+    /// refused, with [the statements](crate::Error::obstacles) that remove and restore them.
     ///
     /// They are added to the new table at the cut-over, without a look at the rows, and taken off the old
     /// one right behind it. Names of foreign keys are unique in a schema. On MySQL they get their own back
@@ -233,7 +233,7 @@ impl OnlineAlter {
     /// Let the table have triggers: they are made on the new table at the cut-over, with definer, SQL
     /// mode, charset and order kept, so that they fire for the application's writes from the first
     /// one on, and never for those of the run. Default: such a table is refused, with
-    /// [the statements](Error::obstacles) that remove and restore them.
+    /// [the statements](crate::Error::obstacles) that remove and restore them.
     ///
     /// The old table keeps its own, and names of triggers are unique in a schema: the new ones have
     /// a [suffix](Self::trigger_suffix). It needs what the server wants of who makes triggers: SUPER

@@ -146,7 +146,7 @@ impl<'a> Verifier<'a> {
         let mut stopped = false;
         let took_place =
             in_chunks(control, chunker, sizer, session, workers, compare, |compared| {
-                *repaired += looked_at.chunk(compared)?;
+                *repaired += looked_at.chunk(&compared)?;
                 stopped = enough();
                 // Any error ends the pass; this one is known.
                 if stopped { Err(Error::aborted()) } else { Ok(()) }
@@ -183,7 +183,7 @@ struct Found<'a> {
 
 impl Found<'_> {
     /// Sees which differences of a chunk are real, and repairs those. Returns how many.
-    fn chunk(&mut self, compared: Compared) -> Result<u64> {
+    fn chunk(&mut self, compared: &Compared) -> Result<u64> {
         let control = self.stages.control;
         self.compared += compared.rows;
         control.rows_verified.store(self.compared, Ordering::Relaxed);
