@@ -23,9 +23,8 @@ pub(super) struct Part {
     /// Where the last batch ended: the next one goes on from there, so that no key starves.
     cursor: Option<Key>,
     pub(super) last_take: Instant,
-    /// Its worker has a batch; how many batches it has finished.
-    pub(super) busy: bool,
-    pub(super) finished: u64,
+    /// The batch that its worker has.
+    pub(super) under_way: Vec<Key>,
 }
 
 impl Part {
@@ -35,8 +34,7 @@ impl Part {
             repeated: BTreeSet::new(),
             cursor: None,
             last_take: Instant::now(),
-            busy: false,
-            finished: 0,
+            under_way: Vec::new(),
         }
     }
 

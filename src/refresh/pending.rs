@@ -36,6 +36,8 @@ struct State {
     held: Vec<(u64, Batch)>,
     /// Keys that workers have taken and not yet finished.
     taken: usize,
+    /// Of these, those that were taken all at once, and belong to no worker's part.
+    taken_together: Vec<Key>,
     /// How many have asked for the workers not to take keys.
     paused: u32,
     /// Nobody waits for room.
@@ -62,6 +64,7 @@ impl Pending {
                 later: Vec::new(),
                 held: Vec::new(),
                 taken: 0,
+                taken_together: Vec::new(),
                 paused: 0,
                 unlimited: false,
                 hurry: false,
@@ -116,7 +119,7 @@ impl Pending {
                 let rested = part.last_take.elapsed();
                 if *hurry || part.len() >= collect.at_most || rested >= collect.linger {
                     let batch = part.next_batch(collect.at_most);
-                    part.busy = true;
+                    part.under_way.clone_from(&batch.keys);
                     *taken += batch.keys.len();
                     drop(state);
                     self.changed.notify_all();
@@ -132,18 +135,19 @@ impl Pending {
     pub(crate) fn done(&self, part: usize, count: usize) {
         let mut state = self.state.lock();
         if let Some(part) = state.parts.get_mut(part) {
-            part.busy = false;
-            part.finished += 1;
+            part.under_way.clear();
         }
         state.taken = state.taken.saturating_sub(count);
         drop(state);
         self.changed.notify_all();
     }
 
-    /// The keys of [`take_all`](Self::take_all) are finished.
+    /// The keys of [`take_all`](Self::take_all) are finished. Those that are to be refreshed again must
+    /// have been put back before.
     pub(crate) fn done_all(&self, count: usize) {
         let mut state = self.state.lock();
         state.taken = state.taken.saturating_sub(count);
+        state.taken_together.clear();
         drop(state);
         self.changed.notify_all();
     }
@@ -274,30 +278,13 @@ impl Pending {
     ) -> Result<bool> {
         let end = Instant::now() + patience;
         let mut state = self.state.lock();
-        loop {
-            while state.waits_for_any(wanted) {
-                if Instant::now() > end {
-                    return Ok(false);
-                }
-                self.wait(&mut state, CANCEL_CHECK, cancel)?;
+        while state.has_any(wanted) {
+            if Instant::now() > end {
+                return Ok(false);
             }
-            // What workers have taken may be among them, and may come back to wait.
-            let busy: Vec<Option<u64>> =
-                state.parts.iter().map(|part| part.busy.then_some(part.finished)).collect();
-            let is_under_way = |state: &State| {
-                let now = state.parts.iter().map(|part| part.busy.then_some(part.finished));
-                busy.iter().zip(now).any(|(then, now)| then.is_some() && *then == now)
-            };
-            while is_under_way(&state) {
-                if Instant::now() > end {
-                    return Ok(false);
-                }
-                self.wait(&mut state, CANCEL_CHECK, cancel)?;
-            }
-            if !state.waits_for_any(wanted) {
-                return Ok(true);
-            }
+            self.wait(&mut state, CANCEL_CHECK, cancel)?;
         }
+        Ok(true)
     }
 
     /// All keys, taken out for whoever has paused the workers. To be followed by
@@ -311,7 +298,9 @@ impl Pending {
         keys.extend(std::mem::take(&mut state.later).into_iter().map(|(_, key)| key));
         keys.extend(std::mem::take(&mut state.held).into_iter().flat_map(|(_, batch)| batch.keys));
         state.taken += keys.len();
-        keys.into_iter().collect()
+        let keys: Vec<Key> = keys.into_iter().collect();
+        state.taken_together.clone_from(&keys);
+        keys
     }
 
     fn wait(
@@ -332,11 +321,14 @@ fn cancel_check(state: &mut MutexGuard<'_, State>, cancel: &Cancel) -> Result<()
 }
 
 impl State {
-    /// Whether any of the keys waits to be refreshed.
-    fn waits_for_any(&self, wanted: &Wanted) -> bool {
+    /// Whether any of the keys waits to be refreshed, or is being refreshed: then it may come back to
+    /// wait.
+    fn has_any(&self, wanted: &Wanted) -> bool {
         let later = self.later.iter().map(|(_, key)| key);
         let held = self.held.iter().flat_map(|(_, batch)| &batch.keys);
-        self.parts.iter().any(|part| wanted.any_in(part)) || later.chain(held).any(|k| wanted.is(k))
+        let under_way = self.parts.iter().flat_map(|part| &part.under_way);
+        self.parts.iter().any(|part| wanted.any_in(part))
+            || later.chain(held).chain(under_way).chain(&self.taken_together).any(|k| wanted.is(k))
     }
 
     fn len(&self) -> usize {

@@ -39,6 +39,32 @@ fn outstanding_counts_every_place_a_key_can_be() {
 }
 
 #[test]
+fn a_key_that_is_being_refreshed_is_waited_for() {
+    let shape = KeyShape {
+        source_index: Ident::new("PRIMARY"),
+        ghost_index: None,
+        ghost_unique: true,
+        columns: Vec::new(),
+    };
+    let has = |pending: &Pending, key: u64| {
+        let wanted = Wanted::new(&[Key::Int(key)], &shape);
+        !pending.wait_for_none_of(&wanted, Duration::ZERO, &Cancel::default()).unwrap()
+    };
+    let pending = pending(&[1]);
+    assert!(has(&pending, 1));
+    assert_eq!(take(&pending), [1]);
+    assert!(has(&pending, 1));
+    // It comes back, and is taken again, by whoever takes all.
+    pending.put_later([Key::Int(1)], Duration::ZERO);
+    pending.done(0, 1);
+    assert!(has(&pending, 1));
+    assert_eq!(pending.take_all(), [Key::Int(1)]);
+    assert!(has(&pending, 1));
+    pending.done_all(1);
+    assert!(!has(&pending, 1));
+}
+
+#[test]
 fn held_keys_come_back_when_the_last_of_their_chunks_has_ended() {
     let pending = pending(&[]);
     pending.hold(5, again(&[8]));
