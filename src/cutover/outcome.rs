@@ -1,7 +1,7 @@
 //! What became of a swap whose answer was lost. Never asked for again blindly: a second one would
 //! swap the tables back.
 
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use super::{Attempt, CutOver, PATIENT};
 use crate::cancel::Cancel;
@@ -65,17 +65,30 @@ impl CutOver<'_> {
         };
         session.retrying(PATIENT, &cancel, |session| {
             session.end(connection, &cancel)?;
+            self.look_at_tables(session, &cancel)
+        })
+    }
+
+    fn look_at_tables(&self, session: &mut Session, cancel: &Cancel) -> Result<bool> {
+        const PATIENCE: Duration = Duration::from_secs(5);
+        const LOOK_AGAIN: Duration = Duration::from_millis(20);
+        let end = Instant::now() + PATIENCE;
+        loop {
             let ghost = Table::exists(session, &self.pair.ghost)?;
             let old = Table::exists(session, &self.old)?;
             let source = Table::exists(session, &self.pair.source)?;
             match (source, ghost, old) {
-                (true, false, true) => Ok(true),
-                (true, true, _) => Ok(false),
-                _ => Err(Error::new(
-                    ErrorKind::TableChanged,
-                    "the tables are neither as they were nor swapped",
-                )),
+                (true, false, true) => return Ok(true),
+                (true, true, _) => return Ok(false),
+                // On MariaDB a table cannot be seen for a moment when somebody's ALTER of it ends.
+                _ if Instant::now() < end => cancel.sleep(LOOK_AGAIN)?,
+                _ => {
+                    return Err(Error::new(
+                        ErrorKind::TableChanged,
+                        "the tables are neither as they were nor swapped",
+                    ));
+                }
             }
-        })
+        }
     }
 }

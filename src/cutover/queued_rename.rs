@@ -18,6 +18,8 @@ use crate::error::{Error, ErrorKind, Result};
 use crate::fault::Fault;
 use crate::inspect::Table;
 use crate::sql::TAG;
+use crate::sql::mentions::{Effect, classify};
+use crate::sql::tokens::Dialect;
 use crate::steps::Step;
 
 /// The comment by which a sentry table is known.
@@ -177,11 +179,14 @@ impl CutOver<'_> {
             self.cancel.sleep(LOOK_AGAIN)?;
         }
         self.steps.at(Step::RenameQueued, renamer);
+        let probe = format!("SELECT {TAG} 1 FROM {} LIMIT 1", self.pair.source);
+        // Whoever waits for the table exclusively by now would come before the swap, and change what is
+        // the old table after it.
+        prober.exec(&probe).map_err(|error| error.context("somebody else waits for the table"))?;
         locker.exec(&format!("DROP TABLE {}", self.old))?;
         self.steps.at(Step::SentryDropped, locker.id());
         // A reader gets through as long as nobody waits for the table exclusively, and fails at once
         // as soon as the swap does.
-        let probe = format!("SELECT {TAG} 1 FROM {} LIMIT 1", self.pair.source);
         loop {
             match prober.exec(&probe) {
                 Err(error) if error.fault() == Some(Fault::LockWait) => break,
@@ -192,8 +197,32 @@ impl CutOver<'_> {
             }
             self.cancel.sleep(LOOK_AGAIN)?;
         }
+        // Or as soon as somebody's ALTER does, which may have come first; or it waits in a way that lets
+        // readers through.
+        if let Some(statement) = self.definition_that_waits(control, renamer)? {
+            return late(&format!("somebody else's statement waits for the table: {statement}"));
+        }
         self.steps.at(Step::RenameProven, locker.id());
         Ok(())
+    }
+
+    /// A statement about the table's definition that waits, as far as the user may see those of others.
+    fn definition_that_waits(&self, session: &mut Session, renamer: u32) -> Result<Option<String>> {
+        let source = &self.pair.source;
+        let sql = format!(
+            "SELECT DB, INFO FROM information_schema.PROCESSLIST WHERE ID <> {renamer} AND STATE LIKE \
+             '%metadata lock%' AND INFO IS NOT NULL"
+        );
+        let is_ddl = |db: &str, text: &str| {
+            let statement = classify(text, db, Dialect::default());
+            matches!(statement.effect, Effect::Ddl(_))
+                && statement.names(source.schema.as_str(), source.table.as_str())
+        };
+        Ok(session.rows(&sql)?.into_iter().find_map(|row| {
+            let mut row = row.into_iter();
+            let (db, text) = (row.next()?.unwrap_or_default(), row.next()??);
+            is_ddl(&db, &text).then(|| text.chars().take(120).collect())
+        }))
     }
 }
 

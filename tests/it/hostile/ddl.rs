@@ -150,6 +150,7 @@ fn alters_in_two_phases() {
 struct Queued {
     server_is_mariadb: bool,
     statement: &'static str,
+    step: Step,
     report: Result<Report, Error>,
 }
 
@@ -180,14 +181,14 @@ fn queued(server: &Server, db: &Database, step: Step, statement: &'static str) -
         })
         .run();
     thread.lock().take().unwrap().join().unwrap().unwrap_or_else(|e| panic!("{statement}: {e}"));
-    Queued { server_is_mariadb: server.flavor().is_mariadb(), statement, report }
+    Queued { server_is_mariadb: server.flavor().is_mariadb(), statement, step, report }
 }
 
 impl Queued {
     /// Either it came behind the swap, and is about the new table; or the run has stopped.
     fn judge(self, conn: &mut Conn) {
-        let Queued { server_is_mariadb, statement, report } = self;
-        eprintln!("{statement}: {report:?}");
+        let Queued { server_is_mariadb, statement, step, report } = self;
+        eprintln!("{statement} at {step:?}: {report:?}");
         match report {
             Ok(report) => {
                 assert!(report.reconciled_keys.is_empty(), "{statement}: {report}");
@@ -217,8 +218,14 @@ fn definitions_queued_behind_the_lock() {
             "ALTER TABLE {t} ADD COLUMN theirs INT",
             "CREATE INDEX theirs ON {t} (v)",
             "ALTER TABLE {t} RENAME COLUMN u TO w",
+            "ALTER TABLE {t} ADD COLUMN theirs INT, ALGORITHM = COPY",
         ] {
-            for step in [Step::Locked, Step::Checked, Step::BeforeRename] {
+            let mut steps = vec![Step::Locked, Step::Checked, Step::BeforeRename];
+            if server.flavor().is_mariadb() {
+                // The swap waits already; it has not come to the table yet, or it has.
+                steps.extend([Step::RenameQueued, Step::SentryDropped, Step::RenameProven]);
+            }
+            for step in steps {
                 queued(server, db, step, statement).judge(&mut db.conn());
             }
         }
