@@ -15,7 +15,7 @@ use crate::writes::{Scribe, Statement, Write};
 pub(crate) struct Case {
     pub(crate) seed: u64,
     pub(crate) flavor: Flavor,
-    pub(crate) sql_mode: &'static str,
+    pub(crate) sql_mode: String,
     pub(crate) time_zone: &'static str,
     /// The SQL mode of those who write.
     pub(crate) writers_mode: &'static str,
@@ -40,6 +40,11 @@ const MODES: [(usize, &str); 3] = [
     (25, "STRICT_TRANS_TABLES,NO_ENGINE_SUBSTITUTION"),
     (15, "STRICT_ALL_TABLES,ALLOW_INVALID_DATES,NO_ENGINE_SUBSTITUTION"),
 ];
+/// What else may be in a mode. It changes how a statement is read, or what it stores.
+const OTHERS: [&str; 4] =
+    ["ANSI_QUOTES", "NO_BACKSLASH_ESCAPES", "NO_UNSIGNED_SUBTRACTION", "PAD_CHAR_TO_FULL_LENGTH"];
+const OTHER_MYSQL: &str = "TIME_TRUNCATE_FRACTIONAL";
+const OTHER_MARIADB: &str = "TIME_ROUND_FRACTIONAL";
 const ZONES: [(usize, &str); 4] = [(60, "+00:00"), (15, "+05:30"), (15, "-03:00"), (10, "SYSTEM")];
 /// They may write what the server's own mode refuses: zero dates, zeros as AUTO_INCREMENT.
 const WRITERS: [(usize, &str); 2] =
@@ -49,7 +54,12 @@ impl Case {
     pub(crate) fn new(seed: u64, flavor: Flavor) -> Self {
         let rng = Rng::new(seed);
         let rng = &rng;
-        let (sql_mode, time_zone) = (rng.weighted(&MODES), rng.weighted(&ZONES));
+        let (mut sql_mode, time_zone) = (rng.weighted(&MODES).to_owned(), rng.weighted(&ZONES));
+        if rng.chance(20) {
+            let own = if flavor.is_mariadb() { OTHER_MARIADB } else { OTHER_MYSQL };
+            sql_mode =
+                format!("{sql_mode},{}", if rng.chance(40) { own } else { rng.one(&OTHERS) });
+        }
         let writers_mode = rng.weighted(&WRITERS);
         let table = tables::table(rng, flavor);
         let alter = alters::alter(rng, flavor, &table);

@@ -16,6 +16,8 @@ pub(crate) struct Twins {
     pub(crate) problems: Vec<String>,
     /// What was written, in order.
     pub(crate) done: Vec<Vec<String>>,
+    /// A statement has failed, on both.
+    pub(crate) failed: bool,
     clock: u64,
 }
 
@@ -30,13 +32,22 @@ fn outcome(result: Result<(), mysql::Error>) -> String {
 
 impl Twins {
     pub(crate) fn new(a: Conn, b: Conn) -> Self {
-        Twins { a, b, todo: VecDeque::new(), problems: Vec::new(), done: Vec::new(), clock: 0 }
+        Twins {
+            a,
+            b,
+            todo: VecDeque::new(),
+            problems: Vec::new(),
+            done: Vec::new(),
+            failed: false,
+            clock: 0,
+        }
     }
 
     pub(crate) fn begin(&mut self, sql_mode: &str, time_zone: &str) {
         self.todo.clear();
         self.problems.clear();
         self.done.clear();
+        self.failed = false;
         self.clock = 1_700_000_000;
         let sql = format!(
             "SET SESSION sql_mode = '{sql_mode}', time_zone = '{time_zone}', \
@@ -51,6 +62,7 @@ impl Twins {
     pub(crate) fn both(&mut self, sql: &str) -> String {
         let in_a = outcome(self.a.query_drop(sql));
         let in_b = outcome(self.b.query_drop(sql));
+        self.failed |= in_b != "ok";
         // A message may name the schema.
         let code = |text: &str| text.split(' ').next().unwrap_or_default().to_owned();
         if code(&in_a) != code(&in_b) {
