@@ -4,7 +4,7 @@ use std::error::Error as _;
 use std::process::ExitCode;
 
 use online_alter::mysql;
-use online_alter::{Error, ErrorKind, Phase, Report, TableState};
+use online_alter::{Error, ErrorKind, Obstacle, ObstacleKind, Phase, Report, TableState};
 
 use crate::common::warn;
 
@@ -39,7 +39,7 @@ impl Failure {
             }
             Failure::Refused(why) => warn(format_args!("error: {why}")),
             Failure::Run(error) => {
-                for line in lines(error) {
+                for line in lines(error).into_iter().chain(statements(error.obstacles())) {
                     warn(line);
                 }
             }
@@ -63,6 +63,27 @@ impl Failure {
 /// The exit code of a run that went well.
 pub(crate) fn code_of(report: &Report) -> u8 {
     if report.conflicting_keys.is_empty() { DONE } else { NEEDS_A_PERSON }
+}
+
+/// The statements that remove and restore what stands in the way, for the server's own client.
+fn statements(obstacles: &[Obstacle]) -> Vec<String> {
+    if obstacles.is_empty() {
+        return Vec::new();
+    }
+    let mut lines = vec!["-- to remove them:".to_owned()];
+    lines.extend(obstacles.iter().map(|obstacle| format!("{};", obstacle.remove)));
+    lines.push("-- to restore them:".to_owned());
+    for obstacle in obstacles {
+        if obstacle.kind == ObstacleKind::Trigger {
+            // There are semicolons in it.
+            lines.push("DELIMITER //".to_owned());
+            lines.extend(obstacle.restore.iter().map(|statement| format!("{statement}//")));
+            lines.push("DELIMITER ;".to_owned());
+        } else {
+            lines.extend(obstacle.restore.iter().map(|statement| format!("{statement};")));
+        }
+    }
+    lines
 }
 
 /// The error with its kind; then of its causes what it does not say itself.

@@ -126,6 +126,26 @@ pub(crate) struct Flags {
     #[arg(long)]
     pub(crate) allow_zero_in_date: bool,
 
+    /// Let the table have foreign keys to others, and the new table too
+    #[arg(long, conflicts_with = "discard_foreign_keys")]
+    pub(crate) keep_foreign_keys: bool,
+
+    /// Let the table have foreign keys to others, and the new table none
+    #[arg(long)]
+    pub(crate) discard_foreign_keys: bool,
+
+    /// Let the table have triggers: they are made on the new table as it takes the old one's place
+    #[arg(long, requires = "trigger_suffix")]
+    pub(crate) include_triggers: bool,
+
+    /// What is put behind the names of triggers on the new table; letters, digits and underscores
+    #[arg(long, value_name = "SUFFIX")]
+    pub(crate) trigger_suffix: Option<String>,
+
+    /// A trigger whose name has the suffix already loses it instead
+    #[arg(long, requires = "trigger_suffix")]
+    pub(crate) remove_trigger_suffix_if_exists: bool,
+
     /// The time zone of the ALTER, as SET time_zone takes it: it decides about conversions between
     /// TIMESTAMP and other types. Default: that of the server
     #[arg(long, value_name = "ZONE", allow_hyphen_values = true)]

@@ -87,7 +87,14 @@ fn builder(flags: &Flags, opts: Opts) -> OnlineAlter {
             Mismatch::Repair => OnMismatch::Repair,
             Mismatch::Stop => OnMismatch::Stop,
         })
-        .allow_zero_in_date(flags.allow_zero_in_date);
+        .allow_zero_in_date(flags.allow_zero_in_date)
+        .keep_foreign_keys(flags.keep_foreign_keys)
+        .discard_foreign_keys(flags.discard_foreign_keys)
+        .include_triggers(flags.include_triggers)
+        .remove_trigger_suffix_if_exists(flags.remove_trigger_suffix_if_exists);
+    if let Some(suffix) = &flags.trigger_suffix {
+        alter = alter.trigger_suffix(suffix);
+    }
     if let Some(map) = &flags.column_map {
         alter = alter.column_map(map.0.iter().map(|(old, new)| (old.as_str(), new.as_deref())));
     }

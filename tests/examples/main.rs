@@ -28,6 +28,7 @@ mod conf;
 #[path = "../../examples/alter/flags.rs"]
 mod flags;
 mod harness;
+mod neighbours;
 #[allow(dead_code, reason = "only some of it is tested apart from the program")]
 #[path = "../../examples/alter/server.rs"]
 mod server;
