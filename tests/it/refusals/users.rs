@@ -1,8 +1,9 @@
 //! Users, with too few privileges and with just enough.
 
-use online_alter::{ErrorKind, OnlineAlter};
+use online_alter::{ErrorKind, OnlineAlter, TableState};
 
-use super::{PASSWORD, User, alone, is, plain_table, refused, refused_at_run, sql};
+use super::{PASSWORD, User, alone, is, plain_table, refused, sql};
+use crate::harness::tables;
 
 #[test]
 fn a_user_who_lacks_one_privilege() {
@@ -66,8 +67,10 @@ fn a_user_without_temporary_tables() {
             format!("mysql://no_temporary:{PASSWORD}@127.0.0.1:{}/{}", server.port(), db.name());
         let clause = "MODIFY v VARCHAR(30)";
         let to_text = || OnlineAlter::new(url.as_str(), "t").alter(clause);
-        let error = refused_at_run(server, db, to_text());
+        let error = to_text().run().unwrap_err();
         is(&error, ErrorKind::Privileges, &["CREATE TEMPORARY TABLES", "v"]);
+        assert_eq!(error.table_state(), TableState::Untouched, "{error}");
+        assert_eq!(tables(&mut db.conn()), ["t"]);
         let report = to_text().verify(false).run().unwrap_or_else(|error| panic!("{error}"));
         assert!(report.verification.is_none());
         let back =
