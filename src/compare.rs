@@ -271,7 +271,8 @@ impl Compare {
         }
         let rest = other.columns.iter().filter(|c| !columns.iter().any(|(_, new)| *new == c.name));
         not_compared.extend(rest.map(|column| format!("{}.{}", other.name, column.name)));
-        let key = find_by(key::choose(table, &clause, server.flavor)?, table, other)?;
+        let (key, _) = key::choose(table, &clause, server.flavor)?;
+        let key = find_by(key, table, other)?;
         let pair = TablePair {
             source: table.name.clone(),
             ghost: other.name.clone(),

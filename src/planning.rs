@@ -58,7 +58,7 @@ impl Request {
         plain.check_syntax(&format!("ALTER TABLE {name} {}", clause.text)).map_err(|error| {
             error.with_kind(ErrorKind::Alter).context("the server cannot parse the ALTER")
         })?;
-        let key = key::choose(&table, &clause, server.flavor)?;
+        let (key, other_keys) = key::choose(&table, &clause, server.flavor)?;
         let wishes = &self.options.wishes;
         let neighbours = Neighbours::read(&mut session, &server, &name, wishes)?;
         let new_names = neighbours.check(&mut session, &server, &name, wishes)?;
@@ -95,6 +95,7 @@ impl Request {
             table,
             clause,
             key,
+            other_keys,
             neighbours,
             new_names,
             options: self.options,

@@ -6,9 +6,14 @@ use crate::error::{Error, ErrorKind, Result};
 use crate::sql::alter::{AlterClause, Fate};
 use crate::sql::{Ident, KeyColumn, KeyShape, KeyType};
 
-/// The best unique key of the table whose columns the ALTER keeps: the primary key, or else one of
+/// The unique keys of the table whose columns the ALTER keeps, and what it keeps them as only the
+/// server can tell: the best one, and the others. The best is the primary key, or else one of
 /// NOT NULL columns, with as few columns as possible, and rather of numbers than of text.
-pub(crate) fn choose(table: &Table, clause: &AlterClause, flavor: Flavor) -> Result<KeyShape> {
+pub(crate) fn choose(
+    table: &Table,
+    clause: &AlterClause,
+    flavor: Flavor,
+) -> Result<(KeyShape, Vec<KeyShape>)> {
     let mut refused = Vec::new();
     let mut shapes: Vec<(&Index, KeyShape)> = Vec::new();
     for index in table.indexes.iter().filter(|index| index.unique) {
@@ -22,8 +27,9 @@ pub(crate) fn choose(table: &Table, clause: &AlterClause, flavor: Flavor) -> Res
         (!index.is_primary(), shape.columns.len(), text)
     };
     shapes.sort_by_key(cost);
-    if let Some((_, shape)) = shapes.into_iter().next() {
-        return Ok(shape);
+    let mut shapes = shapes.into_iter().map(|(_, shape)| shape);
+    if let Some(best) = shapes.next() {
+        return Ok((best, shapes.collect()));
     }
     let mut why = format!(
         "{} has no primary key, nor a unique key of NOT NULL columns, that is there before and \

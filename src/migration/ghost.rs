@@ -11,7 +11,7 @@ use crate::db::{Flavor, Modes, Session};
 use crate::error::{Error, ErrorKind, Result};
 use crate::inspect::column::Column;
 use crate::inspect::fill::Clock;
-use crate::inspect::ghost_keys::ghost_keys;
+use crate::inspect::ghost_keys::{GhostKeys, ghost_keys};
 use crate::inspect::mapping::{self, Mapping};
 use crate::inspect::neighbours::{Neighbours, NewNames};
 use crate::inspect::table::Index;
@@ -99,7 +99,7 @@ pub(crate) fn alter(
     server: &ServerInfo,
     table: &Table,
     clause: &AlterClause,
-    key: &KeyShape,
+    candidates: &[&KeyShape],
     options: &Options,
     (neighbours, names): (&Neighbours, &NewNames),
 ) -> Result<Ghost> {
@@ -122,6 +122,7 @@ pub(crate) fn alter(
         || clause.is_partly_unread() && altered.definition.auto_increment.is_some();
     let clock = Clock::read(session)?;
     let mapping = mapping::map(table, &altered, clause, server.flavor, &clock)?;
+    let (key, keys) = first_usable(table, &altered, candidates, &mapping.columns)?;
     let row_modes = row_modes::choose(server, key, &mapping, sees_dates, options)?;
     let Mapping { columns, casts, fills, .. } = mapping;
     refuse_new_counter(&altered, &columns)?;
@@ -129,7 +130,6 @@ pub(crate) fn alter(
     let mapped = clause.map_columns(table.columns.iter().map(|column| &column.name));
     let dressing = Dressing::new(neighbours, names, &name, &mapped)?;
     dressing.rehearse(session, &name)?;
-    let keys = ghost_keys(table, &altered, key, &columns)?;
     let KeyOnGhost { found_by, stand_in, deferred, deferred_indexes } =
         ghost_key::set_up(session, server, &altered, &keys, key)?;
     if server.flavor == Flavor::MySql {
@@ -184,6 +184,24 @@ fn apply(
         error.with_kind(ErrorKind::Alter).context("the server refuses the ALTER")
     })?;
     Ok(has_dates)
+}
+
+/// The first of the keys by which the ghost's rows can be found, and how. If none can, why not the
+/// very first.
+fn first_usable<'a>(
+    table: &Table,
+    altered: &Table,
+    candidates: &[&'a KeyShape],
+    columns: &[(Ident, Ident)],
+) -> Result<(&'a KeyShape, GhostKeys)> {
+    let mut why = None;
+    for &key in candidates {
+        match ghost_keys(table, altered, key, columns) {
+            Ok(keys) => return Ok((key, keys)),
+            Err(error) => why = why.or(Some(error)),
+        }
+    }
+    Err(why.unwrap_or_else(|| Error::new(ErrorKind::NoUsableKey, "there is no key")))
 }
 
 /// The server's own ALTER numbers the rows in the order in which it reads them. Here they come in

@@ -37,6 +37,8 @@ pub(crate) struct Migration {
     pub(crate) table: Table,
     pub(crate) clause: AlterClause,
     pub(crate) key: KeyShape,
+    /// Keys that would do if the ALTER does not let rows be found by that one.
+    pub(crate) other_keys: Vec<KeyShape>,
     pub(crate) neighbours: Neighbours,
     pub(crate) new_names: NewNames,
     pub(crate) options: Options,
@@ -211,7 +213,7 @@ fn prepare(
     definer: &mut Session,
     made: &mut Made,
 ) -> Result<Ghost> {
-    let Migration { connector, server, table, clause, key, options, .. } = migration;
+    let Migration { connector, server, table, clause, key, other_keys, options, .. } = migration;
     let neighbours = (&migration.neighbours, &migration.new_names);
     let source = &table.name;
     let leftovers = ghost::check_leftovers(definer, source, options)?;
@@ -231,7 +233,8 @@ fn prepare(
     let ghost = source.ghost();
     let create = format!("CREATE TABLE {ghost} LIKE {source}");
     create_table(definer, &create, &ghost, made)?;
-    let ghost = ghost::alter(definer, server, table, clause, key, options, neighbours)?;
+    let keys: Vec<&KeyShape> = std::iter::once(key).chain(other_keys).collect();
+    let ghost = ghost::alter(definer, server, table, clause, &keys, options, neighbours)?;
     connector.move_rows_in(ghost.row_modes.clone());
     for (old, new) in &ghost.renamed_checks {
         control.warn(format!("the CHECK constraint `{old}` is called `{new}` in the new table"));

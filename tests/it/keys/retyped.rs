@@ -269,6 +269,17 @@ fn keys_that_do_not_fit() {
     });
 }
 
+/// A key that does not last, and one that does.
+#[test]
+fn another_key_is_chosen() {
+    let create = "CREATE TABLE {t} (k INT NOT NULL, v INT NOT NULL, d DATETIME(3) NOT NULL DEFAULT \
+                  '2024-01-01', n INT NULL, UNIQUE KEY n (n), PRIMARY KEY (k, d), UNIQUE KEY u (v, k), KEY (d))";
+    Case::new("other_key", create)
+        .values(&["1", "2", "3", "4", "5", "6", "7"], &["8", "9", "10"])
+        .alter("MODIFY d DATE NOT NULL")
+        .run();
+}
+
 /// Changes after which a row's key is not known any more.
 #[test]
 fn keys_that_are_lost() {
