@@ -94,11 +94,13 @@ impl Refresher {
         self.pending.pause(cancel)?;
         let keys = self.pending.take_all();
         let settled = self.settle(session, &keys, cancel);
-        self.pending.done_all(keys.len());
+        let count = keys.len();
         match &settled {
-            Ok(true) => self.count(keys.len()),
+            Ok(true) => self.count(count),
+            // Before they are done: who waits for one of them must not take it for refreshed.
             _ => self.pending.put_back(keys),
         }
+        self.pending.done_all(count);
         self.pending.resume();
         settled.map(drop)
     }

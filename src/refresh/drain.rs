@@ -26,18 +26,20 @@ impl Refresher {
             }
             result => result,
         };
-        self.pending.done_all(keys.len());
-        match result {
+        let count = keys.len();
+        let result = match result {
             Ok(()) => {
-                self.count(keys.len());
-                Ok(keys.len())
+                self.count(count);
+                Ok(count)
             }
             Err(error) => {
                 let _ = session.exec("ROLLBACK");
                 self.pending.put_back(keys);
                 Err(error)
             }
-        }
+        };
+        self.pending.done_all(count);
+        result
     }
 
     /// First takes all of them from the ghost and then puts all of them there, so that rows which
@@ -90,7 +92,7 @@ impl Refresher {
                     let (first, second) = part.split_at(part.len() / 2);
                     parts.extend([second, first]);
                 }
-                other => drop(other?),
+                other => other.map(|_| ())?,
             }
         }
         Ok(())

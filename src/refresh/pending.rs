@@ -36,6 +36,8 @@ struct State {
     held: Vec<(u64, Batch)>,
     /// Keys that workers have taken and not yet finished.
     taken: usize,
+    /// Somebody has taken all keys, whichever they were.
+    all_taken: bool,
     /// How many have asked for the workers not to take keys.
     paused: u32,
     /// Nobody waits for room.
@@ -62,6 +64,7 @@ impl Pending {
                 later: Vec::new(),
                 held: Vec::new(),
                 taken: 0,
+                all_taken: false,
                 paused: 0,
                 unlimited: false,
                 hurry: false,
@@ -144,6 +147,7 @@ impl Pending {
     pub(crate) fn done_all(&self, count: usize) {
         let mut state = self.state.lock();
         state.taken = state.taken.saturating_sub(count);
+        state.all_taken = false;
         drop(state);
         self.changed.notify_all();
     }
@@ -301,7 +305,7 @@ impl Pending {
     }
 
     /// All keys, taken out for whoever has paused the workers. To be followed by
-    /// [`done_all`](Self::done_all).
+    /// [`done_all`](Self::done_all), once those that were not refreshed are put back.
     pub(crate) fn take_all(&self) -> Vec<Key> {
         let mut state = self.state.lock();
         let mut keys = BTreeSet::new();
@@ -311,6 +315,7 @@ impl Pending {
         keys.extend(std::mem::take(&mut state.later).into_iter().map(|(_, key)| key));
         keys.extend(std::mem::take(&mut state.held).into_iter().flat_map(|(_, batch)| batch.keys));
         state.taken += keys.len();
+        state.all_taken = !keys.is_empty();
         keys.into_iter().collect()
     }
 
@@ -336,7 +341,9 @@ impl State {
     fn waits_for_any(&self, wanted: &Wanted) -> bool {
         let later = self.later.iter().map(|(_, key)| key);
         let held = self.held.iter().flat_map(|(_, batch)| &batch.keys);
-        self.parts.iter().any(|part| wanted.any_in(part)) || later.chain(held).any(|k| wanted.is(k))
+        self.all_taken
+            || self.parts.iter().any(|part| wanted.any_in(part))
+            || later.chain(held).any(|k| wanted.is(k))
     }
 
     fn len(&self) -> usize {
