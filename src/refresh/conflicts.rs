@@ -28,7 +28,11 @@ const APART: Duration = Duration::from_secs(1);
 
 /// The conflicts that were seen. Usually none.
 #[derive(Debug, Default)]
-pub(super) struct Conflicts(Mutex<State>);
+pub(super) struct Conflicts {
+    state: Mutex<State>,
+    /// One at a time takes all keys.
+    settling: Mutex<()>,
+}
 
 #[derive(Debug, Default)]
 struct State {
@@ -42,7 +46,7 @@ struct State {
 impl Conflicts {
     /// The keys are in conflict.
     pub(super) fn note(&self, keys: &[Key]) {
-        let mut state = self.0.lock();
+        let mut state = self.state.lock();
         for key in keys {
             state.seen.entry(key.clone()).or_insert_with(|| (Instant::now(), 0)).1 += 1;
         }
@@ -50,7 +54,7 @@ impl Conflicts {
 
     /// The keys are refreshed.
     pub(super) fn over(&self, keys: &[Key]) {
-        let mut state = self.0.lock();
+        let mut state = self.state.lock();
         if !state.seen.is_empty() {
             for key in keys {
                 state.seen.remove(key);
@@ -60,7 +64,7 @@ impl Conflicts {
 
     /// Whether it is time to refresh all together.
     fn are_due(&self) -> bool {
-        let mut state = self.0.lock();
+        let mut state = self.state.lock();
         let lasts =
             |(since, tries): &(Instant, u32)| *tries >= TRIES && since.elapsed() >= PATIENCE;
         let due =
@@ -73,13 +77,13 @@ impl Conflicts {
 
     /// All together it failed, too; whether that makes it real.
     fn are_real(&self) -> bool {
-        let mut state = self.0.lock();
+        let mut state = self.state.lock();
         state.failed += 1;
         state.failed >= TOGETHER
     }
 
     fn are_resolved(&self) {
-        *self.0.lock() = State::default();
+        *self.state.lock() = State::default();
     }
 }
 
@@ -88,6 +92,7 @@ impl Refresher {
     /// that names the rows if they are duplicates.
     pub(super) fn settle_conflicts(&self, session: &mut Session, cancel: &Cancel) -> Result<()> {
         const MOST: usize = 1000;
+        let Some(_settling) = self.conflicts.settling.try_lock() else { return Ok(()) };
         if self.pending.outstanding() > MOST || !self.conflicts.are_due() {
             return Ok(());
         }

@@ -170,3 +170,20 @@ fn who_waits_for_a_batch_does_not_wait_for_the_next() {
         assert!(waits.join().unwrap());
     });
 }
+
+#[test]
+fn keys_that_somebody_has_taken_all_of_are_waited_for() {
+    let pending = pending(&[1, 2]);
+    let is_waiting = || {
+        let cancel = Cancel::default();
+        !pending.wait_for_none_of(&wanted(&[1]), Duration::ZERO, &cancel).unwrap()
+    };
+    let keys = pending.take_all();
+    assert!(is_waiting());
+    pending.put_back(keys);
+    pending.done_all(2);
+    assert!(is_waiting());
+    pending.take_all();
+    pending.done_all(2);
+    assert!(!is_waiting());
+}
