@@ -71,6 +71,12 @@ pub(crate) fn map(
         if !target.generated {
             if column.is_timestamp() != target.is_timestamp() {
                 zone = ZoneUse::Certainly(column.name.clone());
+            } else if column.data_type == "time"
+                && ["date", "datetime"].contains(&&*target.data_type)
+                && zone == ZoneUse::No
+            {
+                // The date of today is put before it.
+                zone = ZoneUse::Perhaps;
             }
             carries_instants |= column.is_timestamp() && target.is_timestamp();
             if let Some(expression) = convert::expression(column, target, flavor) {
