@@ -51,6 +51,7 @@ pub(crate) fn map(
     let mut taken: Vec<&Ident> = Vec::new();
     let mut zone = ZoneUse::No;
     let mut carries_instants = false;
+    let mut fills_dates = false;
     for column in &table.columns {
         let name = column.name.as_str();
         let new = match clause.mapping(name) {
@@ -71,7 +72,15 @@ pub(crate) fn map(
         if !target.generated {
             if column.is_timestamp() != target.is_timestamp() {
                 zone = ZoneUse::Certainly(column.name.clone());
+            } else if column.data_type == "time"
+                && ["date", "datetime"].contains(&&*target.data_type)
+                && zone == ZoneUse::No
+            {
+                // The date of today is put before it.
+                zone = ZoneUse::Perhaps;
             }
+            // Dates that are made of something else are new ones.
+            fills_dates |= target.holds_dates() && !column.holds_dates();
             carries_instants |= column.is_timestamp() && target.is_timestamp();
             if let Some(expression) = convert::expression(column, target, flavor) {
                 casts.push((column.name.clone(), expression));
@@ -80,7 +89,6 @@ pub(crate) fn map(
         }
     }
     let mut fills = Vec::new();
-    let mut fills_dates = false;
     for column in ghost.columns.iter().filter(|column| !taken.contains(&&column.name)) {
         if let Some(expression) = fill::expression(column, flavor, clock) {
             fills.push((expression, column.name.clone()));

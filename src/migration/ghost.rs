@@ -173,8 +173,10 @@ fn apply(
     let has_dates = table.columns.iter().any(Column::holds_dates)
         && server.sql_mode().refuses_dates()
         && !options.allow_zero_in_date;
-    if has_dates && session.exec(&format!("ALTER TABLE {name} ALGORITHM=INPLACE, {clause}")).is_ok()
-    {
+    let mut in_place =
+        |how: &str| session.exec(&format!("ALTER TABLE {name} ALGORITHM={how}, {clause}")).is_ok();
+    // What MySQL does instantly it need not do in place; in MariaDB the one includes the other.
+    if has_dates && (in_place("INPLACE") || server.flavor == Flavor::MySql && in_place("INSTANT")) {
         if server.flavor == Flavor::MySql {
             session.exec(&format!("ALTER TABLE {name} ENGINE=InnoDB, ALGORITHM=COPY"))?;
         }

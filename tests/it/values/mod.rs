@@ -6,6 +6,7 @@
 //! untouched and an error that names the row.
 
 mod fills;
+mod found;
 mod mapping;
 mod modes;
 mod names;
