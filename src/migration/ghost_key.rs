@@ -129,6 +129,10 @@ fn alter_if_any(session: &mut Session, table: &TableName, clauses: &[String]) ->
 
 /// The ghost is without its primary key until the copy is done.
 fn do_without_primary_key(session: &mut Session, server: &ServerInfo) -> Result<()> {
+    if server.flavor == Flavor::MySql {
+        // Not every version has it. Where it is on, the server makes keys of its own, or refuses.
+        let _ = session.exec("SET SESSION sql_generate_invisible_primary_key = OFF");
+    }
     if server.flavor != Flavor::MySql
         || session.scalar("SELECT @@SESSION.sql_require_primary_key")?.as_deref() == Some("0")
     {

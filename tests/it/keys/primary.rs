@@ -2,10 +2,10 @@
 
 use mysql::prelude::Queryable;
 use online_alter::{ErrorKind, Postpone, Step, TableState};
-use online_alter_support::Flavor;
+use online_alter_support::{Flavor, Server, available, database};
 
 use super::Case;
-use crate::harness::{alter, on, on_each, tables, wait_until};
+use crate::harness::{alter, on_each, tables, wait_until};
 
 const OLD: [&str; 7] = ["1", "2", "3", "4", "5", "6", "7"];
 const NEW: [&str; 3] = ["8", "9", "10"];
@@ -259,19 +259,35 @@ fn duplicates_do_not_keep_verification_waiting() {
 
 #[test]
 fn a_server_that_wants_primary_keys() {
-    on(Flavor::Mysql, "pk_required", |server, db| {
-        let mut root = server.conn();
-        let mut conn = db.conn();
+    let started = Server::builder(Flavor::Mysql)
+        .option("--sql-require-primary-key=ON")
+        .option("--sql-generate-invisible-primary-key=ON")
+        .start();
+    let Some(server) = available(started) else { return };
+    let db = database(&server, "pk_required");
+    let mut conn = db.conn();
+    for (clause, works) in [
+        ("DROP PRIMARY KEY, ADD PRIMARY KEY (code)", true),
+        ("DROP PRIMARY KEY, ADD PRIMARY KEY (code), MODIFY id VARCHAR(9)", true),
+        ("DROP PRIMARY KEY", false),
+    ] {
+        conn.query_drop("DROP TABLE IF EXISTS t, _t_del").unwrap();
         conn.query_drop("CREATE TABLE t (id INT NOT NULL PRIMARY KEY, code INT NOT NULL)").unwrap();
         conn.query_drop("INSERT INTO t VALUES (1, 11), (2, 12)").unwrap();
-        root.query_drop("SET GLOBAL sql_require_primary_key = ON").unwrap();
-        let result = alter(db, "t", "DROP PRIMARY KEY, ADD PRIMARY KEY (code)").run();
-        let dropped = alter(db, "t", "DROP PRIMARY KEY").run();
-        root.query_drop("SET GLOBAL sql_require_primary_key = OFF").unwrap();
-        result.unwrap_or_else(|error| panic!("{error}"));
-        let error = dropped.unwrap_err();
-        assert_eq!(error.kind(), ErrorKind::LeftoversPresent, "{error}");
-    });
+        let native = conn.query_drop(format!("ALTER TABLE t {clause}, ADD COLUMN late INT"));
+        assert_eq!(native.is_ok(), works, "{clause}: {native:?}");
+        conn.query_drop("DROP TABLE t").unwrap();
+        conn.query_drop("CREATE TABLE t (id INT NOT NULL PRIMARY KEY, code INT NOT NULL)").unwrap();
+        conn.query_drop("INSERT INTO t VALUES (1, 11), (2, 12)").unwrap();
+        match alter(&db, "t", clause).run() {
+            Ok(_) => assert!(works, "{clause}"),
+            Err(error) => {
+                assert!(!works, "{clause}: {error}");
+                assert_eq!(error.kind(), ErrorKind::Alter, "{error}");
+                assert_eq!(tables(&mut conn), ["t"]);
+            }
+        }
+    }
 }
 
 /// The numbers would not be those that the server gives.
