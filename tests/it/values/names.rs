@@ -87,7 +87,10 @@ fn names_of_tables_in_lower_case() {
         let Some(server) = available(started) else { continue };
         let db = database(&server, "lower");
         let mut conn = db.conn();
-        exec(&mut conn, "CREATE TABLE MixedCase (Id INT PRIMARY KEY, V INT) ENGINE=InnoDB");
+        exec(
+            &mut conn,
+            "CREATE TABLE MixedCase (Id INT PRIMARY KEY, V INT, CHECK (Id > 0)) ENGINE=InnoDB",
+        );
         exec(&mut conn, "INSERT INTO mixedcase VALUES (1, 1), (2, 2)");
         exec(&mut conn, "CREATE TABLE expect LIKE MIXEDCASE");
         exec(&mut conn, "INSERT INTO expect SELECT * FROM mixedCASE");
@@ -111,7 +114,7 @@ fn names_of_tables_in_lower_case() {
                 })
                 .run()
                 .unwrap();
-        eprintln!("{report}");
+        assert_eq!(report.warnings, Vec::<String>::new());
         exec(&mut conn, "ALTER TABLE expect CHANGE v `Value` BIGINT NOT NULL, ADD C INT NOT NULL");
         assert_eq!(definition(&mut conn, "mixedcase"), definition(&mut conn, "expect"));
         assert_eq!(content(&mut conn, "mixedcase"), content(&mut conn, "expect"));
