@@ -30,11 +30,14 @@ pub(super) fn name(
         return Ok((clause.text.clone(), Vec::new()));
     }
     let ghost = table.name.ghost();
+    // The server's own names are made of the table's as the server keeps it.
+    let kept = |name: &str| if server.ignores_case { name.to_lowercase() } else { name.to_owned() };
+    let (source, ghost_name) = (kept(table.name.table.as_str()), kept(ghost.table.as_str()));
     let mut names: Vec<(String, String)> = Vec::new();
     let mut renamed = Vec::new();
     for check in &checks {
-        let new = if let Some(number) = number(&check.name, table.name.table.as_str()) {
-            format!("{}_chk_{number}", ghost.table.as_str())
+        let new = if let Some(number) = number(&check.name, &source) {
+            format!("{ghost_name}_chk_{number}")
         } else {
             let new = free_name(session, table, &check.name)?;
             renamed.push((check.name.clone(), new.clone()));
@@ -65,7 +68,9 @@ pub(crate) fn named_by_people(server: &ServerInfo, table: &Table) -> Vec<String>
     if server.flavor != Flavor::MySql {
         return Vec::new();
     }
-    let is_made = |check: &Check| number(&check.name, table.name.table.as_str()).is_some();
+    let name = table.name.table.as_str();
+    let name = if server.ignores_case { name.to_lowercase() } else { name.to_owned() };
+    let is_made = |check: &Check| number(&check.name, &name).is_some();
     read(&table.definition).into_iter().filter(|c| !is_made(c)).map(|c| c.name).collect()
 }
 

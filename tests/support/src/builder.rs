@@ -47,11 +47,12 @@ pub struct Builder {
     options: Vec<OsString>,
     source: Option<Source>,
     on_disk: bool,
+    lower_case: bool,
 }
 
 impl Builder {
     pub(crate) fn new(flavor: Flavor) -> Self {
-        Self { flavor, options: Vec::new(), source: None, on_disk: false }
+        Self { flavor, options: Vec::new(), source: None, on_disk: false, lower_case: false }
     }
 
     /// Adds an option of the server program. It comes after the defaults, so it wins over them.
@@ -72,6 +73,13 @@ impl Builder {
     pub fn on_disk(mut self) -> Self {
         self.on_disk = true;
         self
+    }
+
+    /// Makes it keep the names of tables in lower case, which MySQL has to know from the beginning.
+    #[must_use]
+    pub fn lower_case_names(mut self) -> Self {
+        self.lower_case = true;
+        self.option("--lower-case-table-names=1")
     }
 
     /// Makes it a replica of `primary`, which has to have all of its binary logs since its start.
@@ -134,7 +142,7 @@ impl Builder {
         let dir = dir.keep();
         fs::create_dir(server.data_dir())
             .with_context(|| format!("cannot use {}", dir.display()))?;
-        install.copy_template(server.data_dir())?;
+        install.copy_template(server.data_dir(), self.lower_case)?;
         let error = server.begin().err();
         Ok((server, error))
     }

@@ -102,8 +102,8 @@ impl Install {
     }
 
     /// Copies a fresh data directory to `dir`, which exists and is empty.
-    pub(crate) fn copy_template(&self, dir: &Path) -> Result<()> {
-        let template = self.template()?;
+    pub(crate) fn copy_template(&self, dir: &Path, lower_case: bool) -> Result<()> {
+        let template = self.template(lower_case)?;
         let status = Command::new("cp")
             .args(["-a", "--reflink=auto"])
             .arg(template.join("."))
@@ -121,8 +121,11 @@ impl Install {
     }
 
     /// The data directory as it is after installation, with a password for root: made once.
-    fn template(&self) -> Result<PathBuf> {
-        let template = self.home.join("datadir-template");
+    fn template(&self, lower_case: bool) -> Result<PathBuf> {
+        // MariaDB takes either setting at any start.
+        let lower_case = lower_case && self.flavor == Flavor::Mysql;
+        let name = if lower_case { "datadir-template-lower" } else { "datadir-template" };
+        let template = self.home.join(name);
         if template.exists() {
             return Ok(template);
         }
@@ -136,7 +139,7 @@ impl Install {
         fs::create_dir(&fresh)?;
         let log = temp.path().join("init.log");
         let init = match self.flavor {
-            Flavor::Mysql => self.initialize_mysql(&fresh, &log),
+            Flavor::Mysql => self.initialize_mysql(&fresh, &log, lower_case),
             Flavor::MariaDb | Flavor::MariaDb11 => self.initialize_mariadb(&fresh, &log),
         };
         init.with_context(|| {
@@ -147,7 +150,7 @@ impl Install {
         Ok(template)
     }
 
-    fn initialize_mysql(&self, data: &Path, log: &Path) -> Result<()> {
+    fn initialize_mysql(&self, data: &Path, log: &Path, lower_case: bool) -> Result<()> {
         let sql = data.with_file_name("init.sql");
         // One statement a line: that is how the server reads it.
         fs::write(
@@ -164,6 +167,9 @@ impl Install {
             ["--initialize-insecure", "--disable-log-bin", "--innodb-redo-log-capacity=64M"];
         let mut command = self.initializer(data, log)?;
         command.args(extra).arg(init_file).stdin(Stdio::null());
+        if lower_case {
+            command.arg("--lower-case-table-names=1");
+        }
         finish(command.spawn()?)
     }
 
