@@ -258,7 +258,7 @@ fn what_cannot_go_over_is_refused_before_anything_is_copied() {
             error.kind()
         };
         // It names a column that goes.
-        assert_eq!(refused("DROP COLUMN v", "_x", "do not fit"), ErrorKind::Triggers);
+        assert_eq!(refused("DROP COLUMN v", "_x", "cannot be made"), ErrorKind::Triggers);
         assert_eq!(refused("COMMENT=''", &"x".repeat(64), "longer than 64"), ErrorKind::Triggers);
         assert_eq!(refused("COMMENT=''", "-", "suffix"), ErrorKind::Config);
         assert_eq!(refused("COMMENT=''", "", "suffix"), ErrorKind::Config);
