@@ -40,7 +40,9 @@
 //! - It does not resume: a run that dies is started over, and its leftovers are replaced
 //!   when it is [told to](OnlineAlter::replace_ghost_table).
 //! - It works on the primary only, and refuses Galera, group replication with several primaries,
-//!   tables with foreign keys or triggers, and what the README lists under "Limits".
+//!   foreign keys that refer to the table, and what the README lists under "Limits". Foreign keys to
+//!   other tables and triggers are taken over [when](OnlineAlter::keep_foreign_keys)
+//!   [told to](OnlineAlter::include_triggers).
 //!
 //! # What it needs
 //!

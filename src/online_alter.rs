@@ -216,7 +216,7 @@ impl OnlineAlter {
     /// (error 1213), as by any ALTER of such a table; attempts in which that could be are given up, as
     /// long as that does not happen ten times and the user may read `performance_schema.metadata_locks`.
     ///
-    /// It needs the privileges REFERENCES, LOCK TABLES and SELECT on the referenced tables.
+    /// It needs the privilege REFERENCES on the referenced tables; on MariaDB LOCK TABLES and SELECT too.
     pub fn keep_foreign_keys(mut self, keep: bool) -> Self {
         self.request.options.wishes.set(ForeignKeys::Keep, keep);
         self
@@ -235,9 +235,13 @@ impl OnlineAlter {
     /// one on, and never for those of the run. Default: such a table is refused, with
     /// [the statements](crate::Error::obstacles) that remove and restore them.
     ///
+    /// On MySQL writers to the tables that the triggers use wait for the swap too, and a transaction that
+    /// has written to one of them and then comes to the table in this moment can be the victim of a
+    /// deadlock: LOCK TABLES locks them as well.
+    ///
     /// The old table keeps its own, and names of triggers are unique in a schema: the new ones have
     /// a [suffix](Self::trigger_suffix). It needs what the server wants of who makes triggers: SUPER
-    /// (MariaDB: BINLOG ADMIN) unless `log_bin_trust_function_creators` is on; SET_ANY_DEFINER
+    /// unless `log_bin_trust_function_creators` is on; SET_ANY_DEFINER
     /// (MySQL before 8.2: SET_USER_ID, MariaDB: SET USER) where the definer is another user.
     pub fn include_triggers(mut self, include: bool) -> Self {
         self.request.options.wishes.triggers = include;

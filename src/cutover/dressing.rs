@@ -31,6 +31,8 @@ pub(crate) struct Dressing {
     pub(crate) triggers: Vec<(Trigger, Ident)>,
     /// The names of the table's foreign keys, whether they go over or not.
     old_keys: Vec<Ident>,
+    /// Whether the table's foreign keys change rows by themselves, which has to be in the binlog.
+    cascades: bool,
     /// The tables that the table refers to, whether the new one is going to or not.
     pub(crate) parents: Vec<TableName>,
 }
@@ -75,6 +77,7 @@ impl Dressing {
             keys,
             triggers,
             old_keys: neighbours.foreign_keys.iter().map(|key| key.name.clone()).collect(),
+            cascades: neighbours.foreign_keys.iter().any(ForeignKey::cascades),
             parents: neighbours.parents(),
         })
     }
@@ -85,7 +88,7 @@ impl Dressing {
             self.put_triggers_on(session, ghost).map_err(|error| {
                 error
                     .with_kind(ErrorKind::Triggers)
-                    .context("the table's triggers do not fit the new definition")
+                    .context("the table's triggers cannot be made on the new table")
             })?;
             take_triggers_off(session, ghost)?;
         }
@@ -178,7 +181,7 @@ fn put_keys_on_and_off(session: &mut Session, ghost: &TableName, add: &str) -> R
     patiently(session, add, PATIENT_TRIES).map_err(|error| {
         error
             .with_kind(ErrorKind::Alter)
-            .context("the table's foreign keys do not fit the new definition")
+            .context("the table's foreign keys cannot be made on the new table")
     })?;
     take_keys_off(session, ghost, PATIENT_TRIES)?;
     Definition::read(session, ghost)
@@ -256,6 +259,9 @@ impl CutOver<'_> {
             let why = format!("the triggers of {} were changed during the run", pair.source);
             return Err(Error::new(ErrorKind::TableChanged, why));
         }
+        if dressing.cascades {
+            self.check_cascades(control)?;
+        }
         if self.flavor == Flavor::MySql && !dressing.parents.is_empty() {
             self.yield_to_users_of_parents(control)?;
         }
@@ -272,6 +278,17 @@ impl CutOver<'_> {
         session.exec("COMMIT")?;
         self.steps.at(Step::Dressed, session.id());
         Ok(())
+    }
+
+    /// Only MySQL comes here. The variable can be changed by a restart, which the run would survive.
+    fn check_cascades(&self, control: &mut Session) -> Result<()> {
+        let native = control.scalar("SELECT @@GLOBAL.innodb_native_foreign_keys")?;
+        if native.as_deref() == Some("0") {
+            return Ok(());
+        }
+        let why = "innodb_native_foreign_keys was switched on during the run: rows that foreign keys \
+                   have changed since are not in the binlog";
+        Err(Error::new(ErrorKind::Binlog, why))
     }
 
     /// What comes now needs the parents for itself. A transaction that has read one, and comes to the

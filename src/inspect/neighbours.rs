@@ -130,8 +130,12 @@ impl Neighbours {
         let mut wanted = Vec::new();
         for parent in self.parents() {
             let keeps = wishes.foreign_keys == ForeignKeys::Keep;
-            let privileges = ["LOCK TABLES", "SELECT"].into_iter();
-            for privilege in privileges.chain(keeps.then_some("REFERENCES")) {
+            // On MySQL the lock of the table is theirs, too.
+            let locks = match server.flavor {
+                Flavor::MySql => [].as_slice(),
+                Flavor::MariaDb => &["LOCK TABLES", "SELECT"],
+            };
+            for privilege in locks.iter().copied().chain(keeps.then_some("REFERENCES")) {
                 let on = Some(parent.clone());
                 wanted.push(Wanted { any_of: vec![privilege], on, or: None });
             }
@@ -224,10 +228,9 @@ impl Neighbours {
         server: &ServerInfo,
         wanted: &mut Vec<Wanted>,
     ) -> Result<()> {
-        let mysql = server.flavor == Flavor::MySql;
         if server.distrusts_trigger_creators() {
             wanted.push(Wanted {
-                any_of: if mysql { vec!["SUPER"] } else { vec!["BINLOG ADMIN", "SUPER"] },
+                any_of: vec!["SUPER"],
                 on: None,
                 or: Some("SET GLOBAL log_bin_trust_function_creators = ON"),
             });
@@ -235,10 +238,14 @@ impl Neighbours {
         for trigger in &self.triggers {
             let (user, host) = &trigger.definer;
             if !grants::is_current_user(session, user, host)? {
-                let any_of = match (mysql, server.version >= Version(8, 2, 0)) {
-                    (true, true) => vec!["SET_ANY_DEFINER", "SUPER"],
-                    (true, false) => vec!["SET_USER_ID", "SUPER"],
-                    (false, _) => vec!["SET USER", "SUPER"],
+                // SUPER gives less and less.
+                let any_of = match server.flavor {
+                    Flavor::MySql if server.version >= Version(8, 2, 0) => {
+                        vec!["SET_ANY_DEFINER", "SUPER"]
+                    }
+                    Flavor::MySql => vec!["SET_USER_ID", "SUPER"],
+                    Flavor::MariaDb if server.version >= Version(11, 0, 0) => vec!["SET USER"],
+                    Flavor::MariaDb => vec!["SET USER", "SUPER"],
                 };
                 wanted.push(Wanted { any_of, on: None, or: None });
                 break;

@@ -385,7 +385,7 @@ fn what_cannot_go_over_is_refused_before_anything_is_copied() {
             assert_eq!(error.kind(), ErrorKind::Alter, "{error}");
         };
         refused("DROP COLUMN p", "drops the column `p`");
-        refused("MODIFY p BIGINT", "foreign keys do not fit");
+        refused("MODIFY p BIGINT", "foreign keys cannot be made");
         refused("DROP INDEX q", "takes away an index");
         refused("DROP FOREIGN KEY fk_p", "refuses the ALTER");
         assert_eq!(tables(&mut conn), ["p", "t"]);

@@ -1,5 +1,6 @@
 //! What hangs on the table: foreign keys and triggers.
 
+use mysql::prelude::Queryable;
 use online_alter::{ErrorKind, Warning};
 use online_alter_support::database;
 
@@ -80,5 +81,59 @@ fn triggers() {
         let error = refused(server, db, alter(db, "t", "ADD COLUMN c INT"));
         let words = ["`before_it` (BEFORE INSERT)", "`after_it` (AFTER DELETE)"];
         is(&error, ErrorKind::Triggers, &words);
+    });
+}
+
+/// What a user needs to take foreign keys and triggers over, each of it named while it is lacking.
+#[test]
+fn privileges_for_foreign_keys_and_triggers() {
+    alone("refuse_dressing", |server, db| {
+        let mut conn = plain_table(db);
+        database(server, "refuse_dressing_2");
+        sql(
+            &mut conn,
+            &[
+                "DROP USER IF EXISTS maker",
+                "CREATE USER maker",
+                "GRANT ALL ON refuse_dressing.* TO maker",
+                "CREATE TABLE refuse_dressing_2.p (id INT PRIMARY KEY) ENGINE=InnoDB",
+                "INSERT INTO refuse_dressing_2.p VALUES (1), (2), (3)",
+                "ALTER TABLE t ADD CONSTRAINT of_p FOREIGN KEY (v) REFERENCES refuse_dressing_2.p (id)",
+                "CREATE DEFINER = maker@`%` TRIGGER made BEFORE INSERT ON t FOR EACH ROW SET NEW.pad = 'x'",
+            ],
+        );
+        let user = User::new(server, db, "dresser");
+        user.grant_all_needed();
+        let run = || user.alter("t").keep_foreign_keys(true).include_triggers(true);
+        let mariadb = server.flavor().is_mariadb();
+        // On both servers SUPER does for the definer, too.
+        for (privilege, on) in [
+            ("SELECT", "`refuse_dressing_2`.*"),
+            ("LOCK TABLES", "`refuse_dressing_2`.*"),
+            ("REFERENCES", "`refuse_dressing_2`.*"),
+            ("SUPER", "*.*"),
+        ] {
+            // On MySQL the lock of the table is one of its parents, too.
+            if !mariadb && ["SELECT", "LOCK TABLES"].contains(&privilege) {
+                continue;
+            }
+            let error = refused(server, db, run());
+            let grant = format!("GRANT {privilege} ON {on} TO `dresser`@`%`");
+            is(&error, ErrorKind::Privileges, &[&grant]);
+            let of_definer = if mariadb { "GRANT SET USER" } else { "GRANT SET_ANY_DEFINER" };
+            assert!(error.message().contains(of_definer), "{error}");
+            sql(&mut conn, &[&grant]);
+        }
+        let report = run().run().unwrap();
+        assert_eq!(report.triggers, [("made".to_owned(), "made_oa".to_owned())]);
+        let now = if mariadb { "of_p_oa" } else { "of_p" };
+        assert_eq!(report.foreign_keys, [("of_p".to_owned(), now.to_owned())]);
+        assert_eq!(report.warnings, Vec::<String>::new());
+        let pad: Option<String> = {
+            sql(&mut conn, &["INSERT INTO t (v, pad) VALUES (1, 'y')"]);
+            conn.query_first("SELECT pad FROM t ORDER BY id DESC LIMIT 1").unwrap()
+        };
+        assert_eq!(pad.as_deref(), Some("x"));
+        sql(&mut conn, &["DROP TABLE t, _t_del", "DROP DATABASE refuse_dressing_2"]);
     });
 }
