@@ -33,6 +33,16 @@ fn numbers_become_text() {
     }
 }
 
+/// Stored from a select, the number loses its last digits, without a word.
+#[test]
+fn long_numbers_become_utf32() {
+    Case::new("utf32", "CREATE TABLE {t} (id INT PRIMARY KEY, n BIGINT NOT NULL) ENGINE=InnoDB")
+        .rows(&["INSERT INTO {t} VALUES (1, 9223372036854775807), (2, -9223372036854775808)"])
+        .changes(&["INSERT INTO {t} VALUES (3, 1234567890123456789)"])
+        .alter("MODIFY n VARCHAR(20) CHARACTER SET utf32 NOT NULL")
+        .same();
+}
+
 #[test]
 fn numbers_become_dates_members_and_documents() {
     let create = "CREATE TABLE {t} (id INT PRIMARY KEY, n DECIMAL(12, 4), i INT) ENGINE=InnoDB";
