@@ -150,6 +150,19 @@ fn far_from_utc() {
     }
 }
 
+/// MariaDB prints the default of a CHAR with all its spaces in this mode.
+#[test]
+fn a_mode_that_pads() {
+    for flavor in [Flavor::Mysql, Flavor::MariaDb] {
+        let mode = "--sql-mode=STRICT_ALL_TABLES,PAD_CHAR_TO_FULL_LENGTH";
+        let Some(server) = own(flavor, &[mode]) else { continue };
+        Case::new("pads", "CREATE TABLE {t} (id INT PRIMARY KEY, c VARCHAR(9)) ENGINE=InnoDB")
+            .rows(&["INSERT INTO {t} VALUES (1, 'a')"])
+            .alter("MODIFY c CHAR(9) DEFAULT 'x'")
+            .same_in(&database(&server, "found"));
+    }
+}
+
 /// MySQL does not combine new virtual columns with others in place, but does it instantly, and looks at
 /// no dates.
 #[test]
