@@ -195,8 +195,8 @@ impl Session {
             Some(Purpose::Inspect) => return work(self),
             Some(Purpose::Rows | Purpose::Refresh) => {
                 let modes = self.connector.rows_modes();
-                // Their SQL mode does not change how anything is read or printed.
-                if modes.time_zone == UTC {
+                // Of what their SQL mode may hold, MariaDB prints defaults by this alone.
+                if modes.time_zone == UTC && !modes.sql_mode.contains("PAD_CHAR_TO_FULL_LENGTH") {
                     return work(self);
                 }
                 set_modes(&modes)

@@ -15,20 +15,16 @@ const BYTES: [&str; 6] = ["binary", "varbinary", "tinyblob", "blob", "mediumblob
 pub(crate) fn expression(old: &Column, new: &Column, flavor: Flavor) -> Option<String> {
     let (from, to) = (old.data_type.as_str(), new.data_type.as_str());
     let is_mysql = flavor == Flavor::MySql;
-    let is_int = INTS.contains(&from);
     let is_float = ["float", "double"].contains(&from);
-    let is_number = is_int || is_float || ["decimal", "year"].contains(&from);
+    let is_number = INTS.contains(&from) || is_float || ["decimal", "year"].contains(&from);
     let is_text = TEXTS.contains(&from) || BYTES.contains(&from) || from == "json";
     let name = &old.name;
     let as_text = || Some(format!("CAST({name} AS CHAR)"));
     let as_int = || Some(format!("CAST({name} AS SIGNED)"));
     match to {
-        // The six digits of a FLOAT, the zeros of ZEROFILL and of the year 0000.
-        "char" | "varchar" | "binary" | "varbinary"
-            if is_float || from == "year" || is_int && old.column_type.contains("zerofill") =>
-        {
-            as_text()
-        }
+        // The six digits of a FLOAT, the zeros of ZEROFILL and of the year 0000; and a number of more than
+        // 16 digits is stored in utf32 without the others, and without a word.
+        "char" | "varchar" | "binary" | "varbinary" if is_number => as_text(),
         "date" | "time" | "datetime" | "timestamp"
             if is_float || from == "year" || is_number && is_mysql =>
         {

@@ -157,7 +157,7 @@ impl Maker<'_> {
     fn clause(&mut self, rng: &Rng, what: What) -> Option<Clause> {
         let table = self.table;
         Some(plain(match what {
-            What::Add => return self.add(rng),
+            What::Add => return Some(self.add(rng)),
             What::Drop => {
                 if table.columns.len() < 3 {
                     return None;
@@ -271,7 +271,7 @@ impl Maker<'_> {
             }
             What::IndexVisibility => {
                 let index = self.secondary(rng)?;
-                let to = match (self.flavor.is_mariadb(), index.tail.contains("I")) {
+                let to = match (self.flavor.is_mariadb(), index.tail.contains('I')) {
                     (true, true) => "NOT IGNORED",
                     (true, false) => "IGNORED",
                     (false, true) => "VISIBLE",
@@ -329,7 +329,7 @@ impl Maker<'_> {
         }))
     }
 
-    fn add(&mut self, rng: &Rng) -> Option<Clause> {
+    fn add(&mut self, rng: &Rng) -> Clause {
         let fresh = self.fresh(rng);
         let mut column = tables::column(rng, self.flavor, "x", &self.table.columns);
         column.name = fresh;
@@ -338,7 +338,7 @@ impl Maker<'_> {
         }
         let timely = column.default.as_ref().is_some_and(|d| d.starts_with("CURRENT_TIMESTAMP"));
         let sql = format!("ADD COLUMN {}{}", column.sql(), self.position(rng, 30));
-        Some(Clause { sql, unforeseeable: timely.then_some(column.name) })
+        Clause { sql, unforeseeable: timely.then_some(column.name) }
     }
 
     fn primary_key(&mut self, rng: &Rng) -> Option<Clause> {

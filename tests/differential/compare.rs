@@ -22,12 +22,6 @@ fn definition(conn: &mut Conn, name: &str) -> Result<String, mysql::Error> {
     Ok(String::from_utf8_lossy(&bytes).into_owned())
 }
 
-/// The AUTO_INCREMENT counter of a table.
-pub(crate) fn counter(conn: &mut Conn, schema: &str, table: &str) -> Option<u64> {
-    let name = format!("{}.{}", quote(schema), quote(table));
-    counter_in(&definition(conn, &name).unwrap_or_default())
-}
-
 fn counter_in(definition: &str) -> Option<u64> {
     let (_, tail) = definition.rsplit_once(" AUTO_INCREMENT=")?;
     tail.split(|c: char| !c.is_ascii_digit()).next()?.parse().ok()

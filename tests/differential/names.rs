@@ -60,6 +60,7 @@ pub(crate) fn text(text: &str) -> String {
 }
 
 pub(crate) fn hex(bytes: &[u8]) -> String {
-    let digits: String = bytes.iter().map(|b| format!("{b:02X}")).collect();
+    let digits: Vec<String> = bytes.iter().map(|b| format!("{b:02X}")).collect();
+    let digits = digits.concat();
     format!("X'{digits}'")
 }

@@ -143,7 +143,8 @@ impl Table {
         let mut lines: Vec<String> = self.columns.iter().map(Column::sql).collect();
         lines.extend(self.indexes.iter().map(Index::sql));
         lines.extend(self.checks.iter().map(Check::sql));
-        let options: String = self.options.iter().map(|option| format!(" {option}")).collect();
+        let options: Vec<String> = self.options.iter().map(|option| format!(" {option}")).collect();
+        let options = options.concat();
         let partition = self.partition.as_ref().map(|p| format!("\n{p}")).unwrap_or_default();
         format!(
             "CREATE TABLE {} (\n  {}\n) ENGINE=InnoDB{options}{partition}",

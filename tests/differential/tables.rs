@@ -252,7 +252,8 @@ pub(crate) fn index(rng: &Rng, flavor: Flavor, columns: &[Column], plain: &str) 
         return None;
     }
     let mut index = make(kind, parts)?;
-    if rng.chance(5) {
+    let hidden = rng.chance(5);
+    if hidden {
         index.tail = if flavor.is_mariadb() { " IGNORED" } else { " INVISIBLE" };
     } else if rng.chance(5) {
         index.tail = " COMMENT 'of an index'";

@@ -100,7 +100,7 @@ impl Tally {
         }
         *self.counts.entry(name).or_default() += 1;
         let done: u64 = self.counts.values().sum();
-        if done % 500 == 0 {
+        if done.is_multiple_of(500) {
             self.report();
         }
     }

@@ -237,8 +237,9 @@ impl Ty {
         match self {
             Ty::Text { len, .. } => len.is_some_and(|len| len <= 190),
             Ty::Bytes { len, .. } => len.is_some(),
-            Ty::Json | Ty::Geometry(_) | Ty::Vector(_) => false,
-            Ty::Float { .. } | Ty::Double { .. } => false,
+            Ty::Json | Ty::Geometry(_) | Ty::Vector(_) | Ty::Float { .. } | Ty::Double { .. } => {
+                false
+            }
             _ => true,
         }
     }
@@ -391,10 +392,11 @@ impl Ty {
                     6 => return Ty::Text { name: "VARCHAR", len: Some(60), collation: *collation },
                     _ => {
                         let collation = c;
-                        return if is_enum != rng.chance(20) {
-                            Ty::Enum { members, collation }
-                        } else {
+                        let changes = rng.chance(20);
+                        return if is_enum == changes {
                             Ty::Set { members, collation }
+                        } else {
+                            Ty::Enum { members, collation }
                         };
                     }
                 }

@@ -57,11 +57,10 @@ impl Statement {
             Statement::Insert { verb, columns, rows, update } => {
                 let columns = list(columns.iter().map(|c| quote(c)));
                 let rows = list(rows.iter().map(|row| format!("({})", row.join(", "))));
-                let update = match update.is_empty() {
-                    true => String::new(),
-                    false => {
-                        format!(" ON DUPLICATE KEY UPDATE {}", assignments(update, ", ", " = "))
-                    }
+                let update = if update.is_empty() {
+                    String::new()
+                } else {
+                    format!(" ON DUPLICATE KEY UPDATE {}", assignments(update, ", ", " = "))
                 };
                 format!("{verb} INTO {t} ({columns}) VALUES {rows}{update}")
             }

@@ -33,6 +33,16 @@ fn numbers_become_text() {
     }
 }
 
+/// Stored from a select, the number loses its last digits, without a word.
+#[test]
+fn long_numbers_become_utf32() {
+    Case::new("utf32", "CREATE TABLE {t} (id INT PRIMARY KEY, n BIGINT NOT NULL) ENGINE=InnoDB")
+        .rows(&["INSERT INTO {t} VALUES (1, 9223372036854775807), (2, -9223372036854775808)"])
+        .changes(&["INSERT INTO {t} VALUES (3, 1234567890123456789)"])
+        .alter("MODIFY n VARCHAR(20) CHARACTER SET utf32 NOT NULL")
+        .same();
+}
+
 #[test]
 fn numbers_become_dates_members_and_documents() {
     let create = "CREATE TABLE {t} (id INT PRIMARY KEY, n DECIMAL(12, 4), i INT) ENGINE=InnoDB";
@@ -137,6 +147,19 @@ fn far_from_utc() {
                 .alter("MODIFY c DATETIME")
                 .same_in(&database(&server, "found"));
         }
+    }
+}
+
+/// MariaDB prints the default of a CHAR with all its spaces in this mode.
+#[test]
+fn a_mode_that_pads() {
+    for flavor in [Flavor::Mysql, Flavor::MariaDb] {
+        let mode = "--sql-mode=STRICT_ALL_TABLES,PAD_CHAR_TO_FULL_LENGTH";
+        let Some(server) = own(flavor, &[mode]) else { continue };
+        Case::new("pads", "CREATE TABLE {t} (id INT PRIMARY KEY, c VARCHAR(9)) ENGINE=InnoDB")
+            .rows(&["INSERT INTO {t} VALUES (1, 'a')"])
+            .alter("MODIFY c CHAR(9) DEFAULT 'x'")
+            .same_in(&database(&server, "found"));
     }
 }
 
