@@ -19,6 +19,7 @@ mod bench;
 mod case;
 mod compare;
 mod names;
+mod retype;
 mod rng;
 mod shrink;
 mod table;
