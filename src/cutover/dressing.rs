@@ -260,7 +260,7 @@ impl CutOver<'_> {
             return Err(Error::new(ErrorKind::TableChanged, why));
         }
         if dressing.cascades {
-            self.check_cascades(control)?;
+            check_cascades(control)?;
         }
         if self.flavor == Flavor::MySql && !dressing.parents.is_empty() {
             self.yield_to_users_of_parents(control)?;
@@ -278,17 +278,6 @@ impl CutOver<'_> {
         session.exec("COMMIT")?;
         self.steps.at(Step::Dressed, session.id());
         Ok(())
-    }
-
-    /// Only MySQL comes here. The variable can be changed by a restart, which the run would survive.
-    fn check_cascades(&self, control: &mut Session) -> Result<()> {
-        let native = control.scalar("SELECT @@GLOBAL.innodb_native_foreign_keys")?;
-        if native.as_deref() == Some("0") {
-            return Ok(());
-        }
-        let why = "innodb_native_foreign_keys was switched on during the run: rows that foreign keys \
-                   have changed since are not in the binlog";
-        Err(Error::new(ErrorKind::Binlog, why))
     }
 
     /// What comes now needs the parents for itself. A transaction that has read one, and comes to the
@@ -401,4 +390,15 @@ pub(super) fn unlock_all(sessions: Vec<Session>, control: &mut Session) {
     for session in sessions {
         unlock(session, control);
     }
+}
+
+/// Only MySQL comes here. The variable can be changed by a restart, which the run would survive.
+fn check_cascades(control: &mut Session) -> Result<()> {
+    let native = control.scalar("SELECT @@GLOBAL.innodb_native_foreign_keys")?;
+    if native.as_deref() == Some("0") {
+        return Ok(());
+    }
+    let why = "innodb_native_foreign_keys was switched on during the run: rows that foreign keys \
+               have changed since are not in the binlog";
+    Err(Error::new(ErrorKind::Binlog, why))
 }
