@@ -36,8 +36,9 @@ impl Fault {
     /// <https://mariadb.com/kb/en/mariadb-error-codes/>; those up to 1900 mean the same on both.
     pub(crate) fn of_code(code: u16) -> Self {
         match code {
-            // ER_LOCK_DEADLOCK, ER_XA_RBDEADLOCK
-            1213 | 1614 => Fault::Deadlock,
+            // ER_LOCK_DEADLOCK, ER_XA_RBDEADLOCK, ER_CHECKREAD (MariaDB 11: the row has changed since the
+            // statement's snapshot, and the transaction was rolled back)
+            1213 | 1614 | 1020 => Fault::Deadlock,
             // ER_LOCK_WAIT_TIMEOUT (rows and metadata; NOWAIT too on MariaDB), ER_LOCK_NOWAIT
             1205 | 3572 => Fault::LockWait,
             // ER_DUP_KEY, ER_DUP_ENTRY, ER_DUP_ENTRY_WITH_KEY_NAME, ER_FOREIGN_DUPLICATE_KEY
