@@ -40,6 +40,8 @@ struct State {
     taken_together: Vec<Key>,
     /// How many have asked for the workers not to take keys.
     paused: u32,
+    /// What somebody waits for.
+    wanted: Option<Wanted>,
     /// Nobody waits for room.
     unlimited: bool,
     /// Workers need not wait for more keys to come together.
@@ -66,6 +68,7 @@ impl Pending {
                 taken: 0,
                 taken_together: Vec::new(),
                 paused: 0,
+                wanted: None,
                 unlimited: false,
                 hurry: false,
             }),
@@ -113,13 +116,16 @@ impl Pending {
         loop {
             cancel_check(&mut state, cancel)?;
             self.bring_back_due(&mut state);
-            let State { parts, taken, paused, hurry, .. } = &mut *state;
+            let State { parts, taken, paused, wanted, hurry, .. } = &mut *state;
             let mut patience = CANCEL_CHECK;
             if let Some(part) = parts.get_mut(part).filter(|part| *paused == 0 && part.len() > 0) {
                 let rested = part.last_take.elapsed();
                 if *hurry || part.len() >= collect.at_most || rested >= collect.linger {
                     let batch = part.next_batch(collect.at_most);
                     part.under_way.clone_from(&batch.keys);
+                    if let Some(wanted) = wanted {
+                        wanted.taken(&batch.keys);
+                    }
                     *taken += batch.keys.len();
                     drop(state);
                     self.changed.notify_all();
@@ -134,7 +140,11 @@ impl Pending {
     /// A part's batch of this many keys is finished, whatever became of them.
     pub(crate) fn done(&self, part: usize, count: usize) {
         let mut state = self.state.lock();
-        if let Some(part) = state.parts.get_mut(part) {
+        let State { parts, wanted, .. } = &mut *state;
+        if let Some(part) = parts.get_mut(part) {
+            if let Some(wanted) = wanted {
+                wanted.finished(&part.under_way);
+            }
             part.under_way.clear();
         }
         state.taken = state.taken.saturating_sub(count);
@@ -156,6 +166,7 @@ impl Pending {
     pub(crate) fn put_back(&self, keys: impl IntoIterator<Item = Key>) {
         let mut state = self.state.lock();
         for key in keys {
+            state.not_refreshed([&key]);
             self.insert(&mut state, key);
         }
         drop(state);
@@ -165,12 +176,18 @@ impl Pending {
     /// Puts keys back to be refreshed again after a while.
     pub(crate) fn put_later(&self, keys: impl IntoIterator<Item = Key>, after: Duration) {
         let due = Instant::now() + after;
-        self.state.lock().later.extend(keys.into_iter().map(|key| (due, key)));
+        let mut state = self.state.lock();
+        for key in keys {
+            state.not_refreshed([&key]);
+            state.later.push((due, key));
+        }
     }
 
     /// Keeps keys to be refreshed once all chunks below the number have ended.
     pub(crate) fn hold(&self, below: u64, batch: Batch) {
-        self.state.lock().held.push((below, batch));
+        let mut state = self.state.lock();
+        state.not_refreshed(&batch.keys);
+        state.held.push((below, batch));
     }
 
     /// All chunks below the number have ended.
@@ -268,23 +285,33 @@ impl Pending {
         self.changed.notify_all();
     }
 
-    /// Waits until none of the keys is outstanding: all are refreshed, as far as they had been added.
-    /// `false` if `patience` was not enough.
-    pub(crate) fn wait_for_none_of(
+    /// Waits until each of the keys has been refreshed, as far as it had been added when this was called
+    /// first: `wanted` keeps those that are still to come. `false` if `patience` was not enough. Only one
+    /// at a time may wait.
+    pub(crate) fn wait_for_each_of(
         &self,
-        wanted: &Wanted,
+        wanted: &mut Wanted,
         patience: Duration,
         cancel: &Cancel,
     ) -> Result<bool> {
         let end = Instant::now() + patience;
         let mut state = self.state.lock();
-        while state.has_any(wanted) {
-            if Instant::now() > end {
-                return Ok(false);
+        // Batches that are under way by now may have been read before the keys were added again.
+        wanted.forget_batches();
+        state.wanted = Some(std::mem::take(wanted));
+        let waited = loop {
+            if state.wants_nothing() {
+                break Ok(true);
             }
-            self.wait(&mut state, CANCEL_CHECK, cancel)?;
-        }
-        Ok(true)
+            if Instant::now() > end {
+                break Ok(false);
+            }
+            if let Err(error) = self.wait(&mut state, CANCEL_CHECK, cancel) {
+                break Err(error);
+            }
+        };
+        *wanted = state.wanted.take().unwrap_or_default();
+        waited
     }
 
     /// All keys, taken out for whoever has paused the workers. To be followed by
@@ -321,14 +348,22 @@ fn cancel_check(state: &mut MutexGuard<'_, State>, cancel: &Cancel) -> Result<()
 }
 
 impl State {
-    /// Whether any of the keys waits to be refreshed, or is being refreshed: then it may come back to
-    /// wait.
-    fn has_any(&self, wanted: &Wanted) -> bool {
-        let later = self.later.iter().map(|(_, key)| key);
-        let held = self.held.iter().flat_map(|(_, batch)| &batch.keys);
-        let under_way = self.parts.iter().flat_map(|part| &part.under_way);
-        self.parts.iter().any(|part| wanted.any_in(part))
-            || later.chain(held).chain(under_way).chain(&self.taken_together).any(|k| wanted.is(k))
+    /// Whether each key that is waited for has been refreshed. One that is being refreshed may come back
+    /// to wait.
+    fn wants_nothing(&mut self) -> bool {
+        let State { parts, later, held, taken_together, wanted, .. } = self;
+        let Some(wanted) = wanted else { return true };
+        let later = later.iter().map(|(_, key)| key);
+        let held = held.iter().flat_map(|(_, batch)| &batch.keys);
+        let under_way = parts.iter().flat_map(|part| &part.under_way);
+        wanted.leave(parts, later.chain(held).chain(under_way).chain(&*taken_together));
+        wanted.is_empty()
+    }
+
+    fn not_refreshed<'a>(&mut self, keys: impl IntoIterator<Item = &'a Key>) {
+        if let Some(wanted) = &mut self.wanted {
+            wanted.put_back(keys);
+        }
     }
 
     fn len(&self) -> usize {

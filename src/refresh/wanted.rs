@@ -1,38 +1,92 @@
 //! Keys that somebody waits for.
 
-use std::collections::HashSet;
+use std::collections::{HashMap, HashSet};
 
 use super::part::Part;
 use crate::sql::{Key, KeyShape};
 
-/// Keys that somebody waits for.
-#[derive(Debug)]
+/// Keys that somebody waits for, until each has been refreshed once. Not all of them at the same moment:
+/// rows that change all the time are pending all the time.
+#[derive(Debug, Default)]
 pub(crate) struct Wanted {
-    keys: Vec<Key>,
-    /// The keys as they are written, where one from a row image and a selected one have different
-    /// forms.
-    names: Option<(KeyShape, HashSet<String>)>,
+    /// Each with whether a batch that was taken since the wait began has it.
+    left: HashMap<Id, bool>,
+    /// Where a key from a row image and a selected one have different forms.
+    shape: Option<KeyShape>,
+}
+
+/// A key, as it is, or as it is written.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+enum Id {
+    Key(Key),
+    Name(String),
 }
 
 impl Wanted {
     pub(crate) fn new(keys: &[Key], shape: &KeyShape) -> Self {
-        let names = keys.iter().map(|key| shape.display(key)).collect();
-        Wanted { keys: keys.to_vec(), names: (!shape.is_int()).then(|| (shape.clone(), names)) }
+        let mut wanted =
+            Wanted { left: HashMap::new(), shape: (!shape.is_int()).then(|| shape.clone()) };
+        wanted.left = keys.iter().map(|key| (wanted.id(key), false)).collect();
+        wanted
     }
 
-    pub(super) fn is(&self, key: &Key) -> bool {
-        match &self.names {
-            None => self.keys.contains(key),
-            Some((shape, names)) => names.contains(&shape.display(key)),
+    pub(super) fn is_empty(&self) -> bool {
+        self.left.is_empty()
+    }
+
+    fn id(&self, key: &Key) -> Id {
+        self.shape
+            .as_ref()
+            .map_or_else(|| Id::Key(key.clone()), |shape| Id::Name(shape.display(key)))
+    }
+
+    /// A new wait begins, of which the batches that are under way know nothing.
+    pub(super) fn forget_batches(&mut self) {
+        self.left.values_mut().for_each(|taken| *taken = false);
+    }
+
+    /// A batch has been taken.
+    pub(super) fn taken(&mut self, keys: &[Key]) {
+        self.mark(keys.iter(), true);
+    }
+
+    /// Keys could not be refreshed, or not for good.
+    pub(super) fn put_back<'a>(&mut self, keys: impl IntoIterator<Item = &'a Key>) {
+        self.mark(keys, false);
+    }
+
+    fn mark<'a>(&mut self, keys: impl IntoIterator<Item = &'a Key>, taken: bool) {
+        for key in keys {
+            let id = self.id(key);
+            if let Some(mark) = self.left.get_mut(&id) {
+                *mark = taken;
+            }
         }
     }
 
-    /// Whether any of them is in a part.
-    pub(super) fn any_in(&self, part: &Part) -> bool {
-        match &self.names {
-            // Found without looking at all of the part.
-            None => self.keys.iter().any(|key| part.contains(key)),
-            Some(_) => part.iter().any(|key| self.is(key)),
+    /// A batch is finished: what was not put back is refreshed.
+    pub(super) fn finished(&mut self, keys: &[Key]) {
+        for key in keys {
+            let id = self.id(key);
+            if self.left.get(&id) == Some(&true) {
+                self.left.remove(&id);
+            }
+        }
+    }
+
+    /// Leaves only those that are in one of the parts or among the others: the rest are refreshed.
+    pub(super) fn leave<'a>(&mut self, parts: &[Part], others: impl Iterator<Item = &'a Key>) {
+        let mut there: HashSet<Id> = others.map(|key| self.id(key)).collect();
+        match self.shape {
+            // Found without looking at all of the parts.
+            None => self.left.retain(|id, _| {
+                let in_part = |key| parts.iter().any(|part| part.contains(key));
+                there.contains(id) || matches!(id, Id::Key(key) if in_part(key))
+            }),
+            Some(_) => {
+                there.extend(parts.iter().flat_map(Part::iter).map(|key| self.id(key)));
+                self.left.retain(|id, _| there.contains(id));
+            }
         }
     }
 }

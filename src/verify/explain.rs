@@ -141,14 +141,18 @@ impl Explainer<'_> {
 
     /// Waits until the keys are refreshed as far as they have been changed by now.
     fn catch_up(&self, keys: &[Key], rows: &mut Session) -> Result<()> {
-        while !self.catch_up_within(A_MOMENT, keys, rows)? {}
+        // Batches that are under way when a wait begins do not count for it: it is not to begin often.
+        const LONG: Duration = Duration::from_secs(600);
+        self.fence(rows)?;
+        let mut wanted = Wanted::new(keys, &self.pair.key);
+        while !self.pending().wait_for_each_of(&mut wanted, LONG, self.cancel)? {}
         Ok(())
     }
 
     fn catch_up_within(&self, moment: Duration, keys: &[Key], rows: &mut Session) -> Result<bool> {
         self.fence(rows)?;
-        let wanted = Wanted::new(keys, &self.pair.key);
-        self.pending().wait_for_none_of(&wanted, moment, self.cancel)
+        let mut wanted = Wanted::new(keys, &self.pair.key);
+        self.pending().wait_for_each_of(&mut wanted, moment, self.cancel)
     }
 
     fn fence(&self, rows: &mut Session) -> Result<()> {

@@ -47,8 +47,8 @@ fn a_key_that_is_being_refreshed_is_waited_for() {
         columns: Vec::new(),
     };
     let has = |pending: &Pending, key: u64| {
-        let wanted = Wanted::new(&[Key::Int(key)], &shape);
-        !pending.wait_for_none_of(&wanted, Duration::ZERO, &Cancel::default()).unwrap()
+        let mut wanted = Wanted::new(&[Key::Int(key)], &shape);
+        !pending.wait_for_each_of(&mut wanted, Duration::ZERO, &Cancel::default()).unwrap()
     };
     let pending = pending(&[1]);
     assert!(has(&pending, 1));
@@ -141,7 +141,7 @@ fn wanted(keys: &[u64]) -> Wanted {
 fn a_key_is_waited_for_wherever_it_is() {
     let pending = pending(&[1, 2, 3]);
     let is_done = |keys: &[u64]| {
-        pending.wait_for_none_of(&wanted(keys), Duration::ZERO, &Cancel::default()).unwrap()
+        pending.wait_for_each_of(&mut wanted(keys), Duration::ZERO, &Cancel::default()).unwrap()
     };
     assert!(is_done(&[4]));
     assert!(!is_done(&[4, 3]));
@@ -163,7 +163,7 @@ fn who_waits_for_a_batch_does_not_wait_for_the_next() {
     assert_eq!(take(&pending), [1, 2]);
     std::thread::scope(|scope| {
         let waits = scope.spawn(|| {
-            pending.wait_for_none_of(&wanted(&[1]), Duration::from_secs(60), &cancel).unwrap()
+            pending.wait_for_each_of(&mut wanted(&[1]), Duration::from_secs(60), &cancel).unwrap()
         });
         pending.done(0, 2);
         assert_eq!(take(&pending), [3, 4]);
@@ -176,7 +176,7 @@ fn keys_that_somebody_has_taken_all_of_are_waited_for() {
     let pending = pending(&[1, 2]);
     let is_waiting = || {
         let cancel = Cancel::default();
-        !pending.wait_for_none_of(&wanted(&[1]), Duration::ZERO, &cancel).unwrap()
+        !pending.wait_for_each_of(&mut wanted(&[1]), Duration::ZERO, &cancel).unwrap()
     };
     let keys = pending.take_all();
     assert!(is_waiting());
@@ -186,4 +186,43 @@ fn keys_that_somebody_has_taken_all_of_are_waited_for() {
     pending.take_all();
     pending.done_all(2);
     assert!(!is_waiting());
+}
+
+/// A row that changes all the time is always pending, and refreshed again and again all the same.
+#[test]
+fn who_waits_for_hot_keys_waits_for_one_refresh_of_each() {
+    let pending = pending(&[1, 2, 3]);
+    let cancel = Cancel::default();
+    // Taken before the wait: read perhaps before the change that it is about.
+    assert_eq!(take(&pending), [1, 2]);
+    std::thread::scope(|scope| {
+        let waits = scope.spawn(|| {
+            pending
+                .wait_for_each_of(&mut wanted(&[1, 2, 3]), Duration::from_secs(60), &cancel)
+                .unwrap()
+        });
+        while pending.state.lock().wanted.is_none() {
+            std::thread::yield_now();
+        }
+        for key in [1, 2, 3] {
+            assert!(pending.add(Key::Int(key), &cancel));
+        }
+        pending.done(0, 2);
+        std::thread::sleep(Duration::from_millis(20));
+        assert!(!waits.is_finished(), "a batch from before the wait counts for nothing");
+        let batches: [(&[u64], _); 4] =
+            [(&[3], None), (&[1, 2], Some(1)), (&[3], None), (&[1, 2], None)];
+        for (batch, back) in batches {
+            assert!(!waits.is_finished());
+            assert_eq!(take(&pending), batch);
+            // They change again at once, and one could not be refreshed.
+            for key in batch {
+                assert!(pending.add(Key::Int(*key), &cancel));
+            }
+            pending.put_back(back.map(Key::Int));
+            pending.done(0, batch.len());
+        }
+        assert!(waits.join().unwrap());
+        assert_eq!(pending.outstanding(), 3);
+    });
 }

@@ -3,7 +3,6 @@
 use std::io::Write as _;
 use std::sync::atomic::{AtomicBool, Ordering};
 
-use mysql::prelude::Queryable;
 use mysql::{Conn, LocalInfileHandler};
 use online_alter::{Error, ErrorKind, OnMismatch, Report, Step, TableState};
 use online_alter_support::Database;

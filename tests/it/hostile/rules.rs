@@ -5,7 +5,6 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use mysql::Conn;
-use mysql::prelude::Queryable;
 use online_alter::{ErrorKind, Step, TableState};
 use online_alter_support::{Server, available, database};
 

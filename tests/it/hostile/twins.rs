@@ -74,16 +74,9 @@ pub(super) fn follows(server: &Server, db: &Database, settings: &[&str]) -> Repo
         })
         .start()
         .unwrap();
-    // Verification has to meet each differing row at rest: the writers let the refreshes catch up now
-    // and then, on however slow a machine.
     wait_until("it is postponed", || {
-        let pending = handle.progress().keys_pending;
-        if pending > 50 || pending == 0 {
-            writers.hold.store(pending > 50, Ordering::SeqCst);
-        }
         handle.is_finished() || handle.progress().phase == online_alter::Phase::Postponed
     });
-    writers.hold.store(false, Ordering::SeqCst);
     writers.wait_for_more(3 * u64::try_from(KINDS.len()).unwrap());
     let report = finish(handle);
     writers.wait_for_more(20);
@@ -131,7 +124,6 @@ pub(super) fn same_as_twin(conn: &mut Conn) {
 /// Running writers.
 struct Writers {
     stop: Arc<AtomicBool>,
-    hold: Arc<AtomicBool>,
     /// How many transactions were committed.
     done: Arc<AtomicU64>,
     threads: Vec<JoinHandle<Vec<Kind>>>,
@@ -139,8 +131,7 @@ struct Writers {
 
 impl Writers {
     fn start(db: &Database, settings: &[&str]) -> Self {
-        let (stop, hold) = (Arc::<AtomicBool>::default(), Arc::<AtomicBool>::default());
-        let done = Arc::<AtomicU64>::default();
+        let (stop, done) = (Arc::<AtomicBool>::default(), Arc::<AtomicU64>::default());
         let threads = (0..WRITERS)
             .map(|writer| {
                 let mut conn = db.conn();
@@ -153,12 +144,11 @@ impl Writers {
                     let name = String::from_utf8_lossy(name).into_owned();
                     to.write_all(super::writes::file(&name).as_bytes())
                 })));
-                let (stop, hold) = (Arc::clone(&stop), Arc::clone(&hold));
-                let done = Arc::clone(&done);
-                std::thread::spawn(move || write(&mut conn, writer, (&stop, &hold), &done))
+                let (stop, done) = (Arc::clone(&stop), Arc::clone(&done));
+                std::thread::spawn(move || write(&mut conn, writer, &stop, &done))
             })
             .collect();
-        Writers { stop, hold, done, threads }
+        Writers { stop, done, threads }
     }
 
     fn wait_for_more(&self, more: u64) {
@@ -177,12 +167,7 @@ impl Writers {
     }
 }
 
-fn write(
-    conn: &mut Conn,
-    writer: u32,
-    (stop, hold): (&AtomicBool, &AtomicBool),
-    done: &AtomicU64,
-) -> Vec<Kind> {
+fn write(conn: &mut Conn, writer: u32, stop: &AtomicBool, done: &AtomicU64) -> Vec<Kind> {
     let mut moves = Moves::new(writer * 10_000, ROWS);
     let mut written = Vec::new();
     for kind in KINDS.into_iter().cycle() {
@@ -190,9 +175,6 @@ fn write(
             break;
         }
         std::thread::sleep(PAUSE);
-        while hold.load(Ordering::SeqCst) && !stop.load(Ordering::SeqCst) {
-            std::thread::sleep(PAUSE);
-        }
         let statements = moves.next(kind);
         if transaction(conn, kind, &statements) {
             written.push(kind);
