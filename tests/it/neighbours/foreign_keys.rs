@@ -105,39 +105,42 @@ fn definition(conn: &mut Conn) -> String {
 
 #[test]
 fn in_force_at_every_moment() {
-    on_each("fk_keep", |server, db| {
-        let mut conn = family(db, "");
-        let before = definition(&mut conn);
-        let threads = live(db, false);
-        let mut attempts = 0;
-        for round in 0..6 {
-            threads.wait_for(10);
-            let plan = alter(db, "t", "ENGINE=InnoDB").keep_foreign_keys(true).plan().unwrap();
-            let named = match (server.flavor().is_mariadb(), round % 2) {
-                (false, _) => ("fk_p", "fk_p"),
-                (true, 0) => ("fk_p", "fk_p_oa"),
-                (true, _) => ("fk_p_oa", "fk_p"),
-            };
-            assert_eq!(plan.foreign_keys(), [named, ("t_ibfk_1", "t_ibfk_1")]);
-            let parents = plan.warnings().iter().find_map(|warning| match warning {
-                Warning::LocksParents { parents, .. } => Some(parents.clone()),
-                _ => None,
-            });
-            assert_eq!(parents, Some(vec!["`fk_keep`.`p`".to_owned()]));
-            let report = plan.run().unwrap();
-            eprintln!("{report}");
-            attempts += report.cut_over_attempts;
-            assert!(report.foreign_keys.contains(&(named.0.to_owned(), named.1.to_owned())));
-            assert_eq!(report.warnings, Vec::<String>::new());
-            assert!(report.reconciled_keys.is_empty() && report.conflicting_keys.is_empty());
-            assert!(!show(&mut conn, "_t_del").contains("FOREIGN"), "the old table keeps parents");
-            sql(&mut conn, &["DROP TABLE _t_del"]);
-        }
-        let done = threads.stop();
-        judge(&mut conn, &done);
-        assert_eq!(definition(&mut conn), before);
-        eprintln!("{attempts} attempts for 6 alters");
-    });
+    on_each("fk_keep", in_force);
+    on(Flavor::MariaDb11, "fk_keep_11", in_force);
+}
+
+fn in_force(server: &Server, db: &Database) {
+    let mut conn = family(db, "");
+    let before = definition(&mut conn);
+    let threads = live(db, false);
+    let mut attempts = 0;
+    for round in 0..6 {
+        threads.wait_for(10);
+        let plan = alter(db, "t", "ENGINE=InnoDB").keep_foreign_keys(true).plan().unwrap();
+        let named = match (server.flavor().is_mariadb(), round % 2) {
+            (false, _) => ("fk_p", "fk_p"),
+            (true, 0) => ("fk_p", "fk_p_oa"),
+            (true, _) => ("fk_p_oa", "fk_p"),
+        };
+        assert_eq!(plan.foreign_keys(), [named, ("t_ibfk_1", "t_ibfk_1")]);
+        let parents = plan.warnings().iter().find_map(|warning| match warning {
+            Warning::LocksParents { parents, .. } => Some(parents.clone()),
+            _ => None,
+        });
+        assert_eq!(parents, Some(vec![format!("`{}`.`p`", db.name())]));
+        let report = plan.run().unwrap();
+        eprintln!("{report}");
+        attempts += report.cut_over_attempts;
+        assert!(report.foreign_keys.contains(&(named.0.to_owned(), named.1.to_owned())));
+        assert_eq!(report.warnings, Vec::<String>::new());
+        assert!(report.reconciled_keys.is_empty() && report.conflicting_keys.is_empty());
+        assert!(!show(&mut conn, "_t_del").contains("FOREIGN"), "the old table keeps parents");
+        sql(&mut conn, &["DROP TABLE _t_del"]);
+    }
+    let done = threads.stop();
+    judge(&mut conn, &done);
+    assert_eq!(definition(&mut conn), before);
+    eprintln!("{attempts} attempts for 6 alters");
 }
 
 /// Families of one parent, one other, and three children.
