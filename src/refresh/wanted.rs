@@ -77,16 +77,13 @@ impl Wanted {
     /// Leaves only those that are in one of the parts or among the others: the rest are refreshed.
     pub(super) fn leave<'a>(&mut self, parts: &[Part], others: impl Iterator<Item = &'a Key>) {
         let mut there: HashSet<Id> = others.map(|key| self.id(key)).collect();
-        match self.shape {
-            // Found without looking at all of the parts.
-            None => self.left.retain(|id, _| {
-                let in_part = |key| parts.iter().any(|part| part.contains(key));
-                there.contains(id) || matches!(id, Id::Key(key) if in_part(key))
-            }),
-            Some(_) => {
-                there.extend(parts.iter().flat_map(Part::iter).map(|key| self.id(key)));
-                self.left.retain(|id, _| there.contains(id));
-            }
+        if self.shape.is_some() {
+            there.extend(parts.iter().flat_map(Part::iter).map(|key| self.id(key)));
         }
+        self.left.retain(|id, _| {
+            // Found without looking at all of the parts.
+            let in_part = |key| parts.iter().any(|part| part.contains(key));
+            there.contains(id) || matches!(id, Id::Key(key) if in_part(key))
+        });
     }
 }
