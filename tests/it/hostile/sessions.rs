@@ -36,7 +36,7 @@ fn json_diffs() {
 
 #[test]
 fn everything_at_once() {
-    on(Flavor::Mysql, "hostile_json", |server, db| {
+    on(Flavor::Mysql, "hostile_everything", |server, db| {
         follows(
             server,
             db,
@@ -48,7 +48,7 @@ fn everything_at_once() {
             ],
         );
     });
-    on(Flavor::MariaDb, "hostile_mixed", |server, db| {
+    on(Flavor::MariaDb, "hostile_everything", |server, db| {
         follows(
             server,
             db,

@@ -19,7 +19,7 @@ use crate::stream::{CLAUSE, exec, finish};
 const WRITERS: u32 = 3;
 
 /// Between two transactions of a writer.
-const PAUSE: Duration = Duration::from_millis(4);
+const PAUSE: Duration = Duration::from_millis(8);
 
 /// Rows of each writer that are there before. Its ids and values of `u` begin at its number times
 /// 10,000.

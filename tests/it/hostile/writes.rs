@@ -185,12 +185,15 @@ impl Moves {
                      TERMINATED BY ',' (id, u, v, pad)"
                 ))
             }
-            // Of many events, and more than a page of the binlog's cache.
+            // Of many events, and more than a page of the binlog's cache. Not of all rows: they would never
+            // rest, and each be compared under its lock.
             Kind::Big => vec![
                 format!(
-                    "UPDATE {{t}} SET pad = CONCAT('big ', id), big = REPEAT('z', 2000) WHERE id {own}"
+                    "UPDATE {{t}} SET pad = CONCAT('big ', id), big = REPEAT('z', 2000) WHERE id BETWEEN \
+                     {base} AND {}",
+                    base + 30
                 ),
-                format!("UPDATE {{t}} SET v = v + 1 WHERE id {own}"),
+                format!("UPDATE {{t}} SET v = v + 1 WHERE id BETWEEN {base} AND {}", base + 30),
                 format!(
                     "DELETE FROM {{t}} WHERE id {own} AND id >= {} AND id % 3 = 0",
                     base + self.rows
