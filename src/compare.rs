@@ -170,6 +170,7 @@ impl Compare {
         let connector = Connector::new(&self.endpoint.opts()?)?;
         let mut session = Session::open_plain(&connector)?;
         let server = ServerInfo::read(&mut session)?;
+        connector.expect(server.identity_query(), &server.identity);
         let open = |purpose| Session::open(&connector, server.flavor, purpose);
         let mut session = open(Purpose::Inspect)?;
         let name = |schema: Option<&str>, table: &str| {

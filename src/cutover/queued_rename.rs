@@ -14,7 +14,7 @@ use super::dressing::unlock_all;
 use super::{Attempt, CutOver, LockClock, is_undone, not_ready, unlock};
 use crate::cancel::Cancel;
 use crate::db::{Done, Mark, Purpose, Session};
-use crate::error::{Error, ErrorKind, Result};
+use crate::error::{Error, ErrorKind, Result, TableState};
 use crate::fault::Fault;
 use crate::inspect::Table;
 use crate::sql::TAG;
@@ -113,7 +113,8 @@ impl CutOver<'_> {
             let answer = renaming.join();
             let locked = clock.elapsed();
             let Ok((answer, renamer)) = answer else {
-                return Err(Error::new(ErrorKind::Panic, "the renaming thread panicked"));
+                return Err(Error::new(ErrorKind::Panic, "the renaming thread panicked")
+                    .with_table_state(TableState::Unknown));
             };
             drop(renamer);
             self.judge(answer, queued, &renamer_mark, locked)

@@ -38,7 +38,7 @@ pub(crate) fn read(session: &mut Session, table: &TableName) -> Result<Vec<Trigg
     for row in session.rows(&sql)? {
         let get = |i: usize| row.get(i).cloned().flatten().unwrap_or_default();
         let (user, host) = get(3).rsplit_once('@').map_or_else(
-            || (get(3), "%".to_owned()),
+            || (get(3), String::new()),
             |(user, host)| (user.to_owned(), host.to_owned()),
         );
         let mut trigger = Trigger {
@@ -149,8 +149,13 @@ impl Trigger {
     /// Why it cannot be made anew exactly as it is, if so.
     /// `schema` is the collation of its schema.
     pub(crate) fn cannot_be_copied(&self, schema: &str) -> Option<String> {
-        if !self.body.is_ascii() && !self.charset.starts_with("utf8") {
-            Some(format!("its text has letters in the charset {}", self.charset))
+        let (user, host) = &self.definer;
+        // The whole statement is read in that charset.
+        let texts = [&self.body, user, host, self.name.as_str(), self.table.table.as_str()];
+        if !texts.iter().all(|text| text.is_ascii()) && !self.charset.starts_with("utf8") {
+            Some(format!("its text or names have letters in the charset {}", self.charset))
+        } else if host.is_empty() {
+            Some(format!("its definer {user} seems to be a role"))
         } else if self.database_collation != schema {
             Some(format!(
                 "it was made while the schema's collation was {}, which is {schema} now",

@@ -142,7 +142,8 @@ impl<'a> Verifier<'a> {
             sizer.learn(compared.rows, started.elapsed());
             Ok(compared)
         };
-        let mut looked_at = Found { stages, comparer, rows, locker, found, compared: 0 };
+        let mut looked_at =
+            Found { stages, comparer, rows, locker, found, compared: 0, different: 0 };
         let mut stopped = false;
         let took_place =
             in_chunks(control, chunker, sizer, session, workers, compare, |compared| {
@@ -151,16 +152,15 @@ impl<'a> Verifier<'a> {
                 // Any error ends the pass; this one is known.
                 if stopped { Err(Error::aborted()) } else { Ok(()) }
             });
-        let compared = looked_at.compared;
+        let (compared, different) = (looked_at.compared, looked_at.different);
         match took_place {
-            Err(_) if stopped => cancel.check().map(|()| false),
-            Err(error) => Err(error),
+            Err(error) if !stopped => Err(error),
+            // Also of a pass that was given up: what it has found is found.
+            _ if different > 0 => Err(self.differ(&format!("{different} rows differ"))),
+            Err(_) => cancel.check().map(|()| false),
             Ok(()) => {
                 self.found.rows = compared;
                 control.tell(&Event::Verified { rows: compared, repaired: *repaired });
-                if !self.found.differences.is_empty() && options.on_mismatch == OnMismatch::Stop {
-                    return Err(self.differ("rows differ"));
-                }
                 Ok(true)
             }
         }
@@ -179,6 +179,8 @@ struct Found<'a> {
     locker: &'a mut Session,
     found: &'a mut Verification,
     compared: u64,
+    /// Rows that really differ and are not to be repaired.
+    different: u64,
 }
 
 impl Found<'_> {
@@ -196,7 +198,9 @@ impl Found<'_> {
             return Ok(0);
         }
         self.describe(&real)?;
+        let count = u64::try_from(real.len()).unwrap_or(u64::MAX);
         if self.stages.options.on_mismatch == OnMismatch::Stop {
+            self.different += count;
             // More chunks may show more, up to as many as are described.
             if self.found.differences.len() >= DESCRIBED {
                 return Err(rows_differ("rows differ", &self.found.differences));
@@ -204,7 +208,6 @@ impl Found<'_> {
             return Ok(0);
         }
         explainer.repair(&real, self.locker)?;
-        let count = u64::try_from(real.len()).unwrap_or(u64::MAX);
         let still = explainer.really_different(&real, self.rows, self.locker)?;
         if !still.is_empty() {
             self.found.differences.clear();
@@ -227,7 +230,9 @@ impl Found<'_> {
             if let Some(difference) = described
                 && !self.found.differences.contains(&difference)
             {
-                log::warn!("verification: {difference}");
+                let columns = difference.columns.iter().map(|column| column.column.as_str());
+                let columns: Vec<&str> = columns.collect();
+                log::warn!("verification: a row differs in {columns:?}");
                 self.found.differences.push(difference);
             }
         }

@@ -59,6 +59,9 @@ impl Conflicts {
             for key in keys {
                 state.seen.remove(key);
             }
+            if state.seen.is_empty() {
+                *state = State::default();
+            }
         }
     }
 

@@ -26,18 +26,16 @@ impl Refresher {
             }
             result => result,
         };
-        self.pending.done_all(keys.len());
-        match result {
-            Ok(()) => {
-                self.count(keys.len());
-                Ok(keys.len())
-            }
-            Err(error) => {
-                let _ = session.exec("ROLLBACK");
-                self.pending.put_back(keys);
-                Err(error)
-            }
+        let count = keys.len();
+        if result.is_err() {
+            let _ = session.exec("ROLLBACK");
+            self.pending.put_back(keys);
         }
+        self.pending.done_all(count);
+        result.map(|()| {
+            self.count(count);
+            count
+        })
     }
 
     /// First takes all of them from the ghost and then puts all of them there, so that rows which

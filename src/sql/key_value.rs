@@ -93,6 +93,11 @@ impl KeyType {
             }
             KeyType::Text { charset } => format!("{}X'{text}'", introducer(charset)),
             KeyType::Binary { .. } => format!("X'{text}'"),
+            // As it is written for a row image: the server has a form of its own for `::1.2.3.4`.
+            KeyType::Inet6 => match text.parse::<Ipv6Addr>() {
+                Ok(address) => format!("'{address}'"),
+                Err(_) => literal::text(text),
+            },
             _ => literal::text(text),
         }
     }
