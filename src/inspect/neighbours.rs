@@ -172,9 +172,21 @@ impl Neighbours {
         Ok(names)
     }
 
-    /// Whether they are not what they were.
-    pub(crate) fn changed_since(&self, before: &Neighbours) -> bool {
-        self.foreign_keys != before.foreign_keys || self.triggers != before.triggers
+    /// An error if they are not what they were, or others have come that are in the way.
+    pub(crate) fn check_unchanged(
+        &self,
+        session: &mut Session,
+        server: &ServerInfo,
+        table: &TableName,
+        wishes: &Wishes,
+    ) -> Result<()> {
+        let now = Neighbours::read(session, server, table, wishes)?;
+        if now.foreign_keys == self.foreign_keys && now.triggers == self.triggers {
+            return Ok(());
+        }
+        let why =
+            format!("the foreign keys or triggers of {table} were changed since the plan was made");
+        Err(Error::new(ErrorKind::TableChanged, why))
     }
 
     /// The tables that the table refers to.

@@ -110,14 +110,8 @@ fn stages(
     let start = server.binlog_position(&mut definer, schema)?;
     // Again, as the plan may be old; from here on the stream would show one being made.
     let mut inspector = Session::open(connector, server.flavor, Purpose::Inspect)?;
-    let neighbours = Neighbours::read(&mut inspector, server, &table.name, &options.wishes)?;
-    if neighbours.changed_since(&migration.neighbours) {
-        let why = format!(
-            "the foreign keys or triggers of {} were changed since the plan was made",
-            table.name
-        );
-        return Err(Error::new(ErrorKind::TableChanged, why));
-    }
+    let neighbours = &migration.neighbours;
+    neighbours.check_unchanged(&mut inspector, server, &table.name, &options.wishes)?;
     drop(inspector);
     let server_id = match options.server_id {
         Some(id) => id,
@@ -126,7 +120,9 @@ fn stages(
     let follow = Follow::new(connector, server, server_id, table, &ghost, start, options)?;
     control.watch(&follow.feed, &follow.refresher, &follow.sizer);
 
-    let Migration { connector, server, table, options, postpone, policies, .. } = migration;
+    let Migration { connector, server, table, neighbours, options, postpone, policies, .. } =
+        migration;
+    let neighbours = &*neighbours;
     let flavor = server.flavor;
     let outcome = std::thread::scope(|scope| {
         let _dismiss = DismissCrew(control);
@@ -173,8 +169,17 @@ fn stages(
         }
 
         let mut session = open(Purpose::Rows)?;
-        let stages =
-            Stages { connector, server, table, options, control, follow, state, ghost: &ghost };
+        let stages = Stages {
+            connector,
+            server,
+            table,
+            neighbours,
+            options,
+            control,
+            follow,
+            state,
+            ghost: &ghost,
+        };
         let result = stages.in_step(&mut session, &mut definer, postpone);
         cancel.set();
         follow.stream.stop(Some(&mut session));

@@ -26,6 +26,7 @@ use crate::cutover::{Counter, CutOver, Swapped};
 use crate::db::{Connector, Purpose, Session};
 use crate::error::{Error, ErrorKind, Phase, Result, TableState};
 use crate::fault::Fault;
+use crate::inspect::neighbours::Neighbours;
 use crate::inspect::table::Definition;
 use crate::inspect::{ServerInfo, Table};
 use crate::steps::Step;
@@ -48,6 +49,7 @@ pub(super) struct Stages<'a> {
     pub(super) connector: &'a Connector,
     pub(super) server: &'a ServerInfo,
     pub(super) table: &'a Table,
+    pub(super) neighbours: &'a Neighbours,
     pub(super) options: &'a Options,
     pub(super) control: &'a Control,
     pub(super) follow: &'a Follow,
@@ -85,6 +87,11 @@ impl Stages<'_> {
         self.postponed(postpone, session, verifier.as_mut())?;
         control.enter(Phase::CutOver);
         control.gate.pass(&control.cancel)?;
+        // What is made past the binlog, the stream does not show.
+        let mut inspector = self.open(Purpose::Inspect)?;
+        let Self { server, table, options, .. } = *self;
+        self.neighbours.check_unchanged(&mut inspector, server, &table.name, &options.wishes)?;
+        drop(inspector);
         let (swapped, proof) = self.cut_over(session, definer)?;
         Ok(Outcome { swapped, proof, verification: verifier.map(Verifier::into_found) })
     }

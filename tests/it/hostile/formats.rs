@@ -153,21 +153,30 @@ fn definitions_past_the_binlog() {
             "ALTER TABLE t ADD FOREIGN KEY (v) REFERENCES parent (id) ON DELETE CASCADE",
             "DELETE FROM parent WHERE id = 3",
         ];
-        let cases: [(&[&str], &[ErrorKind]); 5] = [
+        let child: &[&str] = &[
+            "SET sql_log_bin = 0",
+            "CREATE TABLE child (id INT NOT NULL PRIMARY KEY, t INT, FOREIGN KEY (t) REFERENCES t (id))",
+        ];
+        let cases: [(&[&str], &[ErrorKind]); 6] = [
+            (child, &[ErrorKind::ForeignKeys]),
             (&["SET sql_log_bin = 0", "TRUNCATE TABLE t"], &[ErrorKind::RowsDiffer]),
             (&["SET sql_log_bin = 0", "DROP TABLE t"], &[ErrorKind::TableChanged]),
             (
                 &["SET sql_log_bin = 0", "RENAME TABLE t TO parent2, expect TO t"],
                 &[ErrorKind::TableChanged, ErrorKind::RowsDiffer],
             ),
-            (cascade, &[ErrorKind::TableChanged, ErrorKind::RowsDiffer]),
+            (cascade, &[ErrorKind::ForeignKeys, ErrorKind::RowsDiffer]),
             (own_cascade, &[ErrorKind::TableChanged]),
         ];
         for (statements, kinds) in cases {
             let mut conn = db.conn();
             execs(
                 &mut conn,
-                &["DROP TABLE IF EXISTS t, expect, parent2", "DROP TABLE IF EXISTS parent"],
+                &[
+                    "DROP TABLE IF EXISTS child",
+                    "DROP TABLE IF EXISTS t, expect, parent2",
+                    "DROP TABLE IF EXISTS parent",
+                ],
             );
             create(&mut conn, "t");
             exec(&mut conn, "CREATE TABLE expect (id INT NOT NULL PRIMARY KEY, v INT NOT NULL)");
