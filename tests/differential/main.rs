@@ -39,7 +39,7 @@ use crate::tally::Tally;
 use crate::verdict::Verdict;
 
 /// About three minutes.
-const CASES: u64 = 300;
+const CASES: u64 = 400;
 
 #[test]
 fn mysql() {
