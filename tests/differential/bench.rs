@@ -365,9 +365,6 @@ impl<'a> Bench<'a> {
             if !case.flavor.is_mariadb() {
                 found.forget_checks();
             }
-            if case.clause().contains("AUTO_INCREMENT PRIMARY KEY") {
-                found.forget_counter();
-            }
         }
         if let Some(text) = compare::definitions(&a, &b) {
             wrong.push(Wrong::new("definition", &text, text.clone()));
