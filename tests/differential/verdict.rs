@@ -174,3 +174,10 @@ pub(crate) fn padded(case: &Case) -> Option<&'static str> {
         && case.table.key.iter().any(|key| case.table.column(key).is_some_and(|c| c.ty.is_text()));
     pads.then_some("CHARs that a mode pads, in a table whose key is text")
 }
+
+/// As its own ALTER, but each row has its own time.
+pub(crate) fn timed(case: &Case, types: &str) -> Option<&'static str> {
+    let has = case.table.columns.iter().any(|c| c.nullable && matches!(c.ty, Ty::Timestamp(_)));
+    (case.flavor.is_mariadb() && types == "timestamp" && has)
+        .then_some("MariaDB makes the time of day of NULL where TIMESTAMP becomes NOT NULL")
+}
