@@ -166,13 +166,15 @@ pub(crate) fn beyond_native(case: &Case, kind: &str, error: &str) -> Option<&'st
     (of_dates && keyed).then_some("with a date in the key, dates are kept whatever the SQL mode")
 }
 
-/// Rows whose key is text are moved in a mode without PAD_CHAR_TO_FULL_LENGTH.
+/// Where the server alters in place, it does not compute stored columns again; and rows whose key is
+/// text are moved in a mode without PAD_CHAR_TO_FULL_LENGTH.
 pub(crate) fn padded(case: &Case) -> Option<&'static str> {
     let is_char = |ty: &Ty| matches!(ty, Ty::Text { name: "CHAR", .. });
     let pads = case.sql_mode.contains("PAD_CHAR_TO_FULL_LENGTH")
         && case.table.columns.iter().any(|column| is_char(&column.ty))
-        && case.table.key.iter().any(|key| case.table.column(key).is_some_and(|c| c.ty.is_text()));
-    pads.then_some("CHARs that a mode pads, in a table whose key is text")
+        && (case.table.columns.iter().any(|column| column.generated.is_some())
+            || case.clause().contains("GENERATED"));
+    pads.then_some("columns generated of CHARs that the server's mode pads")
 }
 
 /// As its own ALTER, but each row has its own time.
