@@ -13,7 +13,7 @@ use crate::values::Style;
 #[derive(Clone, Debug)]
 pub(crate) struct Clause {
     pub(crate) sql: String,
-    /// A new column whose values are nobody's to foresee: the time, or numbers in order of arrival.
+    /// A new column whose values are nobody's to foresee: the time.
     pub(crate) unforeseeable: Option<String>,
 }
 
@@ -353,7 +353,7 @@ impl Maker<'_> {
                     "{drop}ADD COLUMN {} BIGINT NOT NULL AUTO_INCREMENT PRIMARY KEY FIRST",
                     quote(&name)
                 );
-                Some(Clause { sql, unforeseeable: Some(name) })
+                Some(plain(sql))
             }
             2 => {
                 let parts: Vec<String> =

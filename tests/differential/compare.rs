@@ -22,6 +22,12 @@ fn definition(conn: &mut Conn, name: &str) -> Result<String, mysql::Error> {
     Ok(String::from_utf8_lossy(&bytes).into_owned())
 }
 
+/// The AUTO_INCREMENT counter of a table.
+pub(crate) fn counter(conn: &mut Conn, schema: &str, table: &str) -> Option<u64> {
+    let name = format!("{}.{}", quote(schema), quote(table));
+    counter_in(&definition(conn, &name).unwrap_or_default())
+}
+
 fn counter_in(definition: &str) -> Option<u64> {
     let (_, tail) = definition.rsplit_once(" AUTO_INCREMENT=")?;
     tail.split(|c: char| !c.is_ascii_digit()).next()?.parse().ok()
@@ -103,6 +109,18 @@ impl Found {
     /// The AUTO_INCREMENT counter.
     pub(crate) fn counter(&self) -> Option<u64> {
         counter_in(&self.definition)
+    }
+
+    /// The AUTO_INCREMENT column, if there is one.
+    pub(crate) fn numbered(&self) -> Vec<String> {
+        let line = self.definition.lines().find(|line| line.contains(" AUTO_INCREMENT,"));
+        let of = |line: &&str| {
+            self.columns
+                .iter()
+                .find(|(name, _)| line.contains(&quote(name)))
+                .map(|(n, _)| n.clone())
+        };
+        line.as_ref().and_then(of).into_iter().collect()
     }
 
     /// Takes out the counter.

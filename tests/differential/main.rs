@@ -2,6 +2,16 @@
 //! a table, while writers write to it, must be what the server makes of a clone that got the same
 //! writes: the definition to the letter, the rows to the byte.
 //!
+//! What is not compared, and why:
+//! - the names of CHECK constraints on MySQL: they are unique in the schema, and for a while both tables are there;
+//! - the values of new columns whose DEFAULT is the time: each ALTER has its own;
+//! - the AUTO_INCREMENT counter where it has come to the end of its type (servers count on, or not), where an INSERT
+//!   has failed, or has reserved more numbers than it used: the servers themselves forget such reserves, or find
+//!   them again, when they open a table the next time.
+//!
+//! What we refuse though the server does it, and the few things that we do though it does not, are in
+//! `verdict.rs`, each with its reason; how often each came up is said in the end.
+//!
 //! `CASES=n` runs so many cases, `SEED=n` begins at that one: case n always is the same.
 
 #![allow(
@@ -39,7 +49,7 @@ use crate::tally::Tally;
 use crate::verdict::Verdict;
 
 /// About three minutes.
-const CASES: u64 = 300;
+const CASES: u64 = 400;
 
 #[test]
 fn mysql() {

@@ -214,6 +214,24 @@ fn a_named_check_is_dropped() {
     });
 }
 
+/// RENAME takes its locks in the order of the names: these come before the sentry's `_`.
+#[test]
+fn names_before_the_underscore() {
+    on_each("found_order", |_, db| {
+        let mut conn = db.conn();
+        for name in ["Orders", "1t", "?t", " t"] {
+            conn.query_drop(format!("CREATE TABLE `{name}` (id INT PRIMARY KEY) ENGINE=InnoDB"))
+                .unwrap();
+            conn.query_drop(format!("INSERT INTO `{name}` VALUES (1), (2)")).unwrap();
+            let done = alter(db, name, "ADD v INT").retries(3).run();
+            done.unwrap_or_else(|error| panic!("{name}: {error}"));
+            let rows: Vec<(i32, Option<i32>)> =
+                conn.query(format!("SELECT id, v FROM `{name}`")).unwrap();
+            assert_eq!(rows, [(1, None), (2, None)]);
+        }
+    });
+}
+
 /// The lock that keeps two runs apart is given back before the first returns.
 #[test]
 fn one_run_after_the_other() {
