@@ -173,7 +173,7 @@ impl Compare {
         connector.expect(server.identity_query(), &server.identity);
         let open = |purpose| Session::open(&connector, server.flavor, purpose);
         let mut session = open(Purpose::Inspect)?;
-        let name = |schema: Option<&str>, table: &str| {
+        let name = |schema: Option<&str>, table: &str| -> Result<TableName> {
             let schema = schema.or(connector.default_schema()).ok_or_else(|| {
                 Error::new(
                     ErrorKind::Config,

@@ -119,8 +119,7 @@ fn written_since(shape: &KeyShape, key: &Key, new_key: &KeyShape, since: &[Key])
 
 fn bring_over(session: &mut Session, pair: &TablePair, key: &Key) -> Result<()> {
     let keys = std::slice::from_ref(key);
-    let malformed = |error| Error::new(ErrorKind::Binlog, format!("{error}"));
-    session.exec(&pair.delete_keys(keys).map_err(malformed)?)?;
-    session.exec(&pair.put_keys(Put::Insert, keys, OnLocked::Wait).map_err(malformed)?)?;
+    session.exec(&pair.delete_keys(keys)?)?;
+    session.exec(&pair.put_keys(Put::Insert, keys, OnLocked::Wait)?)?;
     session.exec("COMMIT").map(drop)
 }

@@ -2,7 +2,7 @@
 
 use std::time::Instant;
 
-use super::refresher::{Refresher, malformed, too_big};
+use super::refresher::{Refresher, too_big};
 use crate::db::Session;
 use crate::error::{Error, ErrorKind, Result};
 use crate::fault::Fault;
@@ -47,11 +47,11 @@ impl Refresher {
         }
         for batch in keys.chunks(AT_ONCE) {
             in_time(deadline)?;
-            session.exec(&self.pair.delete_keys(batch).map_err(malformed)?)?;
+            session.exec(&self.pair.delete_keys(batch)?)?;
         }
         for batch in keys.chunks(AT_ONCE) {
             in_time(deadline)?;
-            let put = self.pair.put_keys(self.put(), batch, OnLocked::Wait).map_err(malformed)?;
+            let put = self.pair.put_keys(self.put(), batch, OnLocked::Wait)?;
             session.exec(&put)?;
         }
         session.exec("COMMIT").map(drop)
@@ -77,7 +77,7 @@ impl Refresher {
         let mut parts: Vec<&[Key]> = keys.chunks(AT_ONCE).rev().collect();
         while let Some(part) = parts.pop() {
             in_time(deadline)?;
-            let sql = statement(part).map_err(malformed)?;
+            let sql = statement(part)?;
             let done = session.exec(&sql).and_then(|_| session.exec("COMMIT"));
             match done {
                 Err(error) if error.fault() == Some(Fault::TooBig) => {

@@ -15,7 +15,6 @@ use crate::cancel::Cancel;
 use crate::db::{Retries, Session};
 use crate::error::{Error, ErrorKind, Result};
 use crate::fault::Fault;
-use crate::sql::key_value::Malformed;
 use crate::sql::statements::{OnLocked, Put, TablePair};
 use crate::sql::{Key, predicate};
 
@@ -177,10 +176,10 @@ impl Refresher {
         on_locked: OnLocked,
         cancel: &Cancel,
     ) -> Result<Try> {
-        let delete = self.pair.delete_keys(keys).map_err(malformed)?;
-        let put = self.pair.put_keys(self.put(), keys, on_locked).map_err(malformed)?;
+        let delete = self.pair.delete_keys(keys)?;
+        let put = self.pair.put_keys(self.put(), keys, on_locked)?;
         let lock = match on_locked {
-            OnLocked::Wait => Some(self.pair.lock_keys(keys).map_err(malformed)?),
+            OnLocked::Wait => Some(self.pair.lock_keys(keys)?),
             OnLocked::Fail => None,
         };
         session.retrying(self.retries, cancel, |session| {
@@ -250,8 +249,7 @@ impl Refresher {
         let Some(column) = shape.columns.first() else {
             return Ok(keys);
         };
-        let condition =
-            predicate::keys(shape, predicate::Side::Source, &keys).map_err(malformed)?;
+        let condition = predicate::keys(shape, predicate::Side::Source, &keys)?;
         let sql = format!("SELECT {} FROM {} WHERE {condition}", column.source, self.pair.source);
         let present = session.retrying(self.retries, cancel, |session| {
             let rows = session.rows(&sql)?;
@@ -270,10 +268,6 @@ impl Refresher {
     pub(super) fn count(&self, keys: usize) {
         self.refreshed.fetch_add(u64::try_from(keys).unwrap_or(0), Ordering::Relaxed);
     }
-}
-
-pub(super) fn malformed(error: Malformed) -> Error {
-    Error::new(ErrorKind::Binlog, error.to_string()).with_source(error)
 }
 
 /// A row that is too big for the server by itself.

@@ -8,6 +8,7 @@ use std::fmt::Write as _;
 use std::net::{Ipv4Addr, Ipv6Addr};
 
 use super::literal;
+use crate::error::{Error, ErrorKind};
 
 /// The type of a key column, as far as its values are concerned.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -53,6 +54,12 @@ pub(crate) enum KeyType {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("a key value in the row image is malformed")]
 pub(crate) struct Malformed;
+
+impl From<Malformed> for Error {
+    fn from(error: Malformed) -> Self {
+        Error::new(ErrorKind::Binlog, error.to_string()).with_source(error)
+    }
+}
 
 impl KeyType {
     /// Whether two values are the same row to the server exactly if their bytes are the same.

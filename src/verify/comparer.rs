@@ -16,7 +16,7 @@ use crate::error::{Error, ErrorKind, Result};
 use crate::fault::Fault;
 use crate::inspect::Table;
 use crate::sql::key::Bound;
-use crate::sql::key_value::{KeyType, Malformed};
+use crate::sql::key_value::KeyType;
 use crate::sql::predicate::{self, Side};
 use crate::sql::statements::{TablePair, join};
 use crate::sql::{Ident, Key, TAG};
@@ -129,7 +129,7 @@ impl Comparer {
         const AT_ONCE: usize = 500;
         let mut different = Vec::new();
         for keys in keys.chunks(AT_ONCE) {
-            let condition = |side| predicate::keys(&self.pair.key, side, keys).map_err(malformed);
+            let condition = |side| predicate::keys(&self.pair.key, side, keys);
             let (source, ghost) = (condition(Side::Source)?, condition(Side::Ghost)?);
             different
                 .extend(self.list(session, self.scratch.is_some(), &source, &ghost)?.different);
@@ -140,7 +140,7 @@ impl Comparer {
     /// In what the two differ at a key; `None` if they do not.
     pub(crate) fn describe(&self, session: &mut Session, key: &Key) -> Result<Option<Difference>> {
         let keys = std::slice::from_ref(key);
-        let condition = |side| predicate::keys(&self.pair.key, side, keys).map_err(malformed);
+        let condition = |side| predicate::keys(&self.pair.key, side, keys);
         let (source, ghost) = (condition(Side::Source)?, condition(Side::Ghost)?);
         let (parts, from) = self.source_of(session, self.scratch.is_some(), &source)?;
         let values = |part: &Part, of: fn(&Part) -> &Value| {
@@ -325,8 +325,4 @@ fn too_small() -> Error {
         ErrorKind::Server,
         "the rows cannot be compared: max_allowed_packet of the server is too small for them",
     )
-}
-
-fn malformed(error: Malformed) -> Error {
-    Error::new(ErrorKind::Binlog, error.to_string()).with_source(error)
 }

@@ -13,11 +13,10 @@ use crate::binlog::Feed;
 use crate::cancel::Cancel;
 use crate::checkpoint::StateTable;
 use crate::db::{Retries, Session};
-use crate::error::{Error, ErrorKind, Result};
+use crate::error::Result;
 use crate::fault::Fault;
 use crate::refresh::{Batch, Pending, Refresher, Touched, Wanted};
 use crate::sql::Key;
-use crate::sql::key_value::Malformed;
 use crate::sql::statements::TablePair;
 use crate::throttle::Gate;
 
@@ -95,7 +94,7 @@ impl Explainer<'_> {
 
     /// Looks at a row that never rests while it is kept from changing, for as long as a fence takes.
     fn differs_locked(&self, key: &Key, rows: &mut Session, locker: &mut Session) -> Result<bool> {
-        let lock = self.pair.lock_keys(std::slice::from_ref(key)).map_err(malformed)?;
+        let lock = self.pair.lock_keys(std::slice::from_ref(key))?;
         // The row as it is now may have its key in another spelling.
         let mut keys = vec![key.clone()];
         // Nothing is refreshed while the run is throttled: the row must not wait for that.
@@ -202,8 +201,4 @@ impl Explainer<'_> {
     fn pending(&self) -> &Pending {
         self.refresher.pending()
     }
-}
-
-fn malformed(error: Malformed) -> Error {
-    Error::new(ErrorKind::Binlog, error.to_string()).with_source(error)
 }
