@@ -72,6 +72,14 @@ fn shape(
         let source = column.name.clone();
         columns.push(KeyColumn { source, ghost, ty, descending: part.descending });
     }
+    // MySQL hashes text without regard to its collation there.
+    let text = columns.iter().find(|column| !column.ty.is_exact());
+    if let Some(text) = text.filter(|_| flavor == Flavor::MySql && table.is_partitioned_by_key()) {
+        return Err(format!(
+            "the table is partitioned by KEY, and then MySQL lets in rows that are equal in {}",
+            text.source
+        ));
+    }
     let name = index.name.clone();
     Ok(KeyShape { ghost_index: None, ghost_unique: true, source_index: name, columns })
 }

@@ -101,6 +101,16 @@ impl Table {
         self.columns.iter().find(|column| column.name.is_column(name))
     }
 
+    /// Whether rows are put into partitions by a hash that the server makes of columns.
+    pub(crate) fn is_partitioned_by_key(&self) -> bool {
+        let text = &self.definition.text;
+        let partitions = text.rfind("PARTITION BY ").and_then(|start| text.get(start..));
+        // The last one is that of the subpartitions, if there are any.
+        partitions.is_some_and(|text| {
+            ["PARTITION BY KEY ", "PARTITION BY LINEAR KEY "].iter().any(|by| text.starts_with(by))
+        })
+    }
+
     /// Whether it has an AUTO_INCREMENT column.
     pub(crate) fn counts(&self) -> bool {
         self.columns.iter().any(|column| column.auto_increment)

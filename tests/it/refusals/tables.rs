@@ -143,3 +143,22 @@ fn the_longest_names_work() {
         }
     });
 }
+
+/// MySQL hashes text by its bytes there, and so lets in rows that are equal in the primary key.
+#[test]
+fn text_that_is_partitioned_by_key() {
+    alone_on(Flavor::Mysql, "refuse_by_key", |server, db| {
+        sql(
+            &mut db.conn(),
+            &[
+                "CREATE TABLE t (k CHAR(1) COLLATE utf8mb4_0900_ai_ci NOT NULL PRIMARY KEY, v INT) \
+                 PARTITION BY KEY (k) PARTITIONS 2",
+                "INSERT INTO t VALUES (_utf8mb4 X'C384', 1), ('a', 2)",
+            ],
+        );
+        let error = refused(server, db, alter(db, "t", "ADD COLUMN c INT"));
+        is(&error, ErrorKind::NoUsableKey, &["partitioned by KEY", "`k`"]);
+        sql(&mut db.conn(), &["ALTER TABLE t MODIFY k BINARY(2) NOT NULL"]);
+        drop(alter(db, "t", "ADD COLUMN c INT").plan().unwrap());
+    });
+}
