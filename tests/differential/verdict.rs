@@ -134,6 +134,9 @@ pub(crate) fn beyond_native(case: &Case, kind: &str, error: &str) -> Option<&'st
     if kind != "native fails on data" {
         return None;
     }
+    if let Some(reason) = padded(case) {
+        return Some(reason);
+    }
     let adds_geometry = ["POINT", "LINESTRING", "POLYGON", "GEOMETRY"]
         .iter()
         .any(|ty| case.clause().contains(&format!("{ty} NOT NULL DEFAULT (")));
