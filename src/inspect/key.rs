@@ -1,6 +1,5 @@
 //! Choosing the key by which rows are told apart.
 
-use super::column::Column;
 use super::table::{Index, Table};
 use crate::db::Flavor;
 use crate::error::{Error, ErrorKind, Result};
@@ -43,18 +42,6 @@ pub(crate) fn choose(
     Err(Error::new(ErrorKind::NoUsableKey, why))
 }
 
-/// Whether MySQL may have put equal values of the column into different partitions, where their being
-/// equal is not noticed: it pads them with a number of spaces that depends on their bytes, and in a NO
-/// PAD collation those count. Seen on 9.7.4: 'a' and '\u{e4}' in utf8mb4_0900_ai_ci.
-fn is_hashed_apart(table: &Table, column: &Column) -> bool {
-    let text = &table.definition.text;
-    let by_key =
-        ["PARTITION BY KEY ", "PARTITION BY LINEAR KEY "].iter().any(|by| text.contains(by));
-    by_key
-        && column.data_type == "char"
-        && column.collation.as_deref().is_some_and(|c| c.contains("_0900_") && !c.ends_with("_bin"))
-}
-
 fn shape(
     table: &Table,
     index: &Index,
@@ -73,12 +60,6 @@ fn shape(
         let column = table.column(name).ok_or_else(|| format!("{name} is hidden"))?;
         if column.nullable {
             return Err(format!("{name} may be NULL"));
-        }
-        if flavor == Flavor::MySql && is_hashed_apart(table, column) {
-            return Err(format!(
-                "the table is partitioned by KEY of {name}, a CHAR in a NO PAD collation, where the \
-                 server lets in rows whose keys are equal"
-            ));
         }
         let ty = column
             .key_type(flavor)

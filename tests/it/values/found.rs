@@ -243,20 +243,3 @@ fn one_run_after_the_other() {
         }
     });
 }
-
-/// MySQL lets in rows that are equal in the table's own primary key here; of two we would lose one.
-#[test]
-fn equal_keys_in_different_partitions() {
-    on(Flavor::Mysql, "found_partitions", |_, db| {
-        let mut conn = db.conn();
-        conn.query_drop(
-            "CREATE TABLE t (k CHAR(9) CHARACTER SET utf8mb4 COLLATE utf8mb4_0900_ai_ci PRIMARY KEY) \
-             ENGINE=InnoDB PARTITION BY KEY (k) PARTITIONS 2",
-        )
-        .unwrap();
-        conn.query_drop("INSERT INTO t VALUES ('a'), ('Å')").unwrap();
-        let error = alter(db, "t", "ADD v INT").plan().unwrap_err();
-        assert_eq!(error.kind(), online_alter::ErrorKind::NoUsableKey, "{error}");
-        assert!(error.message().contains("partitioned by KEY of k"), "{error}");
-    });
-}
