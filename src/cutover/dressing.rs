@@ -190,7 +190,19 @@ fn put_keys_on_and_off(session: &mut Session, ghost: &TableName, add: &str) -> R
 /// How often a statement is tried that has to wait for others to leave a table.
 const PATIENT_TRIES: u32 = 20;
 
+/// Each try is short: whoever comes to the table meanwhile waits behind it.
 fn patiently(session: &mut Session, sql: &str, tries: u32) -> Result<()> {
+    if tries > 1 {
+        session.exec("SET SESSION lock_wait_timeout = 1")?;
+    }
+    let done = try_often(session, sql, tries);
+    if tries > 1 {
+        session.exec("SET SESSION lock_wait_timeout = 5")?;
+    }
+    done
+}
+
+fn try_often(session: &mut Session, sql: &str, tries: u32) -> Result<()> {
     for _ in 1..tries {
         match session.exec(sql) {
             Err(error) if error.fault() == Some(Fault::LockWait) => {
