@@ -2,7 +2,7 @@
 
 use mysql::prelude::Queryable;
 use online_alter::{ErrorKind, OnlineAlter};
-use online_alter_support::Flavor;
+use online_alter_support::{Flavor, Server, available, database};
 
 use super::{alone, alone_on, is, plain_table, refused, sql, table_refused};
 use crate::harness::alter;
@@ -161,4 +161,27 @@ fn text_that_is_partitioned_by_key() {
         sql(&mut db.conn(), &["ALTER TABLE t MODIFY k BINARY(2) NOT NULL"]);
         drop(alter(db, "t", "ADD COLUMN c INT").plan().unwrap());
     });
+}
+
+/// Each time the table is altered in that mode, MySQL reads `'\\0!'` in what it has written down itself as
+/// four characters.
+#[test]
+fn literals_that_grow() {
+    let mode = "--sql-mode=STRICT_TRANS_TABLES,NO_BACKSLASH_ESCAPES";
+    let started = Server::builder(Flavor::Mysql).option(mode).start();
+    let Some(server) = available(started) else { return };
+    let db = database(&server, "refuse_growing");
+    sql(
+        &mut db.conn(),
+        &[
+            "SET SESSION sql_mode = 'STRICT_ALL_TABLES'",
+            "CREATE TABLE t (k ENUM('b') CHARACTER SET ucs2 NOT NULL PRIMARY KEY, c VARCHAR(60) CHARACTER SET \
+             ucs2 GENERATED ALWAYS AS (CONCAT(k, '!')) VIRTUAL)",
+            "INSERT INTO t (k) VALUES ('b')",
+        ],
+    );
+    let error = refused(&server, &db, alter(&db, "t", "ADD COLUMN d INT"));
+    is(&error, ErrorKind::UnsupportedTable, &["backslash", "NO_BACKSLASH_ESCAPES"]);
+    sql(&mut db.conn(), &["ALTER TABLE t DROP COLUMN c"]);
+    drop(alter(&db, "t", "ADD COLUMN d INT").plan().unwrap());
 }
