@@ -126,6 +126,7 @@ pub(crate) fn alter(
     let row_modes = row_modes::choose(server, key, &mapping, sees_dates, options)?;
     let Mapping { columns, casts, fills, .. } = mapping;
     refuse_new_counter(&altered, &columns)?;
+    refuse_truncated_times(server, table, &altered, &columns)?;
     // Before the indexes are changed: foreign keys need some.
     let mapped = clause.map_columns(table.columns.iter().map(|column| &column.name));
     let dressing = Dressing::new(neighbours, names, &name, &mapped)?;
@@ -204,6 +205,34 @@ fn first_usable<'a>(
         }
     }
     Err(why.unwrap_or_else(|| Error::new(ErrorKind::NoUsableKey, "there is no key")))
+}
+
+/// MySQL's own ALTER rounds a time that becomes an integer, whatever its SQL mode; storing a selected one
+/// would cut the fraction off in this mode.
+fn refuse_truncated_times(
+    server: &ServerInfo,
+    table: &Table,
+    altered: &Table,
+    columns: &[(Ident, Ident)],
+) -> Result<()> {
+    if server.flavor != Flavor::MySql || !server.sql_mode().has("TIME_TRUNCATE_FRACTIONAL") {
+        return Ok(());
+    }
+    let whole = ["tinyint", "smallint", "mediumint", "int", "bigint", "bit", "year"];
+    let is_cut = |(old, new): &&(Ident, Ident)| {
+        let fraction = table.column(old.as_str()).is_some_and(|c| {
+            c.fsp > 0 && ["time", "datetime", "timestamp"].contains(&&*c.data_type)
+        });
+        let number = altered.column(new.as_str());
+        fraction && number.is_some_and(|c| whole.contains(&&*c.data_type))
+    };
+    columns.iter().find(is_cut).map_or(Ok(()), |(old, _)| {
+        let why = format!(
+            "the column {old} has fractions of a second and becomes an integer while the server's sql_mode \
+             has TIME_TRUNCATE_FRACTIONAL: its own ALTER would round it all the same, and this would not"
+        );
+        Err(Error::new(ErrorKind::Alter, why))
+    })
 }
 
 /// The server's own ALTER numbers the rows in the order in which it reads them. Here they come in

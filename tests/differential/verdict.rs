@@ -66,7 +66,12 @@ fn essential(text: &str) -> String {
 }
 
 /// What we refuse though the server does it. Each is in README "Limits", with the reason.
-const EXCLUSIONS: [(ErrorKind, &str, &str); 9] = [
+const EXCLUSIONS: [(ErrorKind, &str, &str); 10] = [
+    (
+        ErrorKind::Alter,
+        "has TIME_TRUNCATE_FRACTIONAL",
+        "MySQL's ALTER rounds times that become integers in a mode that cuts",
+    ),
     (
         ErrorKind::UnsupportedTable,
         "with a backslash in a literal",

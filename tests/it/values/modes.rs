@@ -1,8 +1,10 @@
 //! SQL modes, and dates that are none.
 
-use online_alter_support::Flavor;
+use online_alter::ErrorKind;
+use online_alter_support::{Flavor, Server, available, database};
 
-use super::Case;
+use super::{Case, exec};
+use crate::harness::{alter, tables};
 
 const CREATE: &str = "CREATE TABLE {t} (id INT PRIMARY KEY, d DATE, dt DATETIME, ts TIMESTAMP NULL, \
      v INT) ENGINE=InnoDB DEFAULT CHARSET=utf8mb4";
@@ -154,4 +156,21 @@ fn modes_that_change_expressions() {
         "--sql-mode=STRICT_TRANS_TABLES,PIPES_AS_CONCAT,HIGH_NOT_PRECEDENCE,NO_BACKSLASH_ESCAPES,\
          IGNORE_SPACE,REAL_AS_FLOAT",
     ]);
+}
+
+/// MySQL's own ALTER would make 123457 of 12:34:56.789 in that mode, too.
+#[test]
+fn times_that_are_cut_and_become_integers() {
+    let mode = "--sql-mode=STRICT_TRANS_TABLES,TIME_TRUNCATE_FRACTIONAL";
+    let started = Server::builder(Flavor::Mysql).option(mode).start();
+    let Some(server) = available(started) else { return };
+    let db = database(&server, "values_cut");
+    let mut conn = db.conn();
+    exec(&mut conn, "CREATE TABLE t (id INT PRIMARY KEY, a TIME(3), b TIME)");
+    exec(&mut conn, "INSERT INTO t VALUES (1, '12:34:56.789', '12:34:56')");
+    let error = alter(&db, "t", "MODIFY a BIGINT").run().unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::Alter, "{error}");
+    assert!(error.message().contains("TIME_TRUNCATE_FRACTIONAL"), "{error}");
+    assert_eq!(tables(&mut conn), ["t"]);
+    alter(&db, "t", "MODIFY b BIGINT").run().unwrap_or_else(|error| panic!("{error}"));
 }
