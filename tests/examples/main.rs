@@ -278,3 +278,25 @@ fn a_wrong_command_line_ends_with_2() {
     assert!(run(&["--help"]).ends_with(0).out.contains("Exit codes:"));
     fs::remove_dir_all(&dir).unwrap();
 }
+
+#[test]
+fn zero_dates_and_mismatches() {
+    on_each("example_zero", 20, |bench| {
+        let zero = format!("UPDATE {} SET created = '0000-00-00' WHERE id = 7", csm::TABLE);
+        let mut conn = bench.db.conn();
+        conn.query_drop("SET SESSION sql_mode = ''").unwrap();
+        conn.query_drop(zero).unwrap();
+        bench.alter(&["--execute", "--on-mismatch", "never"]).ends_with(2);
+        let strict: Option<u8> =
+            conn.query_first("SELECT @@GLOBAL.sql_mode LIKE '%NO_ZERO_DATE%'").unwrap();
+        if strict == Some(1) {
+            let refused = bench.alter(&["--execute", "--on-mismatch", "stop"]).ends_with(1);
+            assert!(refused.err.contains("id = 7"), "{}", refused.err);
+            bench.assert_untouched();
+        }
+        let all = ["--execute", "--on-mismatch", "stop", "--allow-zero-in-date"];
+        let done = bench.alter(&all).ends_with(0);
+        assert!(done.out.contains("20 rows compared"), "{}", done.out);
+        assert!(bench.is_bigint());
+    });
+}
