@@ -1,11 +1,9 @@
 //! Counts what came of the cases, and shows what was wrong.
 
 use std::collections::BTreeMap;
-use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
-use online_alter_support::Flavor;
+use online_alter_support::{Flavor, Watchdog};
 
 use crate::case::Case;
 use crate::verdict::{Verdict, Wrong};
@@ -15,8 +13,7 @@ pub(crate) struct Tally {
     started: Instant,
     counts: BTreeMap<String, u64>,
     wrong: BTreeMap<String, Vec<u64>>,
-    /// The seed under way, for the watchdog; the highest bit stands for the end.
-    seed: Arc<AtomicU64>,
+    watchdog: Option<Watchdog>,
     slowest: (Duration, u64),
     case_started: Instant,
 }
@@ -26,39 +23,25 @@ const STUCK: Duration = Duration::from_secs(180);
 
 impl Tally {
     pub(crate) fn new(flavor: Flavor) -> Self {
-        let seed = Arc::new(AtomicU64::new(0));
-        let watched = Arc::clone(&seed);
-        std::thread::spawn(move || {
-            let (mut last, mut since) = (0, Instant::now());
-            loop {
-                std::thread::sleep(Duration::from_secs(1));
-                let now = watched.load(Ordering::Relaxed);
-                if now != last {
-                    (last, since) = (now, Instant::now());
-                }
-                if now == u64::MAX {
-                    return;
-                }
-                if since.elapsed() > STUCK {
-                    eprintln!("{flavor}: STUCK in SEED={now}");
-                    std::process::exit(3);
-                }
-            }
-        });
         Tally {
             flavor,
             started: Instant::now(),
             counts: BTreeMap::new(),
             wrong: BTreeMap::new(),
-            seed,
+            watchdog: None,
             slowest: (Duration::ZERO, 0),
             case_started: Instant::now(),
         }
     }
 
     pub(crate) fn begins(&mut self, seed: u64) {
-        self.seed.store(seed, Ordering::Relaxed);
+        self.watchdog = Some(Watchdog::start(format!("{} in SEED={seed}", self.flavor), STUCK));
         self.case_started = Instant::now();
+    }
+
+    /// Whether so much time has passed.
+    pub(crate) fn is_over(&self, limit: Duration) -> bool {
+        self.started.elapsed() > limit
     }
 
     /// Whether the like of it has not been shown yet.
@@ -119,8 +102,8 @@ impl Tally {
         }
     }
 
-    pub(crate) fn finish(self) {
-        self.seed.store(u64::MAX, Ordering::Relaxed);
+    pub(crate) fn finish(mut self) {
+        self.watchdog = None;
         self.report();
         for (signature, seeds) in &self.wrong {
             let first: Vec<String> = seeds.iter().take(8).map(u64::to_string).collect();

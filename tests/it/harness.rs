@@ -3,10 +3,13 @@
 use mysql::Conn;
 use mysql::prelude::Queryable;
 use online_alter::{OnMismatch, OnlineAlter};
-use online_alter_support::{Database, Flavor, Server, database, shared};
+use online_alter_support::{Database, Flavor, Server, Watchdog, database, shared};
 
 /// Every flavor that has its own strategy or protocol.
 pub(crate) const FLAVORS: [Flavor; 2] = [Flavor::Mysql, Flavor::MariaDb];
+
+/// No test takes so long.
+const STUCK: std::time::Duration = std::time::Duration::from_secs(600);
 
 /// Runs the test on each flavor's shared server, in a database of its own.
 pub(crate) fn on_each(name: &str, test: impl Fn(&Server, &Database)) {
@@ -24,6 +27,7 @@ pub(crate) fn on(flavor: Flavor, name: &str, test: impl Fn(&Server, &Database)) 
     let _ = env_logger::try_init();
     let Some(server) = shared(flavor) else { return };
     eprintln!("{name} on {flavor}");
+    let _watchdog = Watchdog::start(format!("{name} on {flavor}"), STUCK);
     test(server, &database(server, name));
 }
 
@@ -45,9 +49,10 @@ pub(crate) fn tables(conn: &mut Conn) -> Vec<String> {
     .unwrap()
 }
 
-/// Waits for a state, for half a minute at most.
+/// Waits for a state, for a minute at most.
+#[track_caller]
 pub(crate) fn wait_until(what: &str, mut reached: impl FnMut() -> bool) {
-    let end = std::time::Instant::now() + std::time::Duration::from_secs(30);
+    let end = std::time::Instant::now() + std::time::Duration::from_secs(60);
     while !reached() {
         assert!(std::time::Instant::now() < end, "waited in vain until {what}");
         std::thread::sleep(std::time::Duration::from_millis(2));
@@ -59,14 +64,4 @@ pub(crate) fn wait_until(what: &str, mut reached: impl FnMut() -> bool) {
 pub(crate) fn connection_is_gone(conn: &mut Conn, id: u32) -> bool {
     let rows: Vec<mysql::Row> = conn.query("SHOW PROCESSLIST").unwrap();
     !rows.iter().any(|row| row.get::<u32, _>(0) == Some(id))
-}
-
-/// Waits for something that has to come about.
-#[track_caller]
-pub(crate) fn until(what: &str, mut is_so: impl FnMut() -> bool) {
-    let deadline = std::time::Instant::now() + std::time::Duration::from_secs(20);
-    while !is_so() {
-        assert!(std::time::Instant::now() < deadline, "waited in vain: {what}");
-        std::thread::sleep(std::time::Duration::from_millis(5));
-    }
 }

@@ -6,7 +6,7 @@ use mysql::prelude::Queryable;
 use online_alter::{ErrorKind, Phase, Postpone, TableState};
 use online_alter_support::{Table, Workload, Writers, check, csm};
 
-use crate::harness::{alter, on_each, tables, until};
+use crate::harness::{alter, on_each, tables, wait_until};
 
 #[test]
 fn three_tables_at_once_under_writers() {
@@ -36,7 +36,7 @@ fn three_tables_at_once_under_writers() {
                 Writers::start(db.url(), workload).unwrap()
             })
             .collect();
-        until("all are written to", || writers.iter().all(|w| w.statements() > 5));
+        wait_until("all are written to", || writers.iter().all(|w| w.statements() > 5));
         let clauses = [
             "CHANGE id id BIGINT UNSIGNED NOT NULL AUTO_INCREMENT",
             "ADD COLUMN c INT NOT NULL DEFAULT 7",
@@ -51,7 +51,7 @@ fn three_tables_at_once_under_writers() {
             })
             .collect();
         // All three are under way at the same time, and cut over at the same time.
-        until("all are postponed", || {
+        wait_until("all are postponed", || {
             handles.iter().all(|handle| handle.progress().phase == Phase::Postponed)
         });
         for handle in &handles {
@@ -59,7 +59,7 @@ fn three_tables_at_once_under_writers() {
         }
         let reports: Vec<_> = handles.into_iter().map(|handle| handle.join().unwrap()).collect();
         let before: Vec<u64> = writers.iter().map(Writers::statements).collect();
-        until("writes go on", || {
+        wait_until("writes go on", || {
             writers
                 .iter()
                 .zip(&before)
@@ -104,7 +104,7 @@ fn of_two_starts_at_once_one_wins() {
                 .unwrap();
             barrier.wait();
             let handle = plan.start().unwrap();
-            until("it is over, or postponed", || {
+            wait_until("it is over, or postponed", || {
                 handle.is_finished() || handle.progress().phase == Phase::Postponed
             });
             handle
@@ -123,7 +123,7 @@ fn of_two_starts_at_once_one_wins() {
         // It took nothing of the winner's away.
         assert_eq!(tables(&mut conn), ["_t_ghc", "_t_gho", "t"]);
         conn.query_drop("INSERT INTO t VALUES (3, 3)").unwrap();
-        until("the winner follows", || winner.progress().keys_refreshed > 0);
+        wait_until("the winner follows", || winner.progress().keys_refreshed > 0);
         winner.cut_over();
         winner.join().unwrap();
         assert_eq!(tables(&mut conn), ["_t_del", "t"]);

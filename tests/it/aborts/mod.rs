@@ -21,7 +21,7 @@ use online_alter::{
 };
 use online_alter_support::{Database, Server};
 
-use crate::harness::{on_each, tables, until};
+use crate::harness::{on_each, tables, wait_until};
 
 const ADD: &str = "ADD COLUMN c INT NOT NULL DEFAULT 7";
 const ADD_UNIQUE: &str = "ADD COLUMN c INT NOT NULL DEFAULT 7, ADD UNIQUE KEY v_u (v)";
@@ -156,7 +156,9 @@ impl<'a> Case<'a> {
         for _ in 0..times {
             let before = handle.progress().keys_changed;
             self.sql("INSERT INTO t (v, pad) SELECT MAX(v) + 1, 'written' FROM t");
-            until("the write comes through the stream", || handle.progress().keys_changed > before);
+            wait_until("the write comes through the stream", || {
+                handle.progress().keys_changed > before
+            });
         }
     }
 }
@@ -168,7 +170,7 @@ fn content(conn: &mut Conn) -> (String, Vec<Row>) {
 }
 
 fn wait_for_postponed(handle: Handle) -> Handle {
-    until("it is postponed", || handle.progress().phase == Phase::Postponed);
+    wait_until("it is postponed", || handle.progress().phase == Phase::Postponed);
     handle
 }
 

@@ -3,7 +3,7 @@
 use online_alter::{ErrorKind, Phase, Step};
 
 use super::{ADD, ADD_UNIQUE, each, hold_at, hold_in_copy};
-use crate::harness::until;
+use crate::harness::wait_until;
 
 fn abort_at(name: &str, clause: &'static str, step: Step, phases: &[Phase]) {
     each(name, clause, |case| {
@@ -81,7 +81,7 @@ fn abort_while_paused() {
         hold.wait();
         handle.pause();
         hold.go();
-        until("it copies", || handle.progress().phase == Phase::Copy);
+        wait_until("it copies", || handle.progress().phase == Phase::Copy);
         handle.abort();
         let error = handle.join().unwrap_err();
         case.assert_failed(&error, ErrorKind::Aborted);

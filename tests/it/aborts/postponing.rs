@@ -4,7 +4,7 @@ use mysql::prelude::Queryable;
 use online_alter::{ErrorKind, Phase, Postpone};
 
 use super::{ADD, ADD_UNIQUE, each, tempdir, wait_for_postponed};
-use crate::harness::{tables, until};
+use crate::harness::{tables, wait_until};
 
 #[test]
 fn a_postponed_ghost_is_kept_in_step() {
@@ -15,7 +15,7 @@ fn a_postponed_ghost_is_kept_in_step() {
         case.sql("INSERT INTO t (id, v, pad) VALUES (1000, 6000, 'late')");
         let seen = "SELECT (SELECT v FROM _t_gho WHERE id = 1) + (SELECT v FROM _t_gho WHERE id = \
                     1000) + (SELECT COUNT(*) FROM _t_gho WHERE id = 2)";
-        until("the ghost is in step", || {
+        wait_until("the ghost is in step", || {
             let seen: Option<Option<u64>> = case.conn.query_first(seen).unwrap();
             seen.flatten() == Some(11_000)
         });

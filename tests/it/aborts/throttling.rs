@@ -7,7 +7,7 @@ use online_alter::throttle::StatusLimits;
 use online_alter::{ChunkSize, ErrorKind, Event, OnlineAlter, Phase, Postpone, Step};
 
 use super::{ADD, ROWS, each, hold_at, hold_in_copy, tempdir};
-use crate::harness::{tables, until};
+use crate::harness::{tables, wait_until};
 
 #[test]
 fn a_paused_run_writes_nothing() {
@@ -18,7 +18,7 @@ fn a_paused_run_writes_nothing() {
         hold.wait();
         handle.pause();
         hold.go();
-        until("it copies", || handle.progress().phase == Phase::Copy);
+        wait_until("it copies", || handle.progress().phase == Phase::Copy);
         // The changes are read, and are not refreshed.
         case.write_for_a_while(&handle);
         assert_eq!(case.number("SELECT COUNT(*) FROM _t_gho"), 0);
@@ -44,7 +44,7 @@ fn a_pause_in_the_copy() {
         // What has passed the gate already may come to its end.
         let mut last = case.number("SELECT COUNT(*) FROM _t_gho");
         let mut same = 0;
-        until("it comes to a halt", || {
+        wait_until("it comes to a halt", || {
             case.write_through(&handle, 1);
             let now = case.number("SELECT COUNT(*) FROM _t_gho");
             same = if now == last { same + 1 } else { 0 };
@@ -87,19 +87,19 @@ fn a_flag_file_throttles() {
         let handle = alter.start().unwrap();
         let throttled = |event: &Event| matches!(event, Event::Throttled(_) | Event::Unthrottled);
         assert_eq!(next_event(&events, throttled), Event::Throttled("flag-file".to_owned()));
-        until("it copies", || handle.progress().phase == Phase::Copy);
+        wait_until("it copies", || handle.progress().phase == Phase::Copy);
         case.write_for_a_while(&handle);
         assert_eq!(case.number("SELECT COUNT(*) FROM _t_gho"), 0);
         assert_eq!(handle.progress().throttled.as_deref(), Some("flag-file"));
         assert!(handle.progress().to_string().contains("throttled, flag-file"));
         std::fs::remove_file(&flag).unwrap();
         assert_eq!(next_event(&events, throttled), Event::Unthrottled);
-        until("it is postponed", || handle.progress().phase == Phase::Postponed);
+        wait_until("it is postponed", || handle.progress().phase == Phase::Postponed);
 
         // The refreshes are held back just the same.
         std::fs::write(&flag, "").unwrap();
         assert_eq!(next_event(&events, throttled), Event::Throttled("flag-file".to_owned()));
-        until("the gate is shut", || handle.progress().throttled.is_some());
+        wait_until("the gate is shut", || handle.progress().throttled.is_some());
         case.sql("UPDATE t SET v = v + 1000 WHERE id = 1");
         case.write_for_a_while(&handle);
         assert_eq!(case.number("SELECT v FROM _t_gho WHERE id = 1"), 1);
@@ -123,7 +123,7 @@ fn a_status_variable_throttles() {
         let Event::Throttled(reason) = event else { unreachable!() };
         assert!(reason.starts_with("max-load Threads_running="), "{reason}");
         assert!(reason.ends_with(" >= 1"), "{reason}");
-        until("it copies", || handle.progress().phase == Phase::Copy);
+        wait_until("it copies", || handle.progress().phase == Phase::Copy);
         case.write_for_a_while(&handle);
         assert_eq!(case.number("SELECT COUNT(*) FROM _t_gho"), 0);
         handle.abort();

@@ -8,7 +8,7 @@ use mysql::{Conn, Row};
 use online_alter::{ErrorKind, OnlineAlter, Postpone, TableState};
 use online_alter_support::{Database, Server};
 
-use crate::harness::{alter, on_each, tables, until};
+use crate::harness::{alter, on_each, tables, wait_until};
 use crate::stream::{
     CLAUSE, COLUMNS, create, exec, execs, failure, finish, on_own, postponed, same,
 };
@@ -164,7 +164,7 @@ fn kill_users(conn: &mut Conn, db: &Database) {
     let lock = format!("SELECT IS_USED_LOCK('online-alter:{}.t')", db.name());
     let guard: Option<u32> = conn.query_first(lock).unwrap().unwrap();
     // Those that were killed before come back when they are needed.
-    until("it has connections", || {
+    wait_until("it has connections", || {
         let rows: Vec<Row> = conn.query("SHOW PROCESSLIST").unwrap();
         let mut killed = 0;
         for row in rows {
@@ -214,7 +214,7 @@ fn nobody_waits_for_locks() {
             .unwrap();
         exec(&mut conn, "UPDATE t SET v = v + 100 WHERE id < 10");
         execs(&mut holder, &["BEGIN", "UPDATE t SET v = v + 100 WHERE id BETWEEN 5 AND 15"]);
-        until("it is postponed", || {
+        wait_until("it is postponed", || {
             handle.progress().phase == online_alter::Phase::Postponed || handle.is_finished()
         });
         std::thread::sleep(Duration::from_millis(2500));

@@ -4,7 +4,7 @@ use mysql::prelude::Queryable;
 use online_alter::{ChunkSize, Postpone};
 use online_alter_support::{Table, Workload, Writers, check};
 
-use crate::harness::{alter, on_each, until};
+use crate::harness::{alter, on_each, wait_until};
 
 /// Runs the ALTER under four writers that insert, update and delete by `id`.
 fn under_writers(name: &str, keys: &str, clauses: &[&str]) {
@@ -32,19 +32,19 @@ fn under_writers(name: &str, keys: &str, clauses: &[&str]) {
                 ..Workload::new(Table::simple("t"))
             };
             let writers = Writers::start(db.url(), workload).unwrap();
-            until("they write", || writers.statements() > 50);
+            wait_until("they write", || writers.statements() > 50);
             let handle = alter(db, "t", clause)
                 .chunk_size(ChunkSize::Rows(40))
                 .postpone_cut_over(Postpone::until_released())
                 .start()
                 .unwrap();
-            until("it is postponed", || {
+            wait_until("it is postponed", || {
                 handle.progress().phase >= online_alter::Phase::Postponed || handle.is_finished()
             });
             handle.cut_over();
             let report = handle.join().unwrap_or_else(|error| panic!("{clause}: {error}"));
             let goal = writers.statements() + 50;
-            until("they go on", || writers.statements() > goal);
+            wait_until("they go on", || writers.statements() > goal);
             let outcome = writers.stop();
             eprintln!(
                 "{clause}: {} statements, {} rows copied, {} keys refreshed, locked {:?}",

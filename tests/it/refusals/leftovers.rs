@@ -6,7 +6,7 @@ use online_alter::{ErrorKind, Leftover, Phase, Postpone};
 use online_alter_support::Database;
 
 use super::{Facts, alone, is, plain_table, refused, sql};
-use crate::harness::{alter, tables, until};
+use crate::harness::{alter, tables, wait_until};
 
 #[test]
 fn tables_of_others_are_never_dropped() {
@@ -47,7 +47,7 @@ fn leave(db: &Database) {
         .keep_on_failure(true)
         .postpone_cut_over(Postpone::until_released());
     let handle = alter.start().unwrap();
-    until("it is postponed", || handle.progress().phase == Phase::Postponed);
+    wait_until("it is postponed", || handle.progress().phase == Phase::Postponed);
     handle.abort();
     let error = handle.join().unwrap_err();
     assert_eq!(error.kind(), ErrorKind::Aborted, "{error}");

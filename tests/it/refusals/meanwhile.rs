@@ -5,7 +5,7 @@ use std::time::Duration;
 use online_alter::{ErrorKind, Phase, Postpone, TableState};
 
 use super::{Facts, alone, is, plain_table, refused, sql};
-use crate::harness::{alter, tables, until};
+use crate::harness::{alter, tables, wait_until};
 
 /// What appears between the plan and the run is not dropped either.
 #[test]
@@ -48,7 +48,7 @@ fn another_run_is_under_way() {
             .postpone_cut_over(Postpone::until_released())
             .start()
             .unwrap();
-        until("it is postponed", || handle.progress().phase == Phase::Postponed);
+        wait_until("it is postponed", || handle.progress().phase == Phase::Postponed);
         let second = alter(db, "t", "ADD COLUMN d INT").replace_ghost_table(true);
         is(&refused(server, db, second), ErrorKind::AlreadyRunning, &["`refuse_second`.`t`"]);
         handle.cut_over();

@@ -24,7 +24,7 @@ use online_alter_support::{
 };
 use parking_lot::Mutex;
 
-use crate::harness::{FLAVORS, alter, tables, until};
+use crate::harness::{FLAVORS, alter, tables, wait_until};
 
 const PASSWORD: &str = "pa55-w0rd";
 
@@ -233,10 +233,10 @@ impl<'a> User<'a> {
         workload.writers = 2;
         workload.rate = Some(100.0);
         let writers = Writers::start(db.url(), workload).unwrap();
-        until("there are writes", || writers.statements() > 5);
+        wait_until("there are writes", || writers.statements() > 5);
         let report = self.alter("t").run().unwrap();
         let before = writers.statements();
-        until("writes go on", || writers.statements() > before + 5 || writers.errors() > 0);
+        wait_until("writes go on", || writers.statements() > before + 5 || writers.errors() > 0);
         let outcome = writers.stop();
         assert_eq!(outcome.errors, Vec::<String>::new());
         assert_eq!(report.warnings, Vec::<String>::new());

@@ -124,6 +124,10 @@ impl Builder {
         let data = dir.path().join("data");
         let log = dir.path().join("error.log");
         let mut command = install.command();
+        if !self.on_disk {
+            // Tests kill processes, never the machine (scripts/servers).
+            command.splice(0..0, ["env", "ONLINE_ALTER_NO_SYNC=1"].map(OsString::from));
+        }
         command.extend(self.defaults(port));
         for (option, path) in [
             ("--datadir=", &data),

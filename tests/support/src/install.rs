@@ -222,7 +222,11 @@ impl Install {
         datadir.push(data);
         let log = File::create(log)?;
         let mut command = Command::new(program);
-        command.args(args).arg(datadir).arg("--innodb-use-native-aio=OFF");
+        command
+            .env("ONLINE_ALTER_NO_SYNC", "1")
+            .args(args)
+            .arg(datadir)
+            .arg("--innodb-use-native-aio=OFF");
         command.stdout(log.try_clone()?).stderr(log);
         Ok(command)
     }

@@ -14,6 +14,7 @@ mod server;
 mod shared;
 mod supervisor;
 mod table;
+mod watchdog;
 mod writer;
 mod writers;
 
@@ -27,4 +28,5 @@ pub use journal::Outcome;
 pub use server::Server;
 pub use shared::{Database, available, database, shared};
 pub use table::Table;
+pub use watchdog::Watchdog;
 pub use writers::{Workload, Writers};
