@@ -66,6 +66,17 @@ impl StateTable {
         session.exec(&sql).map(drop)
     }
 
+    /// Adds a line to the record: how far the run has come.
+    pub(crate) fn note(&self, session: &mut Session, line: &str) -> Result<()> {
+        let sql = format!(
+            "UPDATE {TAG} {} SET body = CONCAT(body, {}), written_at = UTC_TIMESTAMP(6) \
+             WHERE id = {RECORD_ROW}",
+            self.name,
+            literal::text(&format!("stage {line}\n"))
+        );
+        session.exec(&sql).map(drop)
+    }
+
     /// The record of the run that made the state table, if it is one of ours.
     pub(crate) fn read_record(session: &mut Session, name: &TableName) -> Result<Option<String>> {
         session.scalar(&format!("SELECT body FROM {name} WHERE id = {RECORD_ROW}"))

@@ -126,7 +126,8 @@ pub use difference::{ColumnDifference, Difference, DifferenceKind};
 pub use endpoint::Endpoint;
 pub use error::{Error, ErrorKind, Leftover, Phase, Result, TableState};
 pub use migration::{
-    Event, Handle, Observer, OldTable, OnMismatch, Postpone, Progress, Report, Verification,
+    Event, Handle, IndexBuild, Observer, OldTable, OnMismatch, Postpone, Progress, Report,
+    Verification,
 };
 pub use mysql;
 pub use obstacle::{Obstacle, ObstacleKind};

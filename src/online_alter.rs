@@ -8,7 +8,9 @@ use crate::copy::ChunkSize;
 use crate::endpoint::Endpoint;
 use crate::error::Result;
 use crate::inspect::neighbours::ForeignKeys;
-use crate::migration::{Handle, Observer, OldTable, OnMismatch, Options, Postpone, Report};
+use crate::migration::{
+    Handle, IndexBuild, Observer, OldTable, OnMismatch, Options, Postpone, Report,
+};
 use crate::plan::Plan;
 use crate::planning::Request;
 use crate::sql::alter::Stated;
@@ -101,6 +103,13 @@ impl OnlineAlter {
     /// Default: one million.
     pub fn max_pending_keys(mut self, keys: usize) -> Self {
         self.request.options.max_pending = keys.max(1);
+        self
+    }
+
+    /// When the new table gets its secondary indexes. Default: after the copy where no replica would
+    /// feel it ([`IndexBuild::Auto`]).
+    pub fn index_build(mut self, when: IndexBuild) -> Self {
+        self.request.options.index_build = when;
         self
     }
 

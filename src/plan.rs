@@ -6,7 +6,7 @@ use std::sync::Arc;
 use crate::checkpoint::StateTable;
 use crate::cutover::dressing::Dressing;
 use crate::error::{Error, ErrorKind, Result};
-use crate::migration::{Control, Handle, Migration, Observer, Report, run};
+use crate::migration::{Control, Handle, IndexBuild, Migration, Observer, Report, run};
 use crate::sql::TableName;
 use crate::sql::statements::join;
 
@@ -102,6 +102,11 @@ impl Plan {
     pub fn key(&self) -> (&str, Vec<&str>) {
         let key = &self.migration.key;
         (key.source_index.as_str(), key.columns.iter().map(|c| c.source.as_str()).collect())
+    }
+
+    /// When the new table gets its secondary indexes: [`IndexBuild::Auto`] is decided here.
+    pub fn index_build(&self) -> IndexBuild {
+        self.migration.options.index_build
     }
 
     /// Columns that get another name, by their old and new names.
@@ -212,6 +217,14 @@ impl fmt::Display for Plan {
             table.rows,
             table.data_bytes >> 20,
             table.index_bytes >> 20
+        )?;
+        writeln!(
+            f,
+            "secondary indexes: {}",
+            match self.index_build() {
+                IndexBuild::AfterCopy => "built after the copy, in one statement",
+                _ => "there from the start",
+            }
         )?;
         for (old, new) in self.renamed_columns() {
             writeln!(f, "renamed: {old} to {new}")?;

@@ -7,7 +7,7 @@ use crate::endpoint::Endpoint;
 use crate::error::{Error, ErrorKind, Result};
 use crate::inspect::neighbours::Neighbours;
 use crate::inspect::{ServerInfo, Table, grants, key};
-use crate::migration::{Migration, Observer, Options, Postpone, checks, ghost, guard};
+use crate::migration::{IndexBuild, Migration, Observer, Options, Postpone, checks, ghost, guard};
 use crate::plan::{Plan, Warning};
 use crate::sql::alter::{AlterClause, Stated};
 use crate::sql::{Ident, KeyType, TableName};
@@ -69,6 +69,12 @@ impl Request {
         if guard::is_locked(&mut session, &name)? {
             let why = format!("another run works on {name}");
             return Err(Error::new(ErrorKind::AlreadyRunning, why));
+        }
+        if self.options.index_build == IndexBuild::Auto {
+            // A user who may not see replicas must not harm them.
+            let none = server.all_replica_ids(&mut session).is_ok_and(|ids| ids.is_empty());
+            self.options.index_build =
+                if none { IndexBuild::AfterCopy } else { IndexBuild::Maintain };
         }
         let replaced = ghost::check_leftovers(&mut session, &name, &self.options)?;
 

@@ -25,6 +25,11 @@ const HEARTBEAT: Duration = Duration::from_secs(1);
 /// Silence after which a connection is taken for dead.
 const SILENCE: Duration = Duration::from_secs(10);
 
+/// The server gives a connection up that takes nothing for so long. MariaDB (10.11) lets a stream begin
+/// only when an older one of the same server id has ended, and KILL does not end one that waits for its
+/// peer: so not for long. If we are what is slow, the stream is made anew when we go on.
+const WRITE_PATIENCE: Duration = Duration::from_secs(20);
+
 /// What a stream needs.
 #[derive(Debug)]
 pub(crate) struct StreamConfig {
@@ -136,7 +141,7 @@ impl Stream {
         for statement in [
             format!("SET @source_heartbeat_period = {period}, @master_heartbeat_period = {period}"),
             "SET @mariadb_slave_capability = 4".to_owned(),
-            "SET SESSION net_write_timeout = 3600".to_owned(),
+            format!("SET SESSION net_write_timeout = {}", WRITE_PATIENCE.as_secs()),
         ] {
             conn.query_drop(statement).map_err(to_error)?;
         }

@@ -23,6 +23,9 @@ pub(crate) struct GhostKeys {
     /// Unique keys that may be refused for the table's rows, the primary key among them, in the order
     /// in which they are defined: they go on at the end.
     pub(crate) later: Vec<Ident>,
+    /// Indexes that are as well built after the copy, in the order in which they are defined: no row can
+    /// be refused for them that would not be refused by the table itself.
+    pub(crate) built_later: Vec<Ident>,
     /// Generated columns that hold the table's values of key columns which do not compare as before,
     /// by the place of the key column, and as they are defined.
     pub(crate) restored: Vec<(usize, Ident, String)>,
@@ -67,6 +70,7 @@ pub(crate) fn ghost_keys(
     ghost: &Table,
     shape: &KeyShape,
     columns: &[(Ident, Ident)],
+    build_later: bool,
 ) -> Result<GhostKeys> {
     let restored = restored(table, ghost, shape)?;
     let waits = |index: &Index| index.unique && !is_implied(table, ghost, index, columns);
@@ -109,7 +113,49 @@ pub(crate) fn ghost_keys(
     };
     let counter = ghost.columns.iter().find(|column| column.auto_increment && !leads(column));
     let counter = counter.map(|column| column.name.clone());
-    Ok(GhostKeys { own, later, restored, secondary, counter })
+    let built_later =
+        if build_later { built_later(ghost, shape, own.as_ref(), &later) } else { Vec::new() };
+    Ok(GhostKeys { own, later, built_later, restored, secondary, counter })
+}
+
+/// The indexes that the copy can do without. The servers order unique keys and others by when they were
+/// added, so in front of one that stays all of its kind stay.
+fn built_later(
+    ghost: &Table,
+    shape: &KeyShape,
+    own: Option<&Ident>,
+    later: &[Ident],
+) -> Vec<Ident> {
+    let by_place = ghost.definition.indexes();
+    let counts = |name: &str| ghost.column(name).is_some_and(|column| column.auto_increment);
+    let is_needed = |index: &Index, definition: &str| {
+        own == Some(&index.name)
+            // Without a unique one of its own, rows may be found by any that leads with the key.
+            || own.is_none() && leads_with(index, shape)
+            || index.parts.first().is_some_and(|p| p.column.as_deref().is_some_and(counts))
+            || !index.ordered
+            || index.parts.iter().any(|part| part.column.is_none())
+            // MariaDB makes a hidden column for a unique key over long values.
+            || definition.contains(" USING HASH")
+    };
+    let mut waiting = Vec::new();
+    let (mut unique_stays, mut other_stays) = (false, false);
+    for (name, definition) in by_place.into_iter().rev() {
+        let Some(index) = ghost.indexes.iter().find(|index| index.name == name) else {
+            continue;
+        };
+        if later.contains(&name) {
+            continue;
+        }
+        let stays = if index.unique { &mut unique_stays } else { &mut other_stays };
+        // FULLTEXT indexes come last wherever they are defined.
+        *stays |= is_needed(index, definition) && !definition.starts_with("FULLTEXT ");
+        if !*stays && index.ordered {
+            waiting.push(name);
+        }
+    }
+    waiting.reverse();
+    waiting
 }
 
 /// Which columns of the key need a generated column, and how that is defined.
@@ -152,18 +198,18 @@ fn restored(table: &Table, ghost: &Table, shape: &KeyShape) -> Result<Vec<(usize
 
 /// An index of the ghost, which need not be unique, that has the columns of the key in front.
 pub(crate) fn leading(ghost: &Table, later: &[Ident], shape: &KeyShape) -> Option<Ident> {
-    let width = shape.columns.len();
-    let leads = |index: &&Index| {
-        index.visible
-            && index.ordered
-            && !later.contains(&index.name)
-            && index.parts.iter().zip(&shape.columns).all(|(part, column)| {
-                part.prefix.is_none()
-                    && part.column.as_deref().is_some_and(|name| column.ghost.is_column(name))
-            })
-            && index.parts.len() >= width
-    };
+    let leads = |index: &&Index| leads_with(index, shape) && !later.contains(&index.name);
     ghost.indexes.iter().find(leads).map(|index| index.name.clone())
+}
+
+fn leads_with(index: &Index, shape: &KeyShape) -> bool {
+    index.visible
+        && index.ordered
+        && index.parts.len() >= shape.columns.len()
+        && index.parts.iter().zip(&shape.columns).all(|(part, column)| {
+            part.prefix.is_none()
+                && part.column.as_deref().is_some_and(|name| column.ghost.is_column(name))
+        })
 }
 
 fn is_over_exactly(index: &Index, shape: &KeyShape) -> bool {

@@ -147,6 +147,22 @@ impl ServerInfo {
         self.variables.get("max_allowed_packet").and_then(|v| v.parse().ok()).unwrap_or(SMALLEST)
     }
 
+    /// Gives a session what it needs to build the indexes of a big table. The server does not tell its
+    /// memory, but its buffer pool is most of it.
+    /// <https://dev.mysql.com/doc/refman/9.7/en/online-ddl-parallel-thread-configuration.html>
+    pub(crate) fn prepare_index_build(&self, session: &mut Session) -> Result<()> {
+        const LEAST: u64 = 16 << 20;
+        const MOST: u64 = 1 << 30;
+        // MariaDB's buffer for it (innodb_sort_buffer_size) cannot be set while it runs.
+        if self.flavor != Flavor::MySql || self.version < Version(8, 0, 27) {
+            return Ok(());
+        }
+        let pool = self.variables.get("innodb_buffer_pool_size");
+        let pool: u64 = pool.and_then(|size| size.parse().ok()).unwrap_or(0);
+        let buffer = (pool / 8).clamp(LEAST, MOST);
+        session.exec(&format!("SET SESSION innodb_ddl_buffer_size = {buffer}")).map(drop)
+    }
+
     fn check_cluster(&self) -> Result<()> {
         let refuse = |why: String| Err(Error::new(ErrorKind::UnsupportedServer, why));
         if self.is("wsrep_on", &["ON", "1"]) {
@@ -290,6 +306,7 @@ fn read_variables(session: &mut Session) -> Result<HashMap<String, String>> {
         "group_replication_group_name",
         "group_replication_single_primary_mode",
         "innodb_autoinc_lock_mode",
+        "innodb_buffer_pool_size",
         "innodb_native_foreign_keys",
         "log_bin",
         "log_bin_trust_function_creators",

@@ -1,7 +1,7 @@
 //! Making the ghost table: a copy of the table's definition, altered as the user said while it is
 //! still empty.
 
-use super::ghost_key::{self, KeyOnGhost};
+use super::ghost_key::{self, Deferred, KeyOnGhost};
 use super::row_modes;
 use crate::cancel::Cancel;
 use crate::checkpoint::{self, StateTable};
@@ -14,9 +14,8 @@ use crate::inspect::fill::Clock;
 use crate::inspect::ghost_keys::{GhostKeys, ghost_keys};
 use crate::inspect::mapping::{self, Mapping};
 use crate::inspect::neighbours::{Neighbours, NewNames};
-use crate::inspect::table::Index;
 use crate::inspect::{ServerInfo, Table};
-use crate::migration::{Options, checks};
+use crate::migration::{IndexBuild, Options, checks};
 use crate::sql::alter::AlterClause;
 use crate::sql::statements::TablePair;
 use crate::sql::{Ident, KeyShape, TableName};
@@ -29,10 +28,8 @@ pub(crate) struct Ghost {
     pub(crate) pair: TablePair,
     /// The chosen key by its own columns, which the new table will have.
     pub(crate) key: KeyShape,
-    /// The clauses that add, once the copy is done, the unique keys that the table's do not imply.
-    pub(crate) deferred: Vec<String>,
-    /// The same, as they are.
-    pub(crate) deferred_indexes: Vec<Index>,
+    /// What is added once the copy is done.
+    pub(crate) deferred: Deferred,
     /// The index that the chosen key has on the ghost alone.
     pub(crate) stand_in: Option<StandIn>,
     /// Whether the ALTER sets the AUTO_INCREMENT counter.
@@ -122,7 +119,7 @@ pub(crate) fn alter(
         || clause.is_partly_unread() && altered.definition.auto_increment.is_some();
     let clock = Clock::read(session)?;
     let mapping = mapping::map(table, &altered, clause, server.flavor, &clock)?;
-    let (key, keys) = first_usable(table, &altered, candidates, &mapping.columns)?;
+    let (key, keys) = first_usable(table, &altered, candidates, &mapping.columns, options)?;
     let row_modes = row_modes::choose(server, key, &mapping, sees_dates, options)?;
     let Mapping { columns, casts, fills, .. } = mapping;
     refuse_new_counter(&altered, &columns)?;
@@ -131,7 +128,7 @@ pub(crate) fn alter(
     let mapped = clause.map_columns(table.columns.iter().map(|column| &column.name));
     let dressing = Dressing::new(neighbours, names, &name, &mapped)?;
     dressing.rehearse(session, &name)?;
-    let KeyOnGhost { found_by, stand_in, deferred, deferred_indexes } =
+    let KeyOnGhost { found_by, stand_in, deferred } =
         ghost_key::set_up(session, server, &altered, &keys, key)?;
     if server.flavor == Flavor::MySql {
         session.exec("SET SESSION old_alter_table = 0")?;
@@ -151,7 +148,6 @@ pub(crate) fn alter(
         pair,
         key,
         deferred,
-        deferred_indexes,
         stand_in,
         sets_counter,
         renamed_checks,
@@ -196,10 +192,12 @@ fn first_usable<'a>(
     altered: &Table,
     candidates: &[&'a KeyShape],
     columns: &[(Ident, Ident)],
+    options: &Options,
 ) -> Result<(&'a KeyShape, GhostKeys)> {
     let mut why = None;
+    let build_later = options.index_build == IndexBuild::AfterCopy;
     for &key in candidates {
-        match ghost_keys(table, altered, key, columns) {
+        match ghost_keys(table, altered, key, columns, build_later) {
             Ok(keys) => return Ok((key, keys)),
             Err(error) => why = why.or(Some(error)),
         }

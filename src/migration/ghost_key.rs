@@ -16,10 +16,19 @@ pub(super) struct KeyOnGhost {
     pub(super) found_by: KeyShape,
     /// The index that the chosen key has on the ghost alone.
     pub(super) stand_in: Option<StandIn>,
-    /// The clauses that add, once the copy is done, the unique keys that the table's do not imply.
-    pub(super) deferred: Vec<String>,
-    /// The same, as they are.
-    pub(super) deferred_indexes: Vec<Index>,
+    /// What is added once the copy is done.
+    pub(super) deferred: Deferred,
+}
+
+/// Indexes that are not on the ghost while rows are copied.
+#[derive(Debug, Default)]
+pub(crate) struct Deferred {
+    /// The clauses that add them.
+    pub(crate) clauses: Vec<String>,
+    /// Those of them that are unique and not implied by the table's.
+    pub(crate) strict: Vec<Index>,
+    /// Whether any is unique.
+    pub(crate) any_unique: bool,
 }
 
 /// Takes off the empty ghost what has to wait, and adds what its rows are found by.
@@ -30,7 +39,7 @@ pub(super) fn set_up(
     keys: &GhostKeys,
     key: &KeyShape,
 ) -> Result<KeyOnGhost> {
-    let Deferred { now, later, indexes } = deferred(altered, keys)?;
+    let (now, deferred) = defer(altered, keys)?;
     if keys.later.iter().any(|index| index.as_str() == "PRIMARY") {
         do_without_primary_key(session, server)?;
     }
@@ -41,35 +50,37 @@ pub(super) fn set_up(
         }
         None => add_stand_in(session, altered, keys, key, now)?,
     };
-    Ok(KeyOnGhost { found_by, stand_in, deferred: later, deferred_indexes: indexes })
+    Ok(KeyOnGhost { found_by, stand_in, deferred })
 }
 
-struct Deferred {
-    now: Vec<String>,
-    later: Vec<String>,
-    indexes: Vec<Index>,
-}
-
-/// Unique keys that wait, as clauses that drop them now, and add them in the end.
-fn deferred(altered: &Table, keys: &GhostKeys) -> Result<Deferred> {
-    let (mut now, mut later, mut indexes) = (Vec::new(), Vec::new(), Vec::new());
-    for index in &keys.later {
-        let definition = altered.definition.key(index).ok_or_else(|| {
-            let why = format!("the definition of the unique key {index} was not found");
+/// What waits, as clauses that drop it now, and as what adds it in the end.
+fn defer(altered: &Table, keys: &GhostKeys) -> Result<(Vec<String>, Deferred)> {
+    let (mut now, mut deferred) = (Vec::new(), Deferred::default());
+    let mut waiting: Vec<&Ident> = keys.later.iter().chain(&keys.built_later).collect();
+    // Two lists, each in order; the primary key, which has no place among the others, in front.
+    let places = altered.definition.indexes();
+    waiting.sort_by_key(|name| places.iter().position(|(place, _)| place == *name));
+    for name in waiting {
+        let definition = altered.definition.key(name).ok_or_else(|| {
+            let why = format!("the definition of the index {name} was not found");
             Error::new(ErrorKind::Alter, why)
         })?;
-        later.push(format!("ADD {definition}"));
-        indexes.extend(altered.indexes.iter().find(|i| i.name == *index).cloned());
-        now.push(match index.as_str() {
+        deferred.clauses.push(format!("ADD {definition}"));
+        let index = altered.indexes.iter().find(|index| index.name == *name);
+        deferred.any_unique |= index.is_some_and(|index| index.unique);
+        if keys.later.contains(name) {
+            deferred.strict.extend(index.cloned());
+        }
+        now.push(match name.as_str() {
             "PRIMARY" => "DROP PRIMARY KEY".to_owned(),
-            _ => format!("DROP INDEX {index}"),
+            _ => format!("DROP INDEX {name}"),
         });
     }
     if let Some(counter) = &keys.counter {
         now.push(format!("ADD KEY {COUNTER_INDEX} ({counter})"));
-        later.push(format!("DROP INDEX {COUNTER_INDEX}"));
+        deferred.clauses.push(format!("DROP INDEX {COUNTER_INDEX}"));
     }
-    Ok(Deferred { now, later, indexes })
+    Ok((now, deferred))
 }
 
 /// The index by which the ghost's rows are found where none of its own will do.

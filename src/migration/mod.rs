@@ -33,7 +33,7 @@ pub(crate) use control::Control;
 pub use handle::Handle;
 pub use observer::{Event, Observer};
 pub(crate) use options::Options;
-pub use options::{OldTable, OnMismatch};
+pub use options::{IndexBuild, OldTable, OnMismatch};
 pub use postpone::Postpone;
 pub use progress::Progress;
 pub use report::Report;

@@ -33,6 +33,23 @@ pub enum OnMismatch {
     Stop,
 }
 
+/// When the new table gets its secondary indexes. They take most of the time of a copy into a table that
+/// has them, in the order of another key; built afterwards, each is sorted once.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum IndexBuild {
+    /// After the copy, unless replicas are attached to the server, or it cannot be seen whether any
+    /// are: the statement that builds the indexes is replicated as a whole, so they would fall behind by as
+    /// long as it takes. Replicas that share the primary's storage (Amazon Aurora) do not.
+    #[default]
+    Auto,
+    /// From the start, so each row that is copied goes into all of them.
+    Maintain,
+    /// After the copy, in one statement. Which indexes those are the run finds out: not the one by which
+    /// it finds rows, nor FULLTEXT and SPATIAL indexes and those over expressions.
+    AfterCopy,
+}
+
 /// What the caller chose, with defaults for what he did not.
 #[derive(Clone, Debug)]
 pub(crate) struct Options {
@@ -40,6 +57,7 @@ pub(crate) struct Options {
     pub(crate) copy_workers: usize,
     pub(crate) refresh_workers: usize,
     pub(crate) max_pending: usize,
+    pub(crate) index_build: IndexBuild,
     pub(crate) heartbeat: Duration,
     pub(crate) retries: u32,
     pub(crate) lock_timeout: Duration,
@@ -66,6 +84,7 @@ impl Default for Options {
             copy_workers: 2,
             refresh_workers: 2,
             max_pending: 1_000_000,
+            index_build: IndexBuild::default(),
             heartbeat: Duration::from_millis(500),
             retries: 60,
             lock_timeout: Duration::from_secs(3),

@@ -70,7 +70,7 @@ impl Stages<'_> {
         control.enter(Phase::Copy);
         self.copy(session)?;
         self.options.steps.at(Step::CopyDone, session.id());
-        if !self.ghost.deferred.is_empty() {
+        if !self.ghost.deferred.clauses.is_empty() {
             control.enter(Phase::BuildIndexes);
             self.build_indexes(session, definer)?;
             self.options.steps.at(Step::IndexesBuilt, definer.id());
@@ -175,24 +175,32 @@ impl Stages<'_> {
         self.control.tell(&Event::ChunkCopied { rows, rows_copied: before + rows, time });
     }
 
-    /// Adds the unique keys that the table does not have. A row that is out of date may seem to be
-    /// a duplicate, so the ghost is brought in step first, and a failure is tried again.
+    /// Adds the indexes that waited. For a unique one a row that is out of date may seem to be a
+    /// duplicate, so the ghost is brought in step first, and a failure is tried again.
     fn build_indexes(&self, session: &mut Session, definer: &mut Session) -> Result<()> {
         const TRIES: u32 = 3;
         self.refresh_connection(definer)?;
-        let Self { control, follow, ghost, .. } = *self;
-        let sql = format!("ALTER TABLE {} {}", follow.pair.ghost, ghost.deferred.join(", "));
+        let Self { server, control, follow, ghost, .. } = *self;
+        server.prepare_index_build(definer)?;
+        let deferred = &ghost.deferred;
+        let sql = format!("ALTER TABLE {} {}", follow.pair.ghost, deferred.clauses.join(", "));
+        self.note(session, "building indexes")?;
         for last in (0..TRIES).rev() {
-            self.catch_up(session)?;
+            if deferred.any_unique {
+                self.catch_up(session)?;
+            }
+            // Nobody but us writes to the ghost: what a build would have to follow waits as well outside.
             follow.pending.pause(&control.cancel)?;
             control.long_statement.store(definer.id(), Ordering::SeqCst);
             let built = control.cancel.check().and_then(|()| definer.exec(&sql));
             control.long_statement.store(0, Ordering::SeqCst);
             match built {
                 Ok(_) => {
-                    follow.refresher.be_strict();
+                    if !deferred.strict.is_empty() {
+                        follow.refresher.be_strict();
+                    }
                     follow.pending.resume();
-                    return Ok(());
+                    return self.note(session, "indexes are built");
                 }
                 Err(error) if error.fault() == Some(Fault::Killed) => {
                     control.cancel.check()?;
@@ -206,17 +214,23 @@ impl Stages<'_> {
                     return Err(self.name_duplicates(session, error));
                 }
                 Err(error) => {
-                    return Err(error.context("adding the unique keys of the ALTER"));
+                    return Err(error.context("adding the indexes of the new table"));
                 }
             }
         }
         Ok(())
     }
 
+    /// Writes down how far the run has come, for whoever finds its tables.
+    fn note(&self, session: &mut Session, stage: &str) -> Result<()> {
+        let (retries, cancel) = (self.options.retries(), &self.control.cancel);
+        session.retrying(retries, cancel, |session| self.state.note(session, stage))
+    }
+
     fn name_duplicates(&self, session: &mut Session, error: Error) -> Error {
         let Self { control, follow, ghost, .. } = *self;
         control.long_statement.store(session.id(), Ordering::SeqCst);
-        let found = duplicates::name(session, &follow.pair, &ghost.deferred_indexes);
+        let found = duplicates::name(session, &follow.pair, &ghost.deferred.strict);
         control.long_statement.store(0, Ordering::SeqCst);
         let why = match found {
             Ok(found) if !found.is_empty() => found,
