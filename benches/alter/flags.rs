@@ -1,0 +1,62 @@
+//! The command line.
+
+use std::path::PathBuf;
+
+use clap::{Parser, ValueEnum};
+use online_alter_support::Flavor;
+
+/// Measures ALTERs of the table that edX has to alter, `id INT` to `BIGINT UNSIGNED`.
+#[derive(Debug, Parser)]
+#[command(name = "bench-alter", max_term_width = 100)]
+pub(crate) struct Flags {
+    /// Which cases, in this order. Default: all
+    #[arg(long = "case", value_enum, value_delimiter = ',')]
+    pub(crate) cases: Vec<Case>,
+
+    /// Rows of the table
+    #[arg(long, default_value_t = 1_000_000, value_parser = clap::value_parser!(u64).range(1000..))]
+    pub(crate) rows: u64,
+
+    /// Runs of each contender, of which the median counts
+    #[arg(long, default_value_t = 3, value_parser = clap::value_parser!(u32).range(1..))]
+    pub(crate) runs: u32,
+
+    /// Another server for all cases: mysql, mariadb or mariadb11
+    #[arg(long)]
+    pub(crate) server: Option<Flavor>,
+
+    /// Another buffer pool for all cases: 2G, 128M
+    #[arg(long)]
+    pub(crate) pool: Option<String>,
+
+    /// In the idle cases, these contenders only: what they are called has this text in it
+    #[arg(long, value_name = "TEXT")]
+    pub(crate) only: Option<String>,
+
+    /// The results: those of this run take the place of older ones of the same case there
+    #[arg(long, value_name = "FILE", default_value = "docs/bench-alter.json")]
+    pub(crate) json: PathBuf,
+
+    /// The chart of all results in the JSON file
+    #[arg(long, value_name = "FILE", default_value = "docs/bench-alter.svg")]
+    pub(crate) out: PathBuf,
+
+    /// What cargo bench says to every bench.
+    #[arg(long, hide = true)]
+    bench: bool,
+
+    /// Alter in this process, and print what it took: a task in JSON.
+    #[arg(long, hide = true)]
+    pub(crate) child: Option<String>,
+}
+
+/// A case of the table in the issue.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(crate) enum Case {
+    /// MySQL with memory for all of the table
+    Idle,
+    /// MySQL with a table larger than its memory
+    SmallPool,
+    /// MariaDB 10.11
+    Mariadb,
+}

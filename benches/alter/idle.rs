@@ -1,0 +1,147 @@
+//! Nobody else writes: total times, side by side.
+
+use anyhow::Result;
+use online_alter::Phase;
+
+use crate::cases::measured;
+use crate::flags::Flags;
+use crate::ours::Took;
+use crate::place::Place;
+use crate::results::{Line, Measured, Verdict, median};
+use crate::{chunk_loop, native, note, ours};
+
+const COPY: &str = "native ALGORITHM=COPY";
+const IN_PLACE: &str = "native ALGORITHM=INPLACE";
+const REBUILD: &str = "native rebuild (FORCE), INPLACE";
+const LOOP: &str = "plain chunk loop, 1000 keys";
+const OURS: &str = "online-alter";
+const UNVERIFIED: &str = "online-alter, verification off";
+
+const NAMES: [&str; 6] = [COPY, IN_PLACE, REBUILD, LOOP, OURS, UNVERIFIED];
+
+/// All contenders in turn, so that what the machine does in the course of time meets all of them.
+pub(crate) fn run(flags: &Flags, place: &Place, title: &str, bar: f64) -> Result<Vec<Measured>> {
+    let wanted = |name: &&str| flags.only.as_deref().is_none_or(|only| name.contains(only));
+    let names: Vec<&str> = NAMES.into_iter().filter(wanted).collect();
+    let mut lines: Vec<Line> = names.iter().map(|name| Line::new(name, "s", Vec::new())).collect();
+    let mut verified = Vec::new();
+    let mut unverified = Vec::new();
+    for run in 0..flags.runs {
+        for line in &mut lines {
+            if run > 0 && line.samples.is_empty() {
+                continue;
+            }
+            place.fresh()?;
+            let seconds = match line.name.as_str() {
+                COPY => Some(native::copy(place)?.as_secs_f64()),
+                REBUILD => Some(native::rebuild(place)?.as_secs_f64()),
+                LOOP => Some(chunk_loop::alter(place)?.as_secs_f64()),
+                IN_PLACE => {
+                    let why = native::refuses_in_place(place)?;
+                    line.note = why.unwrap_or_else(|| "the server does it".to_owned());
+                    None
+                }
+                name => {
+                    let all = if name == OURS { &mut verified } else { &mut unverified };
+                    let took = ours::alter(place, name == OURS)?;
+                    let seconds = took.seconds;
+                    all.push(took);
+                    Some(seconds)
+                }
+            };
+            if let Some(seconds) = seconds {
+                note(format_args!("  run {}: {} {seconds:.2} s", run + 1, line.name));
+                line.samples.push(seconds);
+                if line.name != REBUILD {
+                    place.judge()?;
+                }
+            }
+        }
+    }
+    let mut all = Vec::new();
+    let mut verdicts = Vec::new();
+    let total = |name: &str| {
+        lines
+            .iter()
+            .find(|line| line.name == name)
+            .filter(|line| !line.samples.is_empty())
+            .map(Line::median)
+    };
+    if let Some((ours, copy)) = total(OURS).zip(total(COPY)) {
+        verdicts.push(Verdict::at_most("online-alter / native COPY", ours / copy, bar, "\u{d7}"));
+    }
+    if let Some((ours, copy)) = total(UNVERIFIED).zip(total(COPY)) {
+        verdicts.push(Verdict::at_most(
+            "verification off / native COPY",
+            ours / copy,
+            bar,
+            "\u{d7}",
+        ));
+    }
+    for line in lines.iter().cloned() {
+        let details = match line.name.as_str() {
+            OURS => phases(&verified),
+            UNVERIFIED => phases(&unverified),
+            _ => Vec::new(),
+        };
+        all.push(line);
+        all.extend(details);
+    }
+    let mut cases = vec![measured(place, title, all, verdicts)];
+    if !verified.is_empty() {
+        cases.push(client(place, title, &verified));
+        cases.push(verification(place, title, &verified));
+    }
+    Ok(cases)
+}
+
+/// The phases that took more than nothing.
+fn phases(runs: &[Took]) -> Vec<Line> {
+    let Some(first) = runs.first() else {
+        return Vec::new();
+    };
+    let line = |name: &String| {
+        let of = |took: &Took| {
+            took.phases.iter().filter(|(other, _)| other == name).map(|(_, seconds)| seconds).sum()
+        };
+        Line::new(name, "s", runs.iter().map(of).collect()).detail()
+    };
+    let mut names: Vec<&String> = Vec::new();
+    for (name, _) in &first.phases {
+        if !names.contains(&name) {
+            names.push(name);
+        }
+    }
+    names.into_iter().map(line).filter(|line| line.most() >= 0.005).collect()
+}
+
+/// What the library's own process needs.
+fn client(place: &Place, title: &str, runs: &[Took]) -> Measured {
+    let copying = |took: &Took| 100.0 * took.copy_cpu_seconds / took.phase(Phase::Copy);
+    let cpu = runs.iter().map(copying).collect::<Vec<_>>();
+    let memory = runs.iter().map(|took| took.peak_mib).collect::<Vec<_>>();
+    let verdicts = vec![
+        Verdict::at_most("CPU during the copy", median(&cpu), 10.0, "% of a core"),
+        Verdict::at_most("peak RSS", median(&memory), 64.0, "MiB"),
+    ];
+    let lines = vec![
+        Line::new("CPU during the copy", "% of a core", cpu),
+        Line::new("peak RSS of the process", "MiB", memory),
+    ];
+    measured(place, &format!("client: {title}"), lines, verdicts)
+}
+
+fn verification(place: &Place, title: &str, runs: &[Took]) -> Measured {
+    let part = |took: &Took| 100.0 * took.phase(Phase::Verify) / took.phase(Phase::Copy);
+    let built = |took: &Took| {
+        let copied = took.phase(Phase::Copy) + took.phase(Phase::BuildIndexes);
+        100.0 * took.phase(Phase::Verify) / copied
+    };
+    let parts: Vec<f64> = runs.iter().map(part).collect();
+    let bar = Verdict::at_most("verification / copy", median(&parts), 25.0, "%");
+    let lines = vec![
+        Line::new("verification / copy", "%", parts),
+        Line::new("verification / (copy + index build)", "%", runs.iter().map(built).collect()),
+    ];
+    measured(place, &format!("verification: {title}"), lines, vec![bar])
+}

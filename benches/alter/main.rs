@@ -1,0 +1,56 @@
+//! The table that edX has to alter, altered by the server itself, by a plain chunk loop and by
+//! this library, on private servers, idle and under load: `make bench-alter`.
+//!
+//! Every contender gets the same bytes: the table's file is saved once and imported before each
+//! run, and a run begins when the server has purged and flushed what came before.
+
+#![allow(
+    clippy::cast_precision_loss,
+    clippy::cast_possible_truncation,
+    clippy::cast_sign_loss,
+    reason = "numbers for people"
+)]
+
+mod cases;
+mod chart;
+mod chunk_loop;
+mod flags;
+mod idle;
+mod native;
+mod ours;
+mod output;
+mod place;
+mod process;
+mod results;
+
+use std::io::{self, Write};
+use std::process::ExitCode;
+
+use anyhow::Result;
+use clap::Parser;
+
+use crate::flags::Flags;
+
+fn main() -> ExitCode {
+    let flags = Flags::parse();
+    env_logger::Builder::from_env(env_logger::Env::new().default_filter_or("warn")).init();
+    match run(&flags) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            let _ = writeln!(io::stderr(), "error: {error:#}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn run(flags: &Flags) -> Result<()> {
+    match &flags.child {
+        Some(task) => ours::child(task),
+        None => cases::run(flags),
+    }
+}
+
+/// What goes on, for who waits.
+fn note(line: impl std::fmt::Display) {
+    let _ = writeln!(io::stderr(), "{line}");
+}
