@@ -10,7 +10,10 @@ use crate::flags::{Case, Flags};
 use crate::output::machine;
 use crate::place::Place;
 use crate::results::{Line, Measured, Results, Verdict};
-use crate::{chart, idle, note};
+use crate::{backlog, chart, cut_over, hot_row, idle, load, note};
+
+/// Rows of the table that is swapped again and again.
+const SMALL: u64 = 50_000;
 
 /// Measures the cases that are asked for, and writes each one down as soon as it is done.
 pub(crate) fn run(flags: &Flags) -> Result<()> {
@@ -21,12 +24,17 @@ pub(crate) fn run(flags: &Flags) -> Result<()> {
         let (flavor, pool) = case.place();
         let flavor = flags.server.unwrap_or(flavor);
         let pool = flags.pool.as_deref().unwrap_or(pool);
+        let rows = if *case == Case::CutOver { flags.rows.min(SMALL) } else { flags.rows };
         // Two servers at once would share the machine.
         let here = match place.take() {
-            Some(place) if place.flavor() == flavor && place.pool == pool => place,
+            Some(place)
+                if (place.flavor(), place.pool.as_str(), place.rows) == (flavor, pool, rows) =>
+            {
+                place
+            }
             other => {
                 drop(other);
-                Place::new(flavor, pool, flags.rows)?
+                Place::new(flavor, pool, rows)?
             }
         };
         note(format_args!("case {case:?} on {flavor}, pool {pool}"));
@@ -47,7 +55,7 @@ impl Case {
         match self {
             Case::SmallPool => (Flavor::Mysql, "128M"),
             Case::Mariadb => (Flavor::MariaDb, "2G"),
-            Case::Idle => (Flavor::Mysql, "2G"),
+            _ => (Flavor::Mysql, "2G"),
         }
     }
 
@@ -57,6 +65,10 @@ impl Case {
             Case::Idle => idle::run(flags, place, &format!("idle: {title}"), 0.75),
             Case::SmallPool => idle::run(flags, place, &format!("idle: {title}"), 0.65),
             Case::Mariadb => idle::run(flags, place, &format!("idle: {title}"), 0.7),
+            Case::Load => load::run(flags, place, &format!("under load: {title}")),
+            Case::CutOver => cut_over::run(flags, place, &format!("cut-over: {title}")),
+            Case::Backlog => backlog::run(flags, place, &format!("backlog: {title}")),
+            Case::HotRow => hot_row::run(flags, place, &format!("hot row: {title}")),
         }
     }
 }

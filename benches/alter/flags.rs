@@ -33,6 +33,10 @@ pub(crate) struct Flags {
     #[arg(long, value_name = "TEXT")]
     pub(crate) only: Option<String>,
 
+    /// Seconds for which the writers are watched before the migration
+    #[arg(long, default_value_t = 20)]
+    pub(crate) baseline: u64,
+
     /// The results: those of this run take the place of older ones of the same case there
     #[arg(long, value_name = "FILE", default_value = "docs/bench-alter.json")]
     pub(crate) json: PathBuf,
@@ -59,4 +63,12 @@ pub(crate) enum Case {
     SmallPool,
     /// MariaDB 10.11
     Mariadb,
+    /// MySQL under 1000 writes a second
+    Load,
+    /// Twenty swaps of a smaller table under that load
+    CutOver,
+    /// Half as many changes as there are rows, while the run is held back
+    Backlog,
+    /// One row, updated by eight writers
+    HotRow,
 }

@@ -1,5 +1,7 @@
 //! Nobody else writes: total times, side by side.
 
+use std::collections::HashMap;
+
 use anyhow::Result;
 use online_alter::Phase;
 
@@ -16,16 +18,22 @@ const REBUILD: &str = "native rebuild (FORCE), INPLACE";
 const LOOP: &str = "plain chunk loop, 1000 keys";
 const OURS: &str = "online-alter";
 const UNVERIFIED: &str = "online-alter, verification off";
+const MAINTAINED: &str = "online-alter, indexes maintained";
 
-const NAMES: [&str; 6] = [COPY, IN_PLACE, REBUILD, LOOP, OURS, UNVERIFIED];
+const NAMES: [&str; 7] = [COPY, IN_PLACE, REBUILD, LOOP, OURS, UNVERIFIED, MAINTAINED];
 
 /// All contenders in turn, so that what the machine does in the course of time meets all of them.
 pub(crate) fn run(flags: &Flags, place: &Place, title: &str, bar: f64) -> Result<Vec<Measured>> {
     let wanted = |name: &&str| flags.only.as_deref().is_none_or(|only| name.contains(only));
     let names: Vec<&str> = NAMES.into_iter().filter(wanted).collect();
     let mut lines: Vec<Line> = names.iter().map(|name| Line::new(name, "s", Vec::new())).collect();
-    let mut verified = Vec::new();
-    let mut unverified = Vec::new();
+    let mut runs: HashMap<&str, Vec<Took>> = HashMap::new();
+    let mut ours = |name: &'static str, verify, maintain| -> Result<f64> {
+        let took = ours::alter(place, verify, maintain)?;
+        let seconds = took.seconds;
+        runs.entry(name).or_default().push(took);
+        Ok(seconds)
+    };
     for run in 0..flags.runs {
         for line in &mut lines {
             if run > 0 && line.samples.is_empty() {
@@ -41,13 +49,9 @@ pub(crate) fn run(flags: &Flags, place: &Place, title: &str, bar: f64) -> Result
                     line.note = why.unwrap_or_else(|| "the server does it".to_owned());
                     None
                 }
-                name => {
-                    let all = if name == OURS { &mut verified } else { &mut unverified };
-                    let took = ours::alter(place, name == OURS)?;
-                    let seconds = took.seconds;
-                    all.push(took);
-                    Some(seconds)
-                }
+                OURS => Some(ours(OURS, true, false)?),
+                UNVERIFIED => Some(ours(UNVERIFIED, false, false)?),
+                _ => Some(ours(MAINTAINED, true, true)?),
             };
             if let Some(seconds) = seconds {
                 note(format_args!("  run {}: {} {seconds:.2} s", run + 1, line.name));
@@ -79,18 +83,14 @@ pub(crate) fn run(flags: &Flags, place: &Place, title: &str, bar: f64) -> Result
         ));
     }
     for line in lines.iter().cloned() {
-        let details = match line.name.as_str() {
-            OURS => phases(&verified),
-            UNVERIFIED => phases(&unverified),
-            _ => Vec::new(),
-        };
+        let details = runs.get(line.name.as_str()).map(|runs| phases(runs)).unwrap_or_default();
         all.push(line);
         all.extend(details);
     }
     let mut cases = vec![measured(place, title, all, verdicts)];
-    if !verified.is_empty() {
-        cases.push(client(place, title, &verified));
-        cases.push(verification(place, title, &verified));
+    if let Some(verified) = runs.get(OURS) {
+        cases.push(client(place, title, verified));
+        cases.push(verification(place, title, verified));
     }
     Ok(cases)
 }

@@ -11,11 +11,16 @@
     reason = "numbers for people"
 )]
 
+mod backlog;
 mod cases;
 mod chart;
 mod chunk_loop;
+mod cut_over;
 mod flags;
+mod here;
+mod hot_row;
 mod idle;
+mod load;
 mod native;
 mod ours;
 mod output;

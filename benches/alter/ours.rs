@@ -6,7 +6,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, ensure};
-use online_alter::{Event, OnMismatch, OnlineAlter, Phase};
+use online_alter::{Event, IndexBuild, OnMismatch, OnlineAlter, Phase};
 use online_alter_support::csm;
 use serde::{Deserialize, Serialize};
 
@@ -18,6 +18,8 @@ use crate::process;
 struct Task {
     url: String,
     verify: bool,
+    /// Keep the indexes up while rows are copied.
+    maintain: bool,
 }
 
 /// What a run took.
@@ -65,8 +67,8 @@ impl Phases {
 }
 
 /// Alters the table of `place` with the defaults.
-pub(crate) fn alter(place: &Place, verify: bool) -> Result<Took> {
-    let task = serde_json::to_string(&Task { url: place.url(), verify })?;
+pub(crate) fn alter(place: &Place, verify: bool, maintain: bool) -> Result<Took> {
+    let task = serde_json::to_string(&Task { url: place.url(), verify, maintain })?;
     let out = Command::new(std::env::current_exe()?)
         .arg("--child")
         .arg(task)
@@ -86,6 +88,7 @@ pub(crate) fn child(task: &str) -> Result<()> {
     let report = OnlineAlter::new(task.url.as_str(), csm::TABLE)
         .alter(CLAUSE)
         .verify(task.verify)
+        .indexes(if task.maintain { IndexBuild::Maintain } else { IndexBuild::Auto })
         .on_mismatch(OnMismatch::Stop)
         .observer(move |event: &Event| noted.note(event))
         .run()?;

@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, bail};
 use online_alter::mysql::prelude::Queryable;
-use online_alter::mysql::{Conn, Opts};
+use online_alter::mysql::{Conn, Opts, Row};
 use online_alter_support::{Flavor, Server, csm};
 
 use crate::note;
@@ -142,9 +142,8 @@ impl Place {
         } else {
             "SHOW BINARY LOG STATUS"
         };
-        let log: Option<String> = conn
-            .query_first::<online_alter::mysql::Row, _>(status)?
-            .and_then(|mut row| row.take(0));
+        let log: Option<String> =
+            conn.query_first::<Row, _>(status)?.and_then(|mut row| row.take(0));
         let log = log.context("no binary log")?;
         conn.query_drop(format!("PURGE BINARY LOGS TO '{log}'"))?;
         Ok(())

@@ -30,7 +30,7 @@ pub(crate) struct Line {
     /// In order. None: it cannot be had, and the note says why.
     pub(crate) samples: Vec<f64>,
     pub(crate) note: String,
-    /// Part of the line before it that is not: not worth a bar of its own.
+    /// A part of the line before it.
     pub(crate) detail: bool,
 }
 
@@ -49,6 +49,10 @@ impl Verdict {
     pub(crate) fn at_most(what: &str, value: f64, bar: f64, unit: &str) -> Self {
         let (what, unit) = (what.to_owned(), unit.to_owned());
         Verdict { what, value, bar, at_least: false, unit }
+    }
+
+    pub(crate) fn at_least(what: &str, value: f64, bar: f64, unit: &str) -> Self {
+        Verdict { at_least: true, ..Verdict::at_most(what, value, bar, unit) }
     }
 
     pub(crate) fn reached(&self) -> bool {

@@ -43,19 +43,13 @@ pub(crate) struct Journal {
     pub(crate) deletes: u64,
     pub(crate) errors: Vec<String>,
     pub(crate) disconnects: u64,
-    pub(crate) micros: Vec<u32>,
-    pub(crate) slow: Vec<(Instant, Duration)>,
+    /// When each statement was sent, and how many microseconds it took.
+    pub(crate) times: Vec<(Instant, u32)>,
 }
-
-/// Statements slower than this are remembered one by one.
-const SLOW: Duration = Duration::from_millis(5);
 
 impl Journal {
     pub(crate) fn time(&mut self, started: Instant, took: Duration) {
-        self.micros.push(u32::try_from(took.as_micros()).unwrap_or(u32::MAX));
-        if took > SLOW {
-            self.slow.push((started, took));
-        }
+        self.times.push((started, u32::try_from(took.as_micros()).unwrap_or(u32::MAX)));
     }
 
     pub(crate) fn inserted(&mut self, id: i64, token: Token) {
@@ -141,9 +135,37 @@ pub struct Outcome {
     pub disconnects: u64,
     /// For how long the writers ran.
     pub elapsed: Duration,
-    /// Statements that took longer than 5 ms: when each was sent, and how long it took.
-    pub slow: Vec<(Instant, Duration)>,
+    sent: Vec<(Instant, u32)>,
+    times: Times,
+}
+
+/// How long statements took.
+#[derive(Debug, Default)]
+pub struct Times {
+    /// In microseconds, sorted.
     micros: Vec<u32>,
+}
+
+impl Times {
+    fn new(micros: impl Iterator<Item = u32>) -> Self {
+        let mut micros: Vec<u32> = micros.collect();
+        micros.sort_unstable();
+        Self { micros }
+    }
+
+    /// How many there were.
+    pub fn count(&self) -> usize {
+        self.micros.len()
+    }
+
+    /// What this percentage of the statements did not exceed: `percentile(99.0)`.
+    pub fn percentile(&self, percent: f64) -> Duration {
+        let Some(last) = self.micros.len().checked_sub(1) else {
+            return Duration::ZERO;
+        };
+        let index = (last as f64 * (percent / 100.0).clamp(0.0, 1.0)).round() as usize;
+        Duration::from_micros(self.micros[index.min(last)].into())
+    }
 }
 
 impl Outcome {
@@ -160,11 +182,9 @@ impl Outcome {
             all.deletes += journal.deletes;
             all.errors.append(&mut journal.errors);
             all.disconnects += journal.disconnects;
-            all.micros.append(&mut journal.micros);
-            all.slow.append(&mut journal.slow);
+            all.times.append(&mut journal.times);
         }
-        all.micros.sort_unstable();
-        all.slow.sort_unstable();
+        let times = Times::new(all.times.iter().map(|(_, micros)| *micros));
         Self {
             snapshot,
             rows: all.rows,
@@ -177,8 +197,8 @@ impl Outcome {
             errors: all.errors,
             disconnects: all.disconnects,
             elapsed,
-            slow: all.slow,
-            micros: all.micros,
+            sent: all.times,
+            times,
         }
     }
 
@@ -187,19 +207,22 @@ impl Outcome {
         self.percentile(100.0)
     }
 
-    /// The longest wait for an answer that overlaps the time from `from` to `to`; zero if all
-    /// statements then took less than 5 ms.
+    /// The longest wait for an answer that overlaps the time from `from` to `to`.
     pub fn max_wait_between(&self, from: Instant, to: Instant) -> Duration {
-        let within = self.slow.iter().filter(|(at, took)| *at <= to && *at + *took >= from);
-        within.map(|(_, took)| *took).max().unwrap_or_default()
+        let took = |micros: u32| Duration::from_micros(micros.into());
+        let within =
+            self.sent.iter().filter(|(at, micros)| *at <= to && *at + took(*micros) >= from);
+        within.map(|(_, micros)| took(*micros)).max().unwrap_or_default()
+    }
+
+    /// How long the statements took that were sent from `from` to `to`.
+    pub fn times_between(&self, from: Instant, to: Instant) -> Times {
+        let within = self.sent.iter().filter(|(at, _)| *at >= from && *at <= to);
+        Times::new(within.map(|(_, micros)| *micros))
     }
 
     /// What this percentage of the statements did not exceed: `percentile(99.0)`.
     pub fn percentile(&self, percent: f64) -> Duration {
-        let Some(last) = self.micros.len().checked_sub(1) else {
-            return Duration::ZERO;
-        };
-        let index = (last as f64 * (percent / 100.0).clamp(0.0, 1.0)).round() as usize;
-        Duration::from_micros(self.micros[index.min(last)].into())
+        self.times.percentile(percent)
     }
 }

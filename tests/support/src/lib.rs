@@ -24,7 +24,7 @@ mod tests;
 pub use builder::{Builder, StartError};
 pub use check::{Check, check};
 pub use flavor::Flavor;
-pub use journal::Outcome;
+pub use journal::{Outcome, Times};
 pub use server::Server;
 pub use shared::{Database, available, database, shared};
 pub use table::Table;
