@@ -88,7 +88,7 @@ pub(crate) fn child(task: &str) -> Result<()> {
     let report = OnlineAlter::new(task.url.as_str(), csm::TABLE)
         .alter(CLAUSE)
         .verify(task.verify)
-        .indexes(if task.maintain { IndexBuild::Maintain } else { IndexBuild::Auto })
+        .index_build(if task.maintain { IndexBuild::Maintain } else { IndexBuild::Auto })
         .on_mismatch(OnMismatch::Stop)
         .observer(move |event: &Event| noted.note(event))
         .run()?;
