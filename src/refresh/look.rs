@@ -99,7 +99,7 @@ fn absent(shape: &KeyShape, keys: &[Key], rows: &Rows) -> Vec<Key> {
     if !shape.is_int() {
         return keys.to_vec();
     }
-    let values = rows.iter().flat_map(|row| row.first().cloned().flatten());
+    let values = rows.iter().filter_map(|row| row.first().cloned().flatten());
     let present: HashSet<Key> = values.map(|value| shape.key_at(Bound(vec![value]))).collect();
     keys.iter().filter(|key| !present.contains(key)).cloned().collect()
 }

@@ -29,7 +29,7 @@ fn table(conn: &mut Conn) {
 }
 
 /// A refresh that is held up at the ghost's row.
-fn hold_up_a_refresh<'a>(db: &'a Database, conn: &mut Conn, change: &str) -> Conn {
+fn hold_up_a_refresh(db: &Database, conn: &mut Conn, change: &str) -> Conn {
     let mut holder = db.conn();
     holder.query_drop("BEGIN").unwrap();
     holder.query_drop("SELECT * FROM _t_gho WHERE id = 1 FOR UPDATE").unwrap();
