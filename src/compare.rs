@@ -192,7 +192,7 @@ impl Compare {
 
         let (pair, not_compared) = self.pair(&table, &other, &server)?;
         let pair = Arc::new(pair);
-        let style = Style::new(server.flavor, server.max_packet());
+        let style = Style::new(&server);
         let comparer = Comparer::by_expressions(&pair, &table, &other, style).map_err(|columns| {
             let why = format!(
                 "the types of these columns cannot be compared: {}; leave them out (column_map)",

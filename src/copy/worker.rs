@@ -63,12 +63,20 @@ impl CopyWorker<'_> {
         let span = if self.pair.key.is_int() { span } else { Span::NOWHERE };
         let flight = self.flights.begin(span);
         let copied = session.retrying(self.retries, self.cancel, |session| {
-            let _turn = self.turns.take(Who::Chunk);
-            let Some(clear) = &clear else { return session.exec(&sql) };
+            let turn = self.turns.take(Who::Chunk);
+            if !self.turns.matter() {
+                return session.exec(&sql);
+            }
             session.exec("START TRANSACTION")?;
-            session.exec(clear)?;
+            if let Some(clear) = &clear {
+                session.exec(clear)?;
+            }
             let done = session.exec(&sql)?;
+            // The counter is free when the statement ends: others need not wait for the commit too, unless
+            // a refresh must not come between.
+            let kept = Some(turn).filter(|_| clear.is_some());
             session.exec("COMMIT")?;
+            drop(kept);
             Ok(done)
         });
         // A statement of a connection that broke may still be under way if its end was not seen.

@@ -250,6 +250,14 @@ impl ServerInfo {
         }
     }
 
+    /// The collation that compares utf8mb4 by its bytes and does not overlook trailing spaces, where
+    /// there is one. MariaDB's compares characters.
+    /// <https://dev.mysql.com/doc/relnotes/mysql/8.0/en/news-8-0-17.html>
+    pub(crate) fn collation_by_bytes(&self) -> Option<&'static str> {
+        let has = self.flavor == Flavor::MySql && self.version >= Version(8, 0, 17);
+        has.then_some("utf8mb4_0900_bin")
+    }
+
     /// Like [`replica_ids`](Self::replica_ids), with an error if the user may not see them.
     pub(crate) fn all_replica_ids(&self, session: &mut Session) -> Result<Vec<u32>> {
         let new_words = self.flavor == Flavor::MySql && self.version >= Version(8, 0, 22);

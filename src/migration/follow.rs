@@ -14,6 +14,7 @@ use crate::copy::ChunkSize;
 use crate::copy::chunk_size::Sizer;
 use crate::db::{Connector, Flavor, Session};
 use crate::error::{Error, ErrorKind, Result};
+use crate::inspect::table::Index;
 use crate::inspect::{ServerInfo, Table};
 use crate::refresh::{Flights, Pending, Refresher, Touched, Turns};
 use crate::sql::statements::TablePair;
@@ -74,12 +75,15 @@ impl Follow {
             ChunkSize::Time(goal) if turns.matter() => ChunkSize::Time(goal.min(SHORT_TURN)),
             size => size,
         };
+        let is_key = |index: &Index| pair.key.ghost_index.as_ref() == Some(&index.name);
+        let may_displace = ghost.table.indexes.iter().any(|i| i.unique && !is_key(i));
         let refresher = Arc::new(Refresher::new(
             Arc::clone(&pair),
             Arc::clone(&pending),
             Arc::clone(&flights),
             Arc::clone(&turns),
             options.retries(),
+            may_displace,
         ));
         Ok(Follow {
             stream: Stream::new(Arc::clone(&feed)),

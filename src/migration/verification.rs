@@ -63,7 +63,7 @@ impl<'a> Verifier<'a> {
     pub(super) fn new(stages: &'a Stages<'a>) -> Result<Self> {
         let Stages { follow, table, ghost, server, .. } = *stages;
         let mut rows = stages.open(Purpose::Rows)?;
-        let style = Style::new(server.flavor, server.max_packet());
+        let style = Style::new(server);
         let comparer = Comparer::new(&follow.pair, table, &ghost.table, style, &mut rows)?;
         Ok(Verifier {
             stages,

@@ -118,7 +118,7 @@ impl Refresher {
         if keys.is_empty() {
             return Ok(true);
         }
-        match self.attempt(session, keys, OnLocked::Fail, cancel)? {
+        match self.try_all(session, keys, cancel)? {
             Try::Done { .. } => {
                 self.conflicts.are_resolved();
                 Ok(true)
@@ -133,6 +133,17 @@ impl Refresher {
                 ))
             }
             _ => Ok(false),
+        }
+    }
+
+    /// Refreshes all of the keys, in one transaction, or none.
+    fn try_all(&self, session: &mut Session, keys: &[Key], cancel: &Cancel) -> Result<Try> {
+        let look = self.look(session, keys, OnLocked::Fail, cancel)?;
+        match look.seen {
+            Some(seen) if look.locked_keys.is_empty() => {
+                self.attempt(session, keys, &seen.absent, cancel)
+            }
+            _ => Ok(Try::Locked),
         }
     }
 
@@ -157,7 +168,7 @@ impl Refresher {
         let mut found = Vec::new();
         for key in keys.iter().take(MOST_TRIED) {
             let key = std::slice::from_ref(key);
-            if let Try::Conflict(why) = self.attempt(session, key, OnLocked::Fail, cancel)? {
+            if let Try::Conflict(why) = self.try_all(session, key, cancel)? {
                 found.push(format!("{} ({why})", self.name_rows(session, key)));
             }
             if found.len() == MOST_NAMED {

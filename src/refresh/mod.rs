@@ -1,7 +1,7 @@
 //! Making the ghost equal to the table at given keys.
 //!
 //! [`pending`] holds the keys that have changed and are not yet refreshed, [`flights`] knows which
-//! chunks of the copy are under way, [`refresher`] carries a batch of keys out, and [`worker`] is
+//! chunks of the copy are under way, [`look`] waits for their rows, [`refresher`] carries a batch of keys out, and [`worker`] is
 //! the loop of a thread that does so all the time; [`drain`] does it at once under the lock of the
 //! cut-over, and [`conflicts`] sees to rows that stand in each other's way.
 
@@ -9,9 +9,11 @@ pub(crate) mod batch_size;
 mod conflicts;
 mod drain;
 pub(crate) mod flights;
+mod look;
 mod part;
 pub(crate) mod pending;
 pub(crate) mod refresher;
+mod sorted;
 mod touched;
 mod turns;
 mod wanted;

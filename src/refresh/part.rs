@@ -4,6 +4,7 @@ use std::collections::BTreeSet;
 use std::ops::Bound::{Excluded, Unbounded};
 use std::time::Instant;
 
+use super::sorted::SortedInts;
 use crate::sql::Key;
 
 /// Keys to be refreshed together.
@@ -17,9 +18,9 @@ pub(crate) struct Batch {
 
 #[derive(Debug)]
 pub(super) struct Part {
-    keys: BTreeSet<Key>,
+    keys: Keys,
     /// Keys to be refreshed a second time, and that have not changed since the first.
-    repeated: BTreeSet<Key>,
+    repeated: Keys,
     /// Where the last batch ended: the next one goes on from there, so that no key starves.
     cursor: Option<Key>,
     pub(super) last_take: Instant,
@@ -27,11 +28,68 @@ pub(super) struct Part {
     pub(super) under_way: Vec<Key>,
 }
 
+/// A sorted set of keys: integers apart from others, as they take little room and no allocations.
+#[derive(Debug, Default)]
+struct Keys {
+    ints: SortedInts,
+    others: BTreeSet<Key>,
+}
+
+impl Keys {
+    fn len(&self) -> usize {
+        self.ints.len() + self.others.len()
+    }
+
+    fn contains(&self, key: &Key) -> bool {
+        match key {
+            Key::Int(value) => self.ints.contains(*value),
+            other => self.others.contains(other),
+        }
+    }
+
+    fn insert(&mut self, key: Key) -> bool {
+        match key {
+            Key::Int(value) => self.ints.insert(value),
+            other => self.others.insert(other),
+        }
+    }
+
+    fn remove(&mut self, key: &Key) {
+        match key {
+            Key::Int(value) => drop(self.ints.remove(*value)),
+            other => drop(self.others.remove(other)),
+        }
+    }
+
+    /// Takes keys out, in their order: the first ones, or those behind a key.
+    fn take(&mut self, behind: Option<&Key>, at_most: usize) -> Vec<Key> {
+        let ints = match behind {
+            None => self.ints.take(Unbounded, at_most),
+            Some(Key::Int(value)) => self.ints.take(Excluded(*value), at_most),
+            // Integers come first.
+            Some(_) => Vec::new(),
+        };
+        let mut keys: Vec<Key> = ints.into_iter().map(Key::Int).collect();
+        let from = keys.len();
+        let behind = behind.map_or(Unbounded, Excluded);
+        let left = at_most - from;
+        keys.extend(self.others.range((behind, Unbounded)).take(left).cloned());
+        for key in keys.iter().skip(from) {
+            self.others.remove(key);
+        }
+        keys
+    }
+
+    fn iter(&self) -> impl Iterator<Item = Key> {
+        self.ints.iter().map(Key::Int).chain(self.others.iter().cloned())
+    }
+}
+
 impl Part {
     pub(super) fn new() -> Self {
         Part {
-            keys: BTreeSet::new(),
-            repeated: BTreeSet::new(),
+            keys: Keys::default(),
+            repeated: Keys::default(),
             cursor: None,
             last_take: Instant::now(),
             under_way: Vec::new(),
@@ -42,8 +100,8 @@ impl Part {
         self.keys.contains(key) || self.repeated.contains(key)
     }
 
-    pub(super) fn iter(&self) -> impl Iterator<Item = &Key> {
-        self.keys.iter().chain(&self.repeated)
+    pub(super) fn iter(&self) -> impl Iterator<Item = Key> {
+        self.keys.iter().chain(self.repeated.iter())
     }
 
     pub(super) fn len(&self) -> usize {
@@ -52,7 +110,9 @@ impl Part {
 
     /// Adds a key that has changed; `false` if it is there already.
     pub(super) fn insert(&mut self, key: Key) -> bool {
-        self.repeated.remove(&key);
+        if self.repeated.len() > 0 {
+            self.repeated.remove(&key);
+        }
         self.keys.insert(key)
     }
 
@@ -68,29 +128,20 @@ impl Part {
     pub(super) fn next_batch(&mut self, at_most: usize) -> Batch {
         self.last_take = Instant::now();
         if self.repeated.len() > self.keys.len() {
-            let keys: Vec<Key> = self.repeated.iter().take(at_most).cloned().collect();
-            for key in &keys {
-                self.repeated.remove(key);
-            }
-            return Batch { keys, repeated: true };
+            return Batch { keys: self.repeated.take(None, at_most), repeated: true };
         }
         // The keys behind the cursor, from the beginning again when there are none.
-        let behind = self.cursor.as_ref().map_or(Unbounded, Excluded);
-        let mut keys: Vec<Key> =
-            self.keys.range((behind, Unbounded)).take(at_most).cloned().collect();
+        let mut keys = self.keys.take(self.cursor.as_ref(), at_most);
         if keys.is_empty() {
-            keys = self.keys.iter().take(at_most).cloned().collect();
-        }
-        for key in &keys {
-            self.keys.remove(key);
+            keys = self.keys.take(None, at_most);
         }
         self.cursor = keys.last().cloned();
         Batch { keys, repeated: false }
     }
 
-    /// All keys.
-    pub(super) fn drain_into(&mut self, all: &mut BTreeSet<Key>) {
-        all.append(&mut self.keys);
-        all.append(&mut self.repeated);
+    /// All keys, in no order.
+    pub(super) fn drain_into(&mut self, all: &mut Vec<Key>) {
+        all.extend(self.keys.take(None, usize::MAX));
+        all.extend(self.repeated.take(None, usize::MAX));
     }
 }

@@ -1,7 +1,6 @@
 //! The keys that have changed and are not yet refreshed: a set per worker, not a queue. A row that
 //! changes a thousand times is refreshed once.
 
-use std::collections::BTreeSet;
 use std::hash::{BuildHasher, BuildHasherDefault, DefaultHasher};
 use std::time::{Duration, Instant};
 
@@ -32,8 +31,12 @@ struct State {
     parts: Vec<Part>,
     /// Keys whose row was locked, or in conflict, to be tried again after a while.
     later: Vec<(Instant, Key)>,
-    /// Keys to be refreshed once all chunks below the number have ended.
+    /// Keys to be refreshed once all chunks below the number have ended, and how many they are.
     held: Vec<(u64, Batch)>,
+    held_keys: usize,
+    /// Workers that wait: each with the number of keys in its part from which on it would take them at
+    /// once. Nobody else has to be woken by a key.
+    waiting: Vec<Option<usize>>,
     /// Keys that workers have taken and not yet finished.
     taken: usize,
     /// Of these, those that were taken all at once, and belong to no worker's part.
@@ -65,6 +68,8 @@ impl Pending {
                 parts: (0..parts.max(1)).map(|_| Part::new()).collect(),
                 later: Vec::new(),
                 held: Vec::new(),
+                held_keys: 0,
+                waiting: vec![None; parts.max(1)],
                 taken: 0,
                 taken_together: Vec::new(),
                 paused: 0,
@@ -86,9 +91,15 @@ impl Pending {
                 return false;
             }
         }
-        let added = self.insert(&mut state, key);
+        let number = self.number_of_part(&state, &key);
+        let State { parts, waiting, .. } = &mut *state;
+        let wakes = parts.get_mut(number).is_some_and(|part| {
+            let added = part.insert(key);
+            let enough = waiting.get(number).copied().flatten();
+            added && enough.is_some_and(|enough| part.len() >= enough)
+        });
         drop(state);
-        if added {
+        if wakes {
             self.changed.notify_all();
         }
         true
@@ -99,14 +110,22 @@ impl Pending {
     }
 
     fn part_of<'a>(&self, state: &'a mut State, key: &Key) -> Option<&'a mut Part> {
+        let number = self.number_of_part(state, key);
+        state.parts.get_mut(number)
+    }
+
+    fn number_of_part(&self, state: &State, key: &Key) -> usize {
+        // Neighbours stay together: two workers should not be at the same pages.
+        const NEIGHBOURS: u64 = 256;
         let count = state.parts.len();
-        let part = if self.exact && count > 1 {
-            let hash = BuildHasherDefault::<DefaultHasher>::default().hash_one(key);
-            usize::try_from(hash % u64::try_from(count).unwrap_or(1)).unwrap_or(0)
-        } else {
-            0
+        if !self.exact || count <= 1 {
+            return 0;
+        }
+        let hash = match key {
+            Key::Int(value) => value / NEIGHBOURS,
+            other => BuildHasherDefault::<DefaultHasher>::default().hash_one(other),
         };
-        state.parts.get_mut(part)
+        usize::try_from(hash % u64::try_from(count).unwrap_or(1)).unwrap_or(0)
     }
 
     /// Takes the next batch of a worker, waiting for it. The worker must call
@@ -116,9 +135,14 @@ impl Pending {
         loop {
             cancel_check(&mut state, cancel)?;
             self.bring_back_due(&mut state);
-            let State { parts, taken, paused, wanted, hurry, .. } = &mut *state;
+            let State { parts, taken, paused, wanted, hurry, waiting, .. } = &mut *state;
             let mut patience = CANCEL_CHECK;
-            if let Some(part) = parts.get_mut(part).filter(|part| *paused == 0 && part.len() > 0) {
+            let mut enough = if *hurry { 1 } else { collect.at_most };
+            let here = parts.get_mut(part).filter(|_| *paused == 0);
+            if here.as_ref().is_some_and(|part| part.last_take.elapsed() >= collect.linger) {
+                enough = 1;
+            }
+            if let Some(part) = here.filter(|part| part.len() > 0) {
                 let rested = part.last_take.elapsed();
                 if *hurry || part.len() >= collect.at_most || rested >= collect.linger {
                     let batch = part.next_batch(collect.at_most);
@@ -133,7 +157,13 @@ impl Pending {
                 }
                 patience = patience.min(collect.linger.saturating_sub(rested));
             }
+            if let Some(waiting) = waiting.get_mut(part) {
+                *waiting = Some(enough);
+            }
             self.changed.wait_for(&mut state, patience);
+            if let Some(waiting) = state.waiting.get_mut(part) {
+                *waiting = None;
+            }
         }
     }
 
@@ -187,6 +217,7 @@ impl Pending {
     pub(crate) fn hold(&self, below: u64, batch: Batch) {
         let mut state = self.state.lock();
         state.not_refreshed(&batch.keys);
+        state.held_keys += batch.keys.len();
         state.held.push((below, batch));
     }
 
@@ -199,6 +230,7 @@ impl Pending {
                 state.held.push((below, batch));
                 continue;
             }
+            state.held_keys -= batch.keys.len();
             for key in batch.keys {
                 match self.part_of(&mut state, &key) {
                     Some(part) if batch.repeated => part.insert_repeated(key),
@@ -318,14 +350,16 @@ impl Pending {
     /// [`done_all`](Self::done_all).
     pub(crate) fn take_all(&self) -> Vec<Key> {
         let mut state = self.state.lock();
-        let mut keys = BTreeSet::new();
+        let mut keys = Vec::new();
         for part in &mut state.parts {
             part.drain_into(&mut keys);
         }
         keys.extend(std::mem::take(&mut state.later).into_iter().map(|(_, key)| key));
         keys.extend(std::mem::take(&mut state.held).into_iter().flat_map(|(_, batch)| batch.keys));
+        state.held_keys = 0;
+        keys.sort_unstable();
+        keys.dedup();
         state.taken += keys.len();
-        let keys: Vec<Key> = keys.into_iter().collect();
         state.taken_together.clone_from(&keys);
         keys
     }
@@ -367,8 +401,7 @@ impl State {
     }
 
     fn len(&self) -> usize {
-        let held: usize = self.held.iter().map(|(_, batch)| batch.keys.len()).sum();
-        self.parts.iter().map(Part::len).sum::<usize>() + self.later.len() + held
+        self.parts.iter().map(Part::len).sum::<usize>() + self.later.len() + self.held_keys
     }
 
     fn outstanding(&self) -> usize {

@@ -1,10 +1,23 @@
-//! Carries out refreshes: read the table at the keys with a lock, put what is there into the
-//! ghost, take from the ghost what is not.
+//! Carries out refreshes: wait for the rows at the keys, put what is there into the ghost, take from
+//! the ghost what is not.
+//!
+//! The rows are waited for with a locking read ([`look`](super::look)) whose locks are given back at
+//! once; what is moved then is read without a lock. A change that is in the binlog but not visible yet
+//! holds its row's lock: once we have had that, what we read is at least as new. What changes behind
+//! that comes through the stream later than this refresh began, and is refreshed again; of one key there
+//! is never more than one refresh under way. So no row of the application is locked while the ghost
+//! is written, and no commit is waited for with one locked.
+//!
+//! Where a secondary unique key lets a REPLACE displace another row, all refreshes come one after the
+//! other. Side by side, one that has read an old row, and is slow, could displace the newer row of
+//! another one, which nobody would put there again.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
-use std::time::{Duration, Instant};
+use std::time::Duration;
+
+use parking_lot::{FairMutex, FairMutexGuard};
 
 use super::conflicts::Conflicts;
 use super::flights::Flights;
@@ -15,8 +28,8 @@ use crate::cancel::Cancel;
 use crate::db::{Retries, Session};
 use crate::error::{Error, ErrorKind, Result};
 use crate::fault::Fault;
+use crate::sql::Key;
 use crate::sql::statements::{OnLocked, Put, TablePair};
-use crate::sql::{Key, predicate};
 
 /// How long a key rests whose row was locked by the application.
 const LOCKED_REST: Duration = Duration::from_millis(50);
@@ -31,7 +44,9 @@ pub(crate) struct Refresher {
     pub(super) pending: Arc<Pending>,
     flights: Arc<Flights>,
     turns: Arc<Turns>,
-    retries: Retries,
+    pub(super) retries: Retries,
+    /// Where rows could displace others: one refresh at a time.
+    one_by_one: Option<FairMutex<()>>,
     /// Whether the ghost has unique keys that the table does not have.
     strict: AtomicBool,
     refreshed: AtomicU64,
@@ -42,9 +57,8 @@ pub(crate) struct Refresher {
 #[derive(Debug)]
 pub(super) enum Try {
     Done {
-        /// Rows found in the table.
+        /// Rows found in the table, as far as the server says.
         found: usize,
-        locked: Duration,
     },
     /// A row is locked by somebody else.
     Locked,
@@ -63,8 +77,10 @@ impl Refresher {
         flights: Arc<Flights>,
         turns: Arc<Turns>,
         retries: Retries,
+        may_displace: bool,
     ) -> Self {
         Refresher {
+            one_by_one: may_displace.then(FairMutex::default),
             pair,
             pending,
             flights,
@@ -110,19 +126,38 @@ impl Refresher {
             let before = self.flights.mark();
             // Waiting for one row while holding another could make the application the victim of a
             // deadlock: only a single key waits.
-            // Where turns are taken, whoever waited would keep the copy waiting.
-            let may_wait = batch.len() == 1 && !self.turns.matter();
-            let on_locked = if may_wait { OnLocked::Wait } else { OnLocked::Fail };
-            match self.attempt(session, &batch, on_locked, cancel)? {
-                Try::Done { found, locked } => {
-                    longest = longest.max(locked);
+            let on_locked = if batch.len() == 1 { OnLocked::Wait } else { OnLocked::Fail };
+            let look = self.look(session, &batch, on_locked, cancel)?;
+            longest = longest.max(look.locked);
+            let seen = match look.seen {
+                Some(seen) => seen,
+                None if batch.len() > 1 => {
+                    let half = batch.split_off(batch.len() / 2);
+                    batches.extend([half, batch]);
+                    continue;
+                }
+                None => {
+                    self.pending.put_later(batch, LOCKED_REST);
+                    continue;
+                }
+            };
+            if !look.locked_keys.is_empty() {
+                batches.push(look.locked_keys);
+            }
+            let mut batch = seen.keys;
+            match self.attempt(session, &batch, &seen.absent, cancel)? {
+                Try::Done { found } => {
                     self.conflicts.over(&batch);
                     self.count(batch.len());
-                    if !repeated
-                        && found < batch.len()
+                    if found < seen.rows {
+                        // A row is gone since we looked, and will come through the stream. Or MariaDB does not
+                        // show it to us yet: of an insert that commits, it gives the lock back first.
+                        self.pending.put_back(batch);
+                    } else if !repeated
+                        && !seen.absent.is_empty()
                         && let Some(below) = self.flights.since(before)
                     {
-                        let absent = self.absent(session, batch, cancel)?;
+                        let absent = seen.absent;
                         self.pending.hold(below, Batch { keys: absent, repeated: true });
                         self.pending.release(self.flights.ended_below());
                     }
@@ -131,8 +166,7 @@ impl Refresher {
                     if batch.len() > 1 =>
                 {
                     let half = batch.split_off(batch.len() / 2);
-                    batches.push(half);
-                    batches.push(batch);
+                    batches.extend([half, batch]);
                 }
                 Try::Locked => self.pending.put_later(batch, LOCKED_REST),
                 Try::TooBig => {
@@ -169,37 +203,39 @@ impl Refresher {
         free
     }
 
+    /// Refreshes keys whose rows have been waited for. `absent` has all keys, and maybe others, that
+    /// have no row.
     pub(super) fn attempt(
         &self,
         session: &mut Session,
         keys: &[Key],
-        on_locked: OnLocked,
+        absent: &[Key],
         cancel: &Cancel,
     ) -> Result<Try> {
-        let delete = self.pair.delete_keys(keys)?;
-        let put = self.pair.put_keys(self.put(), keys, on_locked)?;
-        let lock = match on_locked {
-            OnLocked::Wait => Some(self.pair.lock_keys(keys)?),
-            OnLocked::Fail => None,
+        let put = self.put();
+        // What is there, REPLACE replaces: most often in its place, which is less work.
+        let delete = if put == Put::Replace && self.pair.key.ghost_unique { absent } else { keys };
+        let delete = match delete {
+            [] => None,
+            keys => Some(self.pair.delete_keys(keys)?),
         };
+        let put = self.pair.put_seen_keys(put, keys)?;
         session.retrying(self.retries, cancel, |session| {
             let mut transaction = || {
+                let _alone = self.alone();
                 // A turn is waited for before anything is locked: the chunk whose turn it is may be
                 // about to want the ghost's rows.
                 let turn = self.turns.take(Who::Refresh);
-                // A single key waits for the application's row while it holds nothing at all.
-                if let Some(lock) = &lock {
-                    session.exec(lock)?;
+                if let Some(delete) = &delete {
+                    session.exec(delete)?;
                 }
-                session.exec(&delete)?;
-                let started = Instant::now();
                 let done = session.exec(&put)?;
                 // Unless a chunk must not come between.
                 let kept = Some(turn).filter(|_| !self.pair.key.ghost_unique);
                 session.exec("COMMIT")?;
                 drop(kept);
                 let found = done.records.and_then(|records| usize::try_from(records).ok());
-                Ok(Try::Done { found: found.unwrap_or(0), locked: started.elapsed() })
+                Ok(Try::Done { found: found.unwrap_or(usize::MAX) })
             };
             let tried = transaction();
             let error: Error = match tried {
@@ -239,30 +275,10 @@ impl Refresher {
         error.with_message(message)
     }
 
-    /// Which of the keys have no row. Where keys can be told apart only by the server, all of them
-    /// count: refreshing a row once too often is harmless.
-    fn absent(&self, session: &mut Session, keys: Vec<Key>, cancel: &Cancel) -> Result<Vec<Key>> {
-        let shape = &self.pair.key;
-        if !shape.is_int() || keys.len() == 1 {
-            return Ok(keys);
-        }
-        let Some(column) = shape.columns.first() else {
-            return Ok(keys);
-        };
-        let condition = predicate::keys(shape, predicate::Side::Source, &keys)?;
-        let sql = format!("SELECT {} FROM {} WHERE {condition}", column.source, self.pair.source);
-        let present = session.retrying(self.retries, cancel, |session| {
-            let rows = session.rows(&sql)?;
-            // Or the read would keep its metadata lock.
-            session.exec("COMMIT")?;
-            Ok(rows)
-        })?;
-        let present: std::collections::HashSet<String> =
-            present.into_iter().filter_map(|row| row.into_iter().next().flatten()).collect();
-        let is_absent = |key: &Key| {
-            shape.literals(key).is_ok_and(|literals| !literals.iter().any(|l| present.contains(l)))
-        };
-        Ok(keys.into_iter().filter(is_absent).collect())
+    /// Where refreshes could displace each other's rows: keeps the others out. Not once they INSERT.
+    fn alone(&self) -> Option<FairMutexGuard<'_, ()>> {
+        let may_displace = self.put() == Put::Replace;
+        self.one_by_one.as_ref().filter(|_| may_displace).map(FairMutex::lock)
     }
 
     pub(super) fn count(&self, keys: usize) {

@@ -78,7 +78,7 @@ impl Wanted {
     pub(super) fn leave<'a>(&mut self, parts: &[Part], others: impl Iterator<Item = &'a Key>) {
         let mut there: HashSet<Id> = others.map(|key| self.id(key)).collect();
         if self.shape.is_some() {
-            there.extend(parts.iter().flat_map(Part::iter).map(|key| self.id(key)));
+            there.extend(parts.iter().flat_map(Part::iter).map(|key| self.id(&key)));
         }
         self.left.retain(|id, _| {
             // Found without looking at all of the parts.

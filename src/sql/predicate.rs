@@ -50,12 +50,23 @@ pub(crate) fn range(
     after: Option<&Bound>,
     through: Option<&Bound>,
 ) -> String {
+    range_by(shape, |column| column.name(side), after, through)
+}
+
+/// The same, with the columns under other names.
+pub(crate) fn range_by(
+    shape: &KeyShape,
+    name: impl Fn(&KeyColumn) -> String,
+    after: Option<&Bound>,
+    through: Option<&Bound>,
+) -> String {
     let mut terms = Vec::new();
+    let name = &name;
     if let Some(after) = after {
-        terms.push(beyond(shape, side, after, Direction::Behind));
+        terms.push(beyond(shape, name, after, Direction::Behind));
     }
     if let Some(through) = through {
-        terms.push(beyond(shape, side, through, Direction::UpTo));
+        terms.push(beyond(shape, name, through, Direction::UpTo));
     }
     if terms.is_empty() { "TRUE".to_owned() } else { terms.join(" AND ") }
 }
@@ -70,7 +81,12 @@ enum Direction {
 
 /// `a > 1 OR (a = 1 AND b > 2)`, with `a >= 1` in front, which alone lets the index be used where
 /// the optimizer gives up on the OR.
-fn beyond(shape: &KeyShape, side: Side, bound: &Bound, direction: Direction) -> String {
+fn beyond(
+    shape: &KeyShape,
+    name: impl Fn(&KeyColumn) -> String,
+    bound: &Bound,
+    direction: Direction,
+) -> String {
     let columns: Vec<(&KeyColumn, &String)> = shape.columns.iter().zip(&bound.0).collect();
     let strictly = |column: &KeyColumn| {
         let ascending = (direction == Direction::Behind) != column.descending;
@@ -83,16 +99,16 @@ fn beyond(shape: &KeyShape, side: Side, bound: &Bound, direction: Direction) -> 
         let mut term: Vec<String> = columns
             .iter()
             .take(i)
-            .map(|(column, literal)| format!("{} = {literal}", column.name(side)))
+            .map(|(column, literal)| format!("{} = {literal}", name(column)))
             .collect();
-        term.push(format!("{} {}{equal} {literal}", column.name(side), strictly(column)));
+        term.push(format!("{} {}{equal} {literal}", name(column), strictly(column)));
         alternatives.push(term.join(" AND "));
     }
     match (columns.as_slice(), alternatives.as_slice()) {
         ([_], [only]) => only.clone(),
         ([(first, literal), ..], many) => format!(
             "{} {}= {literal} AND (({}))",
-            first.name(side),
+            name(first),
             strictly(first),
             many.join(") OR (")
         ),

@@ -22,6 +22,8 @@ pub(crate) enum OnLocked {
     Fail,
     /// Wait, up to the session's `innodb_lock_wait_timeout`.
     Wait,
+    /// Leave it out.
+    Skip,
 }
 
 /// How a refresh puts rows into the ghost table.
@@ -139,15 +141,39 @@ impl TablePair {
         keys: &[Key],
         on_locked: OnLocked,
     ) -> Result<String, Malformed> {
+        Ok(format!("{} {}", self.put_seen_keys(put, keys)?, self.lock_clause(on_locked)))
+    }
+
+    /// The same without a lock, for rows that have been waited for ([`see_keys`](Self::see_keys)).
+    pub(crate) fn put_seen_keys(&self, put: Put, keys: &[Key]) -> Result<String, Malformed> {
         let Self { source, ghost, key, .. } = self;
         let verb = match put {
             Put::Replace => "REPLACE",
             Put::Insert => "INSERT",
         };
         Ok(format!(
-            "{verb} {TAG} INTO {ghost} ({}) SELECT {} FROM {source} FORCE INDEX ({}) WHERE {} {}",
+            "{verb} {TAG} INTO {ghost} ({}) SELECT {} FROM {source} FORCE INDEX ({}) WHERE {}",
             self.ghost_columns(),
             self.source_columns(),
+            key.source_index,
+            predicate::keys(key, Side::Source, keys)?,
+        ))
+    }
+
+    /// Locks the rows at keys, and says which there are: by a key of one integer, or else a 1 for
+    /// each.
+    ///
+    /// ```sql
+    /// SELECT id FROM t FORCE INDEX (PRIMARY) WHERE id IN (1, 2) FOR SHARE NOWAIT
+    /// ```
+    pub(crate) fn see_keys(&self, keys: &[Key], on_locked: OnLocked) -> Result<String, Malformed> {
+        let Self { source, key, .. } = self;
+        let column = match key.columns.as_slice() {
+            [only] if key.is_int() => only.source.to_string(),
+            _ => "1".to_owned(),
+        };
+        Ok(format!(
+            "SELECT {TAG} {column} FROM {source} FORCE INDEX ({}) WHERE {} {}",
             key.source_index,
             predicate::keys(key, Side::Source, keys)?,
             self.lock_clause(on_locked),
@@ -173,8 +199,10 @@ impl TablePair {
         match (self.lock_syntax, on_locked) {
             (LockSyntax::ForShare, OnLocked::Fail) => "FOR SHARE NOWAIT",
             (LockSyntax::ForShare, OnLocked::Wait) => "FOR SHARE",
+            (LockSyntax::ForShare, OnLocked::Skip) => "FOR SHARE SKIP LOCKED",
             (LockSyntax::LockInShareMode, OnLocked::Fail) => "LOCK IN SHARE MODE NOWAIT",
             (LockSyntax::LockInShareMode, OnLocked::Wait) => "LOCK IN SHARE MODE",
+            (LockSyntax::LockInShareMode, OnLocked::Skip) => "LOCK IN SHARE MODE SKIP LOCKED",
         }
     }
 
@@ -312,6 +340,8 @@ mod tests {
         let keys = [Key::Int(1), Key::Int(2)];
         insta::assert_snapshot!(pair().delete_keys(&keys).unwrap(), @"DELETE /* online-alter */ FROM `db`.`_t_gho` USING `db`.`_t_gho` FORCE INDEX (`PRIMARY`) WHERE `id` IN (1, 2)");
         insta::assert_snapshot!(pair().put_keys(Put::Replace, &keys, OnLocked::Fail).unwrap(), @"REPLACE /* online-alter */ INTO `db`.`_t_gho` (`id`, `new`) SELECT `id`, `old` FROM `db`.`t` FORCE INDEX (`PRIMARY`) WHERE `id` IN (1, 2) FOR SHARE NOWAIT");
+        insta::assert_snapshot!(pair().put_seen_keys(Put::Replace, &keys).unwrap(), @"REPLACE /* online-alter */ INTO `db`.`_t_gho` (`id`, `new`) SELECT `id`, `old` FROM `db`.`t` FORCE INDEX (`PRIMARY`) WHERE `id` IN (1, 2)");
+        insta::assert_snapshot!(pair().see_keys(&keys, OnLocked::Skip).unwrap(), @"SELECT /* online-alter */ `id` FROM `db`.`t` FORCE INDEX (`PRIMARY`) WHERE `id` IN (1, 2) FOR SHARE SKIP LOCKED");
         let mariadb = TablePair { lock_syntax: LockSyntax::LockInShareMode, ..pair() };
         insta::assert_snapshot!(mariadb.put_keys(Put::Insert, &keys[..1], OnLocked::Wait).unwrap(), @"INSERT /* online-alter */ INTO `db`.`_t_gho` (`id`, `new`) SELECT `id`, `old` FROM `db`.`t` FORCE INDEX (`PRIMARY`) WHERE `id` IN (1) LOCK IN SHARE MODE");
     }

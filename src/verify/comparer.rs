@@ -1,14 +1,16 @@
 //! Compares ranges and keys on a connection.
 //!
-//! A row is hashed by the server: 64 bits of SHA-256 over all its columns, each in a form of its
-//! own ([`super::part`]), with their lengths and NULLs, so that no two rows have the same text. A
-//! range is compared by its count and the sum of its hashes: in a XOR, pairs of equal rows would
-//! cancel each other out.
+//! Where rows of the two tables find each other by their keys, the server compares their columns
+//! ([`super::matching`]). Where they do not, a row is hashed by the server: 64 bits of SHA-256 over
+//! all its columns, each in a form of its own ([`super::part`]), with their lengths and NULLs, so that
+//! no two rows have the same text. A range is then compared by its count and the sum of its hashes: in
+//! a XOR, pairs of equal rows would cancel each other out.
 
 use std::collections::HashMap;
 use std::sync::Arc;
 
-use super::part::{Part, Style, Value};
+use super::matching::Matching;
+use super::part::{Part, Prefixes, Style, Value};
 use super::scratch::Scratch;
 use crate::db::{Session, missing};
 use crate::difference::{ColumnDifference, Difference, DifferenceKind};
@@ -19,7 +21,7 @@ use crate::sql::key::Bound;
 use crate::sql::key_value::KeyType;
 use crate::sql::predicate::{self, Side};
 use crate::sql::statements::{TablePair, join};
-use crate::sql::{Ident, Key, TAG};
+use crate::sql::{Key, TAG};
 
 /// Compares the table with its altered copy.
 #[derive(Debug)]
@@ -27,6 +29,8 @@ pub(crate) struct Comparer {
     pair: Arc<TablePair>,
     /// How all columns are compared by expressions, if they can be.
     direct: Option<Vec<Part>>,
+    /// Compares ranges faster, and exactly, where it can be had.
+    matching: Option<Matching>,
     scratch: Option<Scratch>,
 }
 
@@ -74,6 +78,7 @@ impl Comparer {
         Ok(Comparer {
             pair: Arc::clone(pair),
             direct: exotic.is_empty().then_some(direct),
+            matching: Matching::new(pair, table, ghost, style),
             scratch,
         })
     }
@@ -90,7 +95,8 @@ impl Comparer {
         if !exotic.is_empty() {
             return Err(exotic);
         }
-        Ok(Comparer { pair: Arc::clone(pair), direct: Some(direct), scratch: None })
+        let matching = Matching::new(pair, table, other, style);
+        Ok(Comparer { pair: Arc::clone(pair), direct: Some(direct), matching, scratch: None })
     }
 
     /// Compares a range: the rows behind `after` up to and with `through`.
@@ -103,6 +109,9 @@ impl Comparer {
         let key = &self.pair.key;
         let source = predicate::range(key, Side::Source, after, through);
         let ghost = predicate::range(key, Side::Ghost, after, through);
+        if let Some(matching) = &self.matching {
+            return self.match_range(matching, session, (after, through), (&source, &ghost));
+        }
         if let Some(parts) = &self.direct {
             let sql = format!(
                 "SELECT {TAG} ({}), ({})",
@@ -124,15 +133,55 @@ impl Comparer {
         self.list(session, self.direct.is_none(), &source, &ghost)
     }
 
+    fn match_range(
+        &self,
+        matching: &Matching,
+        session: &mut Session,
+        (after, through): (Option<&Bound>, Option<&Bound>),
+        (source, ghost): (&str, &str),
+    ) -> Result<Compared> {
+        /// Of more than that, all rows of the range are rather listed.
+        const FEW: usize = 2_000;
+        let counted = session.rows(&matching.count(after, through))?;
+        let counts: Option<Vec<u64>> = counted
+            .first()
+            .and_then(|row| row.iter().map(|count| count.as_ref()?.parse().ok()).collect());
+        let counts = counts.ok_or_else(|| missing("how many rows there are"))?;
+        let [joined, same, of_table, of_ghost] = counts.as_slice() else {
+            return Err(missing("how many rows there are"));
+        };
+        if [same, of_table, of_ghost].iter().all(|count| *count == joined) {
+            return Ok(Compared { rows: *of_table, different: Vec::new() });
+        }
+        let key = &self.pair.key;
+        let mut keys = Vec::new();
+        for row in session.rows(&matching.unequal(after, through))? {
+            let texts: Option<Vec<String>> = row.into_iter().collect();
+            let texts = texts.ok_or_else(|| missing("a key without NULL"))?;
+            keys.push(key.key_at(Bound::of_selected(key, &texts)));
+        }
+        keys.sort();
+        keys.dedup();
+        // None: a row is there more than once, or they have become equal meanwhile.
+        if keys.is_empty() || keys.len() > FEW {
+            return self.list(session, false, source, ghost);
+        }
+        let different = self.list_keys(session, false, &keys)?;
+        Ok(Compared { rows: *of_table, different })
+    }
+
     /// Those of the keys at which the two differ, as the server stores values if that can be had.
     pub(crate) fn keys(&self, session: &mut Session, keys: &[Key]) -> Result<Vec<Key>> {
+        self.list_keys(session, self.scratch.is_some(), keys)
+    }
+
+    fn list_keys(&self, session: &mut Session, stored: bool, keys: &[Key]) -> Result<Vec<Key>> {
         const AT_ONCE: usize = 500;
         let mut different = Vec::new();
         for keys in keys.chunks(AT_ONCE) {
             let condition = |side| predicate::keys(&self.pair.key, side, keys);
             let (source, ghost) = (condition(Side::Source)?, condition(Side::Ghost)?);
-            different
-                .extend(self.list(session, self.scratch.is_some(), &source, &ghost)?.different);
+            different.extend(self.list(session, stored, &source, &ghost)?.different);
         }
         Ok(different)
     }
@@ -190,12 +239,17 @@ impl Comparer {
         let key = &self.pair.key;
         let left_keys: Vec<String> = match &self.scratch {
             Some(scratch) if stored => {
-                key.columns.iter().zip(&scratch.keys).map(|(c, n)| key_expr(&c.ty, n)).collect()
+                let columns = key.columns.iter().zip(&scratch.keys);
+                columns.map(|(c, name)| key_expr(&c.ty, &name.to_string())).collect()
             }
-            _ => key.columns.iter().map(|c| key_expr(&c.ty, &c.source)).collect(),
+            _ => {
+                let columns = key.columns.iter();
+                columns.map(|c| key_expr(&c.ty, &c.name(Side::Source))).collect()
+            }
         };
+        let columns = key.columns.iter();
         let right_keys: Vec<String> =
-            key.columns.iter().map(|c| key_expr(&c.ty, &c.ghost)).collect();
+            columns.map(|c| key_expr(&c.ty, &c.name(Side::Ghost))).collect();
         let select = |side: u8, hash: String, keys: &[String], from: &str| {
             let keys = join(keys.iter().map(|key| format!("CONCAT({key})")));
             format!("SELECT {side}, LEFT({hash}, 16), {keys} FROM {from}")
@@ -278,7 +332,7 @@ fn direct_parts(
     for (old, new) in &pair.columns {
         let columns = (table.column(old.as_str()), ghost.column(new.as_str()));
         match columns {
-            (Some(old), Some(new)) => match Part::direct(old, new, style) {
+            (Some(old), Some(new)) => match Part::direct(old, new, style, Prefixes::default()) {
                 Some(part) => parts.push(part),
                 None => exotic.push(new.name.as_str().to_owned()),
             },
@@ -305,7 +359,7 @@ fn row_hash(parts: &[Part], side: impl Fn(&Part) -> &Value) -> String {
 
 /// A column that holds values of the table's key, in the form in which a row image has them, whatever
 /// the type of the column: without the zeros of ZEROFILL, with the table's decimals.
-fn key_expr(ty: &KeyType, column: &Ident) -> String {
+pub(super) fn key_expr(ty: &KeyType, column: &str) -> String {
     match ty {
         KeyType::Int { unsigned: true } => format!("CAST({column} AS UNSIGNED)"),
         KeyType::Int { unsigned: false } => format!("CAST({column} AS SIGNED)"),
@@ -316,7 +370,7 @@ fn key_expr(ty: &KeyType, column: &Ident) -> String {
             format!("CAST({column} AS DATETIME({fsp}))")
         }
         KeyType::Time { fsp } => format!("CAST({column} AS TIME({fsp}))"),
-        ty => ty.select_expr(&column.to_string()),
+        ty => ty.select_expr(column),
     }
 }
 

@@ -2,6 +2,7 @@
 //! are equal exactly if the altered table holds what the server makes of the table's value.
 
 use crate::db::Flavor;
+use crate::inspect::ServerInfo;
 use crate::inspect::column::Column;
 use crate::sql::Ident;
 
@@ -9,10 +10,14 @@ use crate::sql::Ident;
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Value {
     pub(super) column: Ident,
+    /// The column's name in the statement.
+    pub(super) name: String,
     pub(super) expr: String,
     /// Its length, where its end cannot be told otherwise: numbers, times and hashes do not hold the
     /// separator.
     pub(super) length: Option<String>,
+    /// A form that `=` finds equal exactly if the bytes of `expr` are.
+    pub(super) exact: String,
     /// The value for people, not longer than [`SHOWN`] characters or bytes.
     pub(super) shown: String,
 }
@@ -33,15 +38,26 @@ pub(crate) struct Style {
     /// Values that may be this many bytes long are hashed by themselves: what is put together from
     /// all columns must stay below `max_allowed_packet`, or the server would make it NULL.
     pub(crate) big: usize,
+    /// A collation that compares utf8mb4 by its bytes, all of them, where that is faster than looking
+    /// at the text as bytes.
+    pub(crate) by_bytes: Option<&'static str>,
 }
 
 impl Style {
-    pub(crate) fn new(flavor: Flavor, max_packet: usize) -> Self {
+    pub(crate) fn new(server: &ServerInfo) -> Self {
         // All columns that are no TEXT or BLOB have 65,535 bytes together; in another charset, up to
         // four times as many.
-        let big = if max_packet >= 1 << 20 { 65_535 } else { 256 };
-        Style { flavor, big }
+        let big = if server.max_packet() >= 1 << 20 { 65_535 } else { 256 };
+        Style { flavor: server.flavor, big, by_bytes: server.collation_by_bytes() }
     }
+}
+
+/// What stands before the names of columns: for a statement that reads both tables, which of them is
+/// meant.
+#[derive(Clone, Copy, Debug, Default)]
+pub(super) struct Prefixes {
+    pub(super) source: &'static str,
+    pub(super) ghost: &'static str,
 }
 
 /// How much of a value is shown.
@@ -50,11 +66,18 @@ const SHOWN: usize = 100;
 impl Part {
     /// Compares the table's column with the altered one by expressions; `None` where the types differ
     /// in a way that only storing the value shows.
-    pub(super) fn direct(old: &Column, new: &Column, style: Style) -> Option<Self> {
-        let (source, ghost) = match converted(old, new, style) {
+    pub(super) fn direct(
+        old: &Column,
+        new: &Column,
+        style: Style,
+        prefixes: Prefixes,
+    ) -> Option<Self> {
+        let source_name = Name { prefix: prefixes.source, column: &old.name };
+        let ghost_name = Name { prefix: prefixes.ghost, column: &new.name };
+        let (source, ghost) = match converted((old, source_name), (new, ghost_name), style) {
             Some(values) => values,
             None if is_same_type(old, new) => {
-                (plain(&old.name, new, style), plain(&new.name, new, style))
+                (plain(source_name, new, style), plain(ghost_name, new, style))
             }
             None => return None,
         };
@@ -63,12 +86,38 @@ impl Part {
 
     /// Compares `column` with one of the same type that has the name `stored`.
     pub(super) fn stored(stored: &Ident, column: &Column, style: Style) -> Self {
-        let (source, ghost) = (plain(stored, column, style), plain(&column.name, column, style));
+        let own = |column| Name { prefix: "", column };
+        let (source, ghost) =
+            (plain(own(stored), column, style), plain(own(&column.name), column, style));
         Part { source, ghost, nullable: true }
+    }
+
+    /// Whether both sides hold the same. NULL, not true, where the server could not make a value fit.
+    pub(super) fn same(&self) -> String {
+        let Part { source, ghost, nullable } = self;
+        let same = format!("{} = {}", source.exact, ghost.exact);
+        if *nullable {
+            format!("({same} OR ISNULL({}) AND ISNULL({}))", source.name, ghost.name)
+        } else {
+            format!("({same})")
+        }
     }
 }
 
-fn is_same_type(old: &Column, new: &Column) -> bool {
+/// A column as it is named in a statement.
+#[derive(Clone, Copy)]
+struct Name<'a> {
+    prefix: &'static str,
+    column: &'a Ident,
+}
+
+impl std::fmt::Display for Name<'_> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "{}{}", self.prefix, self.column)
+    }
+}
+
+pub(super) fn is_same_type(old: &Column, new: &Column) -> bool {
     old.column_type.eq_ignore_ascii_case(&new.column_type) && old.charset == new.charset
 }
 
@@ -115,69 +164,73 @@ fn class(column: &Column, flavor: Flavor) -> Class {
 }
 
 /// A value of the type of `column`, under the name `name`.
-fn plain(name: &Ident, column: &Column, style: Style) -> Value {
+fn plain(name: Name<'_>, column: &Column, style: Style) -> Value {
     let n = name.to_string();
-    let simple = |expr: String| Value {
-        column: name.clone(),
-        shown: format!("CAST({expr} AS CHAR)"),
+    let shown_as_text = format!("CAST({n} AS CHAR)");
+    let value = |expr: String, shown: String| Value {
+        column: name.column.clone(),
+        name: n.clone(),
+        length: None,
+        exact: expr.clone(),
         expr,
-        length: None,
-    };
-    let hashed = |bytes: &str, shown: String| Value {
-        column: name.clone(),
-        expr: format!("SHA2({bytes}, 256)"),
-        length: None,
         shown,
     };
+    let simple = |expr: String| {
+        let shown = format!("CAST({expr} AS CHAR)");
+        value(expr, shown)
+    };
+    let hashed = |bytes: &str, shown: String| value(format!("SHA2({bytes}, 256)"), shown);
     match class(column, style.flavor) {
         // ZEROFILL would show in the text.
         Class::Int | Class::Number => simple(format!("({n} + 0)")),
         Class::Decimal => match (column.precision, column.scale) {
             (Some(p), Some(s)) => simple(format!("CAST({n} AS DECIMAL({p}, {s}))")),
-            _ => simple(n),
+            _ => simple(n.clone()),
         },
         // The text of a FLOAT has six digits; the double that it is has all of them.
         Class::Float => simple(format!("({n} + 0e0)")),
-        Class::Enum => {
-            Value { shown: format!("CAST({n} AS CHAR)"), ..simple(format!("({n} + 0)")) }
-        }
+        Class::Enum => value(format!("({n} + 0)"), shown_as_text),
         // Not `+ 0`, which makes a double of a SET.
-        Class::Set => Value {
-            shown: format!("CAST({n} AS CHAR)"),
-            ..simple(format!("CAST({n} AS UNSIGNED)"))
-        },
+        Class::Set => value(format!("CAST({n} AS UNSIGNED)"), shown_as_text),
         // The text of an instant is ambiguous in a zone that changes its clocks.
         Class::Timestamp => {
             let f = column.fsp;
-            Value {
-                shown: format!("CAST({n} AS CHAR)"),
-                ..simple(format!("CAST(UNIX_TIMESTAMP({n}) AS DECIMAL(20, {f}))"))
-            }
+            value(format!("CAST(UNIX_TIMESTAMP({n}) AS DECIMAL(20, {f}))"), shown_as_text)
         }
-        Class::Date | Class::Time | Class::Datetime => {
-            Value { shown: format!("CAST({n} AS CHAR)"), ..simple(n) }
-        }
-        Class::Word => simple(format!("CAST({n} AS CHAR)")),
-        Class::Json => {
-            hashed(&format!("CAST({n} AS CHAR)"), format!("LEFT(CAST({n} AS CHAR), {SHOWN})"))
-        }
+        Class::Date | Class::Time | Class::Datetime => value(n.clone(), shown_as_text),
+        Class::Word => Value { exact: by_bytes(&shown_as_text), ..simple(shown_as_text.clone()) },
+        Class::Json => Value {
+            exact: by_bytes(&shown_as_text),
+            ..hashed(&shown_as_text, format!("LEFT({shown_as_text}, {SHOWN})"))
+        },
         Class::Text => {
             let shown = format!("LEFT(CONVERT({n} USING utf8mb4), {SHOWN})");
+            let exact = match style.by_bytes {
+                Some(collation) if column.charset.as_deref() == Some("utf8mb4") => {
+                    format!("{n} COLLATE {collation}")
+                }
+                _ => by_bytes(&n),
+            };
             if is_big(column, style) {
-                hashed(&n, shown)
+                Value { exact, ..hashed(&n, shown) }
             } else {
-                let expr = format!("CONVERT({n} USING binary)");
-                Value { length: Some(format!("LENGTH({n})")), shown, ..simple(expr) }
+                Value { exact, length: Some(format!("LENGTH({n})")), ..value(by_bytes(&n), shown) }
             }
         }
-        Class::Bytes if !is_big(column, style) => Value {
-            length: Some(format!("LENGTH({n})")),
-            shown: format!("HEX(LEFT({n}, {SHOWN}))"),
-            ..simple(n)
-        },
-        Class::Bytes => hashed(&n, format!("HEX(LEFT({n}, {SHOWN}))")),
+        Class::Bytes => {
+            let shown = format!("HEX(LEFT({n}, {SHOWN}))");
+            if is_big(column, style) {
+                Value { exact: n.clone(), ..hashed(&n, shown) }
+            } else {
+                Value { length: Some(format!("LENGTH({n})")), ..value(n.clone(), shown) }
+            }
+        }
         Class::Geometry | Class::Other => hashed(&n, format!("LEFT(HEX({n}), {SHOWN})")),
     }
+}
+
+fn by_bytes(text: &str) -> String {
+    format!("CONVERT({text} USING binary)")
 }
 
 fn is_big(column: &Column, style: Style) -> bool {
@@ -186,11 +239,16 @@ fn is_big(column: &Column, style: Style) -> bool {
 
 /// The values of columns of two types, where an expression makes of the one what storing it in the
 /// other does.
-fn converted(old: &Column, new: &Column, style: Style) -> Option<(Value, Value)> {
+fn converted(
+    (old, n): (&Column, Name<'_>),
+    (new, m): (&Column, Name<'_>),
+    style: Style,
+) -> Option<(Value, Value)> {
     let flavor = style.flavor;
-    let ghost = plain(&new.name, new, style);
-    let n = &old.name;
-    let as_new = |expr: String| Some((Value { expr, ..plain(n, old, style) }, ghost.clone()));
+    let ghost = plain(m, new, style);
+    let as_new = |expr: String| {
+        Some((Value { exact: expr.clone(), expr, ..plain(n, old, style) }, ghost.clone()))
+    };
     match (class(old, flavor), class(new, flavor)) {
         (Class::Int, Class::Int) => as_new(format!("({n} + 0)")),
         (Class::Int | Class::Decimal, Class::Decimal) => {
@@ -223,25 +281,23 @@ fn converted(old: &Column, new: &Column, style: Style) -> Option<(Value, Value)>
                 return Some((plain(n, new, style), ghost));
             }
             let charset = new.charset.as_ref()?;
-            let utf8 = |n: &Ident, text: &str| {
+            let utf8 = |n: Name<'_>, text: &str| {
                 let mut value = plain(n, new, style);
                 let text = if charset == "utf8mb4" {
                     text.to_owned()
                 } else {
                     format!("CONVERT({text} USING utf8mb4)")
                 };
+                value.exact = by_bytes(&text);
                 if value.length.is_some() {
-                    value.expr = format!("CONVERT({text} USING binary)");
+                    value.expr.clone_from(&value.exact);
                     value.length = Some(format!("LENGTH({text})"));
                 } else {
                     value.expr = format!("SHA2({text}, 256)");
                 }
                 value
             };
-            Some((
-                utf8(n, &format!("CONVERT({n} USING {charset})")),
-                utf8(&new.name, &new.name.to_string()),
-            ))
+            Some((utf8(n, &format!("CONVERT({n} USING {charset})")), utf8(m, &m.to_string())))
         }
         _ => None,
     }
@@ -279,7 +335,7 @@ fn keeps_text(old: &Column, new: &Column) -> bool {
 mod tests {
     use super::*;
 
-    const STYLE: Style = Style { flavor: Flavor::MySql, big: 65_535 };
+    const STYLE: Style = Style { flavor: Flavor::MySql, big: 65_535, by_bytes: None };
 
     fn column(name: &str, ty: &str, charset: Option<&str>, octets: Option<usize>) -> Column {
         let data_type = ty.split(['(', ' ']).next().unwrap_or_default().to_owned();
@@ -304,7 +360,8 @@ mod tests {
     }
 
     fn direct(old: &Column, new: &Column) -> Option<(String, String)> {
-        Part::direct(old, new, STYLE).map(|part| (part.source.expr, part.ghost.expr))
+        Part::direct(old, new, STYLE, Prefixes::default())
+            .map(|part| (part.source.expr, part.ghost.expr))
     }
 
     #[test]

@@ -59,7 +59,7 @@ const PATIENCE: Duration = Duration::from_secs(30);
 
 /// How many statements with these texts in them wait for a row lock. From the engine's own status:
 /// `INNODB_TRX` is renewed only when nobody, no other test either, has looked for 100 ms.
-fn waiting_for_rows(conn: &mut Conn, texts: &[&str]) -> usize {
+pub(crate) fn waiting_for_rows(conn: &mut Conn, texts: &[&str]) -> usize {
     let row: mysql::Row = conn.query_first("SHOW ENGINE INNODB STATUS").unwrap().unwrap();
     let status: String = row.get(2).unwrap();
     status
@@ -411,7 +411,7 @@ fn a_refresh_waits_for_a_row_that_is_not_visible_yet() {
         });
         // Either the refresh waits for the row, or it has read the old one and commits that.
         wait_until("the refresh has come to the row", || {
-            stuck(&mut conn, "SELECT /* online-alter */ 1 FROM%FOR SHARE")
+            stuck(&mut conn, "SELECT /* online-alter */%FROM%FOR SHARE")
                 || running(&mut conn, "COMMIT%") >= 1
         });
         servers.thaw();

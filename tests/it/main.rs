@@ -22,6 +22,7 @@ mod keys;
 mod neighbours;
 mod parallel;
 mod proxy;
+mod refreshes;
 mod refusals;
 mod stream;
 mod values;

@@ -3,6 +3,7 @@
 //! A second table, `expect`, gets the same statements and then the same ALTER from the server
 //! itself: in the end the two must be the same, byte by byte.
 
+mod composite;
 mod dates;
 mod integers;
 mod names;

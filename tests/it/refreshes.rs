@@ -1,0 +1,93 @@
+//! What a refresh keeps locked, what it must not displace, and what it costs under the lock.
+
+use std::time::{Duration, Instant};
+
+use mysql::Conn;
+use mysql::prelude::Queryable;
+use online_alter::{Handle, OnlineAlter, Phase, Postpone};
+use online_alter_support::Database;
+
+use crate::harness::{alter, on_each, wait_until};
+use crate::invariants::waiting_for_rows;
+
+/// Nothing but the comparison at the end judges.
+fn postponed(db: &Database, clause: &str) -> OnlineAlter {
+    alter(db, "t", clause).verify(false).postpone_cut_over(Postpone::until_released())
+}
+
+fn start(alter: OnlineAlter) -> Handle {
+    let handle = alter.start().unwrap();
+    wait_until("the copy is complete", || handle.progress().phase == Phase::Postponed);
+    handle
+}
+
+/// Three columns; ids 1 and 300 are in the parts of two different workers.
+fn table(conn: &mut Conn) {
+    conn.query_drop("CREATE TABLE t (id INT NOT NULL PRIMARY KEY, v INT NOT NULL, UNIQUE KEY (v))")
+        .unwrap();
+    conn.query_drop("INSERT INTO t VALUES (1, 5), (2, 20), (300, 30)").unwrap();
+}
+
+/// A refresh that is held up at the ghost's row.
+fn hold_up_a_refresh(db: &Database, conn: &mut Conn, change: &str) -> Conn {
+    let mut holder = db.conn();
+    holder.query_drop("BEGIN").unwrap();
+    holder.query_drop("SELECT * FROM _t_gho WHERE id = 1 FOR UPDATE").unwrap();
+    conn.query_drop(change).unwrap();
+    wait_until("the refresh waits for the ghost's row", || {
+        waiting_for_rows(conn, &[db.name(), "REPLACE"]) == 1
+    });
+    holder
+}
+
+/// However long it takes to write the ghost, the application has its rows.
+/// Taken out: `put_seen_keys` in `Refresher::attempt` (`put_keys` reads with a lock).
+#[test]
+fn no_row_is_locked_while_the_ghost_is_written() {
+    on_each("ref_no_lock", |_, db| {
+        let mut conn = db.conn();
+        table(&mut conn);
+        let handle = start(postponed(db, "MODIFY v BIGINT NOT NULL"));
+        let mut holder = hold_up_a_refresh(db, &mut conn, "UPDATE t SET v = 6 WHERE id = 1");
+        conn.query_drop("BEGIN").unwrap();
+        let free: Result<Option<i64>, _> =
+            conn.query_first("SELECT v FROM t WHERE id = 1 FOR UPDATE NOWAIT");
+        assert_eq!(free.expect("the refresh keeps the row locked"), Some(6));
+        conn.query_drop("UPDATE t SET v = 7 WHERE id = 1").unwrap();
+        conn.query_drop("COMMIT").unwrap();
+        holder.query_drop("ROLLBACK").unwrap();
+        handle.cut_over();
+        handle.join().unwrap();
+        assert_eq!(rows(&mut conn, "t"), [(1, 7), (2, 20), (300, 30)]);
+    });
+}
+
+/// A refresh that is slow to write the old row it has read must not displace the newer row of another
+/// one, which has the same value in a unique key by now and is not pending any more.
+/// Taken out: `one_by_one` in `Refresher::new`.
+#[test]
+fn a_slow_refresh_displaces_no_row() {
+    on_each("ref_one_by_one", |_, db| {
+        let mut conn = db.conn();
+        table(&mut conn);
+        let handle = start(postponed(db, "MODIFY v BIGINT NOT NULL").refresh_workers(2));
+        let mut holder = hold_up_a_refresh(db, &mut conn, "UPDATE t SET v = 1 WHERE id = 1");
+        // It has read v = 1, which is another row's now.
+        conn.query_drop("UPDATE t SET v = 3 WHERE id = 1").unwrap();
+        conn.query_drop("UPDATE t SET v = 1 WHERE id = 300").unwrap();
+        wait_until("both changes are read", || handle.progress().keys_changed >= 3);
+        // The other worker refreshes it at once, if nothing keeps it from that.
+        let end = Instant::now() + Duration::from_millis(400);
+        while handle.progress().keys_refreshed == 0 && Instant::now() < end {
+            std::thread::sleep(Duration::from_millis(5));
+        }
+        holder.query_drop("ROLLBACK").unwrap();
+        handle.cut_over();
+        handle.join().unwrap();
+        assert_eq!(rows(&mut conn, "t"), [(1, 3), (2, 20), (300, 1)], "a row was displaced");
+    });
+}
+
+fn rows(conn: &mut Conn, table: &str) -> Vec<(i64, i64)> {
+    conn.query(format!("SELECT id, v FROM {table} ORDER BY id")).unwrap()
+}
