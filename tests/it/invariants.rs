@@ -8,7 +8,9 @@ use std::time::Duration;
 
 use mysql::Conn;
 use mysql::prelude::Queryable;
-use online_alter::{ChunkSize, ErrorKind, Handle, OnlineAlter, Postpone, Step, TableState};
+use online_alter::{
+    ChunkSize, ErrorKind, Handle, IndexBuild, OnlineAlter, Postpone, Step, TableState,
+};
 use online_alter_support::{Database, Flavor, Server, available, database};
 
 use crate::harness::{alter, on_each, tables, wait_until};
@@ -159,6 +161,7 @@ fn a_chunk_and_a_refresh_do_not_both_put_a_row() {
             "DROP PRIMARY KEY, ADD PRIMARY KEY (id, d) PARTITION BY HASH (d) PARTITIONS 2",
         )
         .chunk_size(ChunkSize::Rows(100))
+        .index_build(IndexBuild::Maintain)
         .postpone_cut_over(Postpone::until_released());
         let (handle, arrives, go_on) = start_and_stop_at(alter, Step::FencePassed);
         arrives.recv_timeout(PATIENCE).unwrap();
