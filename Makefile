@@ -17,7 +17,7 @@ help:
 	@echo "make demo URL=mysql://... [ARGS=...]                    the same, on a server of yours"
 	@echo "make test [ARGS=...]      all tests, on all three servers"
 	@echo "make fuzz [CASES=n] [SEED=n] [SERVER=mysql|mariadb|mariadb11]   random ALTERs against the server's own"
-	@echo "make bench                how fast the rows are copied"
+	@echo "make bench                criterion: copying, comparing, finding boundaries, the cut-over, reading events"
 	@echo "make bench-alter [ARGS=...]   beside the server's own ALTER and a plain chunk loop: docs/bench-alter.svg"
 
 servers:
@@ -47,7 +47,7 @@ fuzz:
 	$(CARGO) test --test differential $(SERVER) -- --exact --include-ignored --nocapture
 
 bench: servers
-	$(CARGO) bench --bench copy $(ARGS)
+	$(CARGO) bench --bench copy --bench verify --bench boundary --bench cutover --bench events $(ARGS)
 
 # An hour or two on a quiet machine, with 1,000,000 rows; ARGS="--rows 20000 --runs 1" for a try.
 bench-alter: servers

@@ -1,66 +1,36 @@
-//! How fast rows are copied, on private servers, and how fast keys are found in binlog events.
-//!
-//! `copy` measures what the report of a whole run says of its copy. The server and the bench share
-//! the machine, and the servers' data is in memory where there is plenty: the numbers are for
-//! comparing, not for promising.
+//! How fast rows are copied: what the report of a whole run says of its copy.
 
 #![allow(missing_docs, reason = "criterion's macros make public items")]
 #![allow(
     clippy::unwrap_used,
     clippy::panic,
-    clippy::indexing_slicing,
     reason = "a bench stops at the first thing that is wrong"
 )]
 
-use std::hint::black_box;
+mod common;
+
 use std::time::Duration;
 
-use criterion::measurement::WallTime;
-use criterion::{
-    BenchmarkGroup, BenchmarkId, Criterion, SamplingMode, Throughput, criterion_group,
-    criterion_main,
-};
-use online_alter::internals::{Column, KeyReader};
-use online_alter::{ChunkSize, OldTable, OnlineAlter};
-use online_alter_support::{Database, Flavor, Server, available, csm, database};
+use criterion::{BenchmarkId, Criterion, Throughput, criterion_group, criterion_main};
+use online_alter_support::Database;
 
 const ROWS: u64 = 20_000;
 
 /// One run; the time that its copy took.
 fn copy_time(db: &Database, chunk: u64, workers: usize) -> Duration {
-    let report = OnlineAlter::new(db.url(), csm::TABLE)
-        .alter("CHANGE id id BIGINT UNSIGNED NOT NULL AUTO_INCREMENT")
-        .chunk_size(ChunkSize::Rows(chunk))
-        .copy_workers(workers)
-        .old_table(OldTable::Drop)
-        .analyze(false)
-        .run()
-        .unwrap_or_else(|error| panic!("{error}"));
+    let report = common::widen(db, chunk, workers).run().unwrap_or_else(|error| panic!("{error}"));
     assert_eq!(report.rows_copied, ROWS);
     report.copy_time
 }
 
 fn copy(criterion: &mut Criterion) {
-    for flavor in [Flavor::Mysql, Flavor::MariaDb] {
-        // Says why, if there is none.
-        let Some(server) = available(Server::start(flavor)) else {
-            continue;
-        };
-        let db = database(&server, "bench");
-        let mut conn = db.conn();
-        csm::create_table(&mut conn, csm::TABLE).unwrap();
-        csm::fill(&mut conn, csm::TABLE, ROWS).unwrap();
-
-        let mut group = criterion.benchmark_group(format!("copy/{flavor}"));
-        group
-            .throughput(Throughput::Elements(ROWS))
-            .sampling_mode(SamplingMode::Flat)
-            .sample_size(10)
-            .warm_up_time(Duration::from_millis(1))
-            .measurement_time(Duration::from_millis(500));
+    common::on_each(|flavor, db| {
+        common::fill(db, ROWS);
+        let mut group = common::group(criterion, &format!("copy/{flavor}"));
+        group.throughput(Throughput::Elements(ROWS));
         let mut bench = |name: &str, parameter: u64, chunk, workers| {
             group.bench_function(BenchmarkId::new(name, parameter), |bencher| {
-                bencher.iter_custom(|runs| (0..runs).map(|_| copy_time(&db, chunk, workers)).sum());
+                bencher.iter_custom(|runs| (0..runs).map(|_| copy_time(db, chunk, workers)).sum());
             });
         };
         for chunk in [100, 1_000, 10_000] {
@@ -71,95 +41,8 @@ fn copy(criterion: &mut Criterion) {
             bench("workers", workers.into(), 1_000, workers.into());
         }
         group.finish();
-    }
-}
-
-const TABLE_MAP: u8 = 19;
-const UPDATE_ROWS: u8 = 31;
-
-/// INT, VARCHAR(50), BIGINT, VARCHAR(255), DATETIME(6), DOUBLE, DECIMAL(10,2), LONGTEXT, TINYINT,
-/// TIMESTAMP, with their metadata.
-const CODES: [u8; 10] = [3, 15, 8, 15, 18, 5, 246, 252, 1, 17];
-const META: [u8; 10] = [50, 0, 255, 0, 6, 8, 10, 2, 4, 0];
-
-fn table_map(id: u8, table: &str) -> Vec<u8> {
-    let mut body = vec![id, 0, 0, 0, 0, 0, 1, 0];
-    for name in ["bench", table] {
-        body.push(u8::try_from(name.len()).unwrap());
-        body.extend(name.as_bytes());
-        body.push(0);
-    }
-    body.push(10);
-    body.extend(CODES);
-    body.push(10);
-    body.extend(META);
-    body.extend([0xff, 3]);
-    body
-}
-
-fn image(id: i32) -> Vec<u8> {
-    let mut image = vec![0, 0xfc];
-    image.extend(id.to_le_bytes());
-    let text = |image: &mut Vec<u8>, prefix: usize, text: String| {
-        image.extend(&u32::try_from(text.len()).unwrap().to_le_bytes()[..prefix]);
-        image.extend(text.into_bytes());
-    };
-    text(&mut image, 1, format!("course-{id:08}"));
-    image.extend(i64::from(id).to_le_bytes());
-    text(&mut image, 1, format!("block@{:032x}", u128::from(id.unsigned_abs()) * 7919));
-    image.extend([0x99, 0xb2, 0xc2, 0x10, 0x83, 0x0f, 0x42, 0x3f]);
-    image.extend(1.5_f64.to_le_bytes());
-    image.extend([0x80, 0, 0, 1, 50]);
-    text(&mut image, 4, "x".repeat(60));
-    image.push(1);
-    image.extend([0x65, 0x94, 0x03, 0xe5]);
-    image
-}
-
-/// An UPDATE_ROWS_EVENT_V2 of 8 KB, as both servers cut them, and the number of its rows.
-fn update(table: u8) -> (Vec<u8>, u64) {
-    let mut body = vec![table, 0, 0, 0, 0, 0, 1, 0, 2, 0, 10, 0xff, 3, 0xff, 3];
-    let mut rows = 0;
-    while body.len() < 8 << 10 {
-        rows += 1;
-        for _ in 0..2 {
-            body.extend(image(1_000_000 + rows));
-        }
-    }
-    (body, rows.try_into().unwrap())
-}
-
-fn event_to_key(criterion: &mut Criterion) {
-    let mut group = criterion.benchmark_group("event_to_key");
-    group.warm_up_time(Duration::from_millis(500)).measurement_time(Duration::from_secs(2));
-    let integer = [(0, Column::Int)];
-    bench_events(&mut group, "integer", &integer, 1);
-    bench_events(
-        &mut group,
-        "composite",
-        &[(1, Column::Text), (3, Column::Text), (0, Column::Int)],
-        1,
-    );
-    bench_events(&mut group, "other_table", &integer, 2);
-    group.finish();
-}
-
-fn bench_events(
-    group: &mut BenchmarkGroup<'_, WallTime>,
-    name: &str,
-    key: &[(usize, Column)],
-    table: u8,
-) {
-    let mut reader = KeyReader::new(10, key);
-    reader.event(TABLE_MAP, &table_map(1, "t")).unwrap();
-    reader.event(TABLE_MAP, &table_map(2, "other")).unwrap();
-    let (event, rows) = update(table);
-    assert_eq!(reader.event(UPDATE_ROWS, &event).unwrap(), if table == 1 { rows } else { 0 });
-    group.throughput(Throughput::Elements(rows));
-    group.bench_function(name, |bencher| {
-        bencher.iter(|| reader.event(UPDATE_ROWS, black_box(&event)).unwrap());
     });
 }
 
-criterion_group!(benches, event_to_key, copy);
+criterion_group!(benches, copy);
 criterion_main!(benches);

@@ -1,10 +1,20 @@
 //! What the crate's own benches need of its inside. Not part of the API: it may change, or go, at
 //! any time.
 
+use std::sync::Arc;
+use std::time::Duration;
+
 use crate::binlog::interpreter::{Interpreter, Sink, Watch};
 use crate::binlog::{BinlogPosition, KeyPart, WatchedTable};
+use crate::cancel::Cancel;
 use crate::checkpoint::StateTable;
-use crate::error::Result;
+use crate::copy::chunker::Chunker;
+use crate::db::{Connector, Purpose, Retries, Session};
+use crate::endpoint::Endpoint;
+use crate::error::{Error, ErrorKind, Result};
+use crate::inspect::{ServerInfo, Table, key};
+use crate::sql::alter::AlterClause;
+use crate::sql::statements::TablePair;
 use crate::sql::{Ident, Key, KeyType, TableName};
 
 /// The type of a key column.
@@ -72,5 +82,53 @@ impl Sink for Count {
 
     fn is_own(&self, _: u32) -> bool {
         false
+    }
+}
+
+/// Cuts a table into chunks as a run does.
+#[derive(Debug)]
+pub struct Boundaries {
+    pair: Arc<TablePair>,
+    session: Session,
+    cancel: Cancel,
+}
+
+impl Boundaries {
+    /// For a table of the URL's schema.
+    pub fn new(server: impl Into<Endpoint>, table: &str) -> Result<Self> {
+        let connector = Connector::new(&server.into().opts()?)?;
+        let mut session = Session::open_plain(&connector)?;
+        let server = ServerInfo::read(&mut session)?;
+        connector.expect(server.identity_query(), &server.identity);
+        let mut session = Session::open(&connector, server.flavor, Purpose::Inspect)?;
+        let schema = connector
+            .default_schema()
+            .ok_or_else(|| Error::new(ErrorKind::Config, "the URL names no schema"))?;
+        let source = TableName::new(Ident::parse("schema", schema)?, Ident::parse("table", table)?);
+        let table = Table::read(&mut session, &source)?;
+        let (key, _) = key::choose(&table, &AlterClause::default(), server.flavor)?;
+        let pair = TablePair {
+            ghost: source.ghost(),
+            source,
+            columns: Vec::new(),
+            casts: Vec::new(),
+            fills: Vec::new(),
+            key,
+            lock_syntax: server.lock_syntax(),
+        };
+        let session = Session::open(&connector, server.flavor, Purpose::Rows)?;
+        Ok(Boundaries { pair: Arc::new(pair), session, cancel: Cancel::default() })
+    }
+
+    /// Finds all chunks of so many rows, and returns how many they are.
+    pub fn all(&mut self, rows: u64) -> Result<u64> {
+        const RETRIES: Retries = Retries { attempts: 1, longest_pause: Duration::ZERO };
+        let Self { pair, session, cancel } = self;
+        let mut chunker = Chunker::new(Arc::clone(pair), RETRIES, session, cancel)?;
+        let mut chunks = 0;
+        while chunker.next(rows, session, cancel)?.is_some() {
+            chunks += 1;
+        }
+        Ok(chunks)
     }
 }

@@ -123,9 +123,10 @@ fn the_key_is_used_as_a_range() {
                             exec(&mut conn, "UPDATE t SET v = v + 1000 WHERE v < 8");
                             std::thread::sleep(Duration::from_millis(200));
                         }
-                        Step::CopyDone => {
+                        Step::CopyDone => *found.lock() = explain(&mut conn, flavor),
+                        Step::Verified => {
                             exec(&mut conn, "SET GLOBAL general_log = OFF");
-                            *found.lock() = explain(&mut conn, flavor);
+                            found.lock().extend(partners(&mut conn, flavor));
                         }
                         _ => {}
                     }
@@ -133,9 +134,13 @@ fn the_key_is_used_as_a_range() {
                 .run()
                 .unwrap_or_else(|error| panic!("{name}: {error}"));
             let worst = worst.lock();
-            assert_eq!(worst.len(), 4, "{name}");
+            // Rows are not found by the partner's ENUM, SET or BIT, which is compared as text.
+            let hashed = ["enum", "enum_first", "enum_last", "set", "bit"].contains(name);
+            assert_eq!(worst.len(), if hashed { 4 } else { 5 }, "{name}");
             for plan in worst.iter() {
-                let range = plan.contains("type=range") || plan.contains("type=const");
+                let range = ["type=range", "type=const", "type=eq_ref"]
+                    .iter()
+                    .any(|access| plan.contains(access));
                 // Both servers make ranges of ENUM and SET from equality only: for each chunk the copy
                 // reads the table from its beginning.
                 let known = ["enum", "enum_first", "set"].contains(name)
@@ -149,8 +154,20 @@ fn the_key_is_used_as_a_range() {
     assert!(bad.is_empty(), "{}", bad.join("\n"));
 }
 
+/// How verification finds the partners of the table's rows.
+fn partners(conn: &mut Conn, flavor: Flavor) -> Vec<String> {
+    let plans = explain_last(conn, flavor, &["SELECT%LEFT JOIN%"]);
+    plans.into_iter().filter(|plan| plan.contains("table=g ")).collect()
+}
+
 /// The plans of the last statement of each kind that was logged.
 fn explain(conn: &mut Conn, flavor: Flavor) -> Vec<String> {
+    let kinds =
+        ["SELECT%LIMIT 99, 1", "INSERT%_t_gho%ON DUPLICATE%", "DELETE%_t_gho%", "REPLACE%_t_gho%"];
+    explain_last(conn, flavor, &kinds)
+}
+
+fn explain_last(conn: &mut Conn, flavor: Flavor, kinds: &[&str]) -> Vec<String> {
     for sql in [
         "SET SESSION time_zone = '+00:00', sql_mode = 'STRICT_ALL_TABLES,NO_AUTO_VALUE_ON_ZERO,ALLOW_INVALID_DATES'",
         "SET SESSION TRANSACTION ISOLATION LEVEL READ COMMITTED",
@@ -164,9 +181,7 @@ fn explain(conn: &mut Conn, flavor: Flavor) -> Vec<String> {
         "EXPLAIN FORMAT=TRADITIONAL"
     };
     let mut plans = Vec::new();
-    for like in
-        ["SELECT%LIMIT 99, 1", "INSERT%_t_gho%ON DUPLICATE%", "DELETE%_t_gho%", "REPLACE%_t_gho%"]
-    {
+    for like in kinds {
         let sql: Option<String> = conn
             .exec_first(
                 "SELECT CONVERT(argument USING utf8mb4) FROM mysql.general_log \
@@ -190,7 +205,7 @@ fn explain(conn: &mut Conn, flavor: Flavor) -> Vec<String> {
                 continue;
             }
             plans.push(format!(
-                "type={} key={} key_len={} rows={} [{}]: {}",
+                "table={target} type={} key={} key_len={} rows={} [{}]: {}",
                 get("type"),
                 get("key"),
                 get("key_len"),

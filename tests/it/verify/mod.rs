@@ -3,6 +3,7 @@
 mod compared;
 mod corruptions;
 mod explained;
+mod keys;
 
 use mysql::Conn;
 use mysql::prelude::Queryable;
