@@ -319,7 +319,9 @@ impl Interpreter {
     }
 
     fn query(&mut self, data: &[u8], compressed: bool, sink: &mut dyn Sink) -> Result<()> {
-        if !compressed && Query::is_begin(data).map_err(|error| malformed("a QUERY event", error))? {
+        if !compressed
+            && Query::is_begin(data).map_err(|error| malformed("a QUERY event", error))?
+        {
             self.in_transaction = true;
             return Ok(());
         }
