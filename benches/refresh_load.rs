@@ -1,5 +1,5 @@
 //! What refreshing costs writers, and how fast it is, on a private server with real durability:
-//! `cargo bench --bench refresh_load -- [backlog] [load] [hot] [mysql] [mariadb] [rows=N] [memory]`.
+//! `cargo bench --bench refresh_load -- [backlog] [load] [hot] [mysql] [mariadb] [rows=N] [chunk=N] [workers=N] [memory] [unverified]`.
 
 #![allow(
     clippy::unwrap_used,
@@ -16,7 +16,7 @@ use std::time::{Duration, Instant};
 
 use mysql::Conn;
 use mysql::prelude::Queryable;
-use online_alter::{Handle, OldTable, OnlineAlter, Phase, Postpone};
+use online_alter::{ChunkSize, Handle, OldTable, OnlineAlter, Phase, Postpone};
 use online_alter_support::{
     Database, Flavor, Server, Table, Workload, Writers, available, csm, database,
 };
@@ -27,13 +27,21 @@ struct Bench {
     flavor: Flavor,
     rows: u64,
     memory: bool,
+    unverified: bool,
+    chunk: Option<u64>,
+    workers: Option<usize>,
 }
 
 fn main() {
     let words: Vec<String> = std::env::args().skip(1).filter(|a| !a.starts_with("--")).collect();
     let has = |word: &str| words.iter().any(|w| w == word);
-    let rows =
-        words.iter().find_map(|w| w.strip_prefix("rows=")).map_or(200_000, |n| n.parse().unwrap());
+    let number = |name: &str| -> Option<u64> {
+        let value = words.iter().find_map(|w| w.strip_prefix(name)?.strip_prefix('='));
+        value.map(|n| n.parse().unwrap())
+    };
+    let rows = number("rows").unwrap_or(200_000);
+    let chunk = number("chunk");
+    let workers = number("workers").map(|n| usize::try_from(n).unwrap());
     let all = !["backlog", "load", "hot"].iter().any(|w| has(w));
     let flavors = match (has("mysql"), has("mariadb")) {
         (true, false) => vec![Flavor::Mysql],
@@ -41,7 +49,14 @@ fn main() {
         _ => vec![Flavor::Mysql, Flavor::MariaDb],
     };
     for flavor in flavors {
-        let bench = Bench { flavor, rows, memory: has("memory") };
+        let bench = Bench {
+            flavor,
+            rows,
+            memory: has("memory"),
+            unverified: has("unverified"),
+            chunk,
+            workers,
+        };
         for (name, run) in [
             ("backlog", backlog as fn(&Bench)),
             ("load", load as fn(&Bench)),
@@ -75,11 +90,19 @@ fn filled(db: &Database, rows: u64) -> Conn {
     conn
 }
 
-fn alter(db: &Database) -> OnlineAlter {
-    OnlineAlter::new(db.url(), csm::TABLE)
+fn alter(bench: &Bench, db: &Database) -> OnlineAlter {
+    let mut alter = OnlineAlter::new(db.url(), csm::TABLE)
         .alter(ALTER)
         .max_pending_keys(20_000_000)
-        .old_table(OldTable::Keep)
+        .verify(!bench.unverified)
+        .old_table(OldTable::Keep);
+    if let Some(rows) = bench.chunk {
+        alter = alter.chunk_size(ChunkSize::Rows(rows));
+    }
+    if let Some(workers) = bench.workers {
+        alter = alter.copy_workers(workers);
+    }
+    alter
 }
 
 fn wait_for(handle: &Handle, what: &str, reached: impl Fn(&online_alter::Progress) -> bool) {
@@ -126,7 +149,7 @@ fn backlog(bench: &Bench) {
         let Some(server) = server(bench) else { return };
         let db = database(&server, "backlog");
         let mut conn = filled(&db, CHANGES);
-        let handle = alter(&db)
+        let handle = alter(bench, &db)
             .verify(false)
             .analyze(false)
             .postpone_cut_over(Postpone::until_released())
@@ -209,7 +232,7 @@ fn load(bench: &Bench) {
     let writers = Writers::start(db.url(), workload()).unwrap();
     thread::sleep(Duration::from_secs(1));
     let began = Instant::now();
-    let handle = alter(&db).start().unwrap();
+    let handle = alter(bench, &db).start().unwrap();
     while !handle.is_finished() {
         let phase = handle.progress().phase;
         let mut phases = phases.lock().unwrap();
@@ -272,17 +295,30 @@ fn hot(bench: &Bench) {
             (done.load(Relaxed) - from) as f64 / began.elapsed().as_secs_f64()
         };
         let before = measure(&mut || thread::sleep(Duration::from_secs(8)));
-        let mut took = Duration::ZERO;
-        let during = measure(&mut || {
-            let report = alter(&db).run().unwrap_or_else(|error| panic!("{error}"));
-            took = report.elapsed;
+        let postponed = alter(bench, &db).postpone_cut_over(Postpone::until_released());
+        let began = Instant::now();
+        let handle = postponed.start().unwrap();
+        let copying = measure(&mut || {
+            wait_for(&handle, "the copy is done", |p| p.phase > Phase::Copy);
         });
+        let verifying = measure(&mut || {
+            wait_for(&handle, "it is postponed", |p| p.phase == Phase::Postponed);
+        });
+        let refreshed = handle.progress().keys_refreshed;
+        let refreshing = measure(&mut || thread::sleep(Duration::from_secs(6)));
+        let refreshed = handle.progress().keys_refreshed - refreshed;
+        handle.cut_over();
+        let report = handle.join().unwrap_or_else(|error| panic!("{error}"));
+        let took = began.elapsed();
         let after = measure(&mut || thread::sleep(Duration::from_secs(3)));
         println!(
-            "hot {}: {before:.0} updates/s before, {during:.0} during ({:.1} s), {after:.0} after: drop {:.1} %; {}",
+            "hot {}: {before:.0} updates/s before, {copying:.0} while copying, {verifying:.0} while \
+             verifying, {refreshing:.0} while refreshing ({refreshed} refreshes in 6 s): drop {:.1} %; \
+             {after:.0} after; in all {:.1} s, locked {:?}; {}",
             bench.flavor,
+            100.0 * (1.0 - refreshing / before),
             took.as_secs_f64(),
-            100.0 * (1.0 - during / before),
+            report.locked,
             locks(&mut conn, bench.flavor)
         );
         stop.store(true, Relaxed);

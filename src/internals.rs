@@ -5,7 +5,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use crate::binlog::interpreter::{Interpreter, Sink, Watch};
-use crate::binlog::{BinlogPosition, KeyPart, WatchedTable};
+use crate::binlog::stream::FeedSink;
+use crate::binlog::{BinlogPosition, Feed, KeyPart, WatchedTable};
 use crate::cancel::Cancel;
 use crate::checkpoint::StateTable;
 use crate::copy::chunker::Chunker;
@@ -13,9 +14,11 @@ use crate::db::{Connector, Purpose, Retries, Session};
 use crate::endpoint::Endpoint;
 use crate::error::{Error, ErrorKind, Result};
 use crate::inspect::{ServerInfo, Table, key};
+use crate::refresh::pending::Collect;
+use crate::refresh::{Pending, Touched};
 use crate::sql::alter::AlterClause;
 use crate::sql::statements::TablePair;
-use crate::sql::{Ident, Key, KeyType, TableName};
+use crate::sql::{Ident, Key, KeyColumn, KeyShape, KeyType, TableName};
 
 /// The type of a key column.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -58,10 +61,86 @@ impl KeyReader {
         KeyReader { interpreter: Interpreter::new(watch, start), count: Count(0) }
     }
 
+    /// Takes in the body of an event as a run does: what it changes is pending then.
+    pub fn follow(&mut self, event_type: u8, body: &[u8], backlog: &Backlog) -> Result<()> {
+        let Backlog { feed, touched, pending, cancel, .. } = backlog;
+        let changed = |key: Key| {
+            touched.note(&key);
+            pending.add(key, cancel)
+        };
+        let mut sink = FeedSink { feed, is_own: &|_| false, changed: &changed, go_on: true };
+        self.interpreter.bytes(event_type, 0, body, &mut sink)
+    }
+
     /// Takes in the body of an event, and returns how many keys there have been so far.
     pub fn event(&mut self, event_type: u8, body: &[u8]) -> Result<u64> {
         self.interpreter.bytes(event_type, 0, body, &mut self.count)?;
         Ok(self.count.0)
+    }
+}
+
+/// What is pending of a run on a table with a key of one integer.
+#[derive(Debug)]
+pub struct Backlog {
+    feed: Feed,
+    touched: Touched,
+    pending: Pending,
+    cancel: Cancel,
+    parts: usize,
+}
+
+impl Backlog {
+    /// For so many workers, with room for so many keys.
+    pub fn new(workers: usize, limit: usize) -> Self {
+        let column = KeyColumn {
+            source: Ident::new("id"),
+            ghost: Ident::new("id"),
+            ty: KeyType::Int { unsigned: true },
+            descending: false,
+        };
+        let shape = KeyShape {
+            source_index: Ident::new("PRIMARY"),
+            ghost_index: Some(Ident::new("PRIMARY")),
+            ghost_unique: true,
+            columns: vec![column],
+        };
+        Backlog {
+            feed: Feed::new(BinlogPosition::new("binlog.000001", 4)),
+            touched: Touched::new(shape),
+            pending: Pending::new(workers, limit, true),
+            cancel: Cancel::default(),
+            parts: workers.max(1),
+        }
+    }
+
+    /// The key has changed.
+    pub fn add(&self, key: u64) {
+        self.pending.add(Key::Int(key), &self.cancel);
+    }
+
+    /// How many keys are pending.
+    pub fn len(&self) -> usize {
+        self.pending.outstanding()
+    }
+
+    /// Whether none is pending.
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+
+    /// Takes everything as the workers do, in batches of at most so many keys, and refreshes nothing.
+    /// Returns the number of batches.
+    pub fn take_all(&self, at_most: usize) -> Result<usize> {
+        let collect = Collect { at_most, linger: Duration::ZERO };
+        let mut batches = 0;
+        for part in 0..self.parts {
+            while self.pending.has(part) {
+                let batch = self.pending.take(part, collect, &self.cancel)?;
+                self.pending.done(part, batch.keys.len());
+                batches += 1;
+            }
+        }
+        Ok(batches)
     }
 }
 

@@ -165,6 +165,9 @@ impl Feed {
     }
 
     pub(super) fn note_commit(&self, position: &BinlogPosition) {
-        self.state.lock().position.clone_from(position);
+        // Not the whole of it: the name's memory is used again.
+        let mut state = self.state.lock();
+        state.position.file.clone_from(&position.file);
+        state.position.offset = position.offset;
     }
 }

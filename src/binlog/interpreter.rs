@@ -53,8 +53,17 @@ pub(crate) trait Sink {
 #[derive(Debug)]
 enum Role {
     Other,
-    Source(Layout),
-    Marker(Layout),
+    Source(Known),
+    Marker(Known),
+}
+
+/// A table that is watched, as a TABLE_MAP event described it. One comes before every statement's
+/// rows, and most often says the same.
+#[derive(Debug)]
+struct Known {
+    layout: Layout,
+    event: Vec<u8>,
+    swapped: bool,
 }
 
 /// The state between events.
@@ -210,13 +219,23 @@ impl Interpreter {
     }
 
     fn table_map(&mut self, data: &[u8]) -> Result<()> {
-        let map = TableMap::parse(data).map_err(|error| malformed("a TABLE_MAP event", error))?;
+        let unreadable = |error| malformed("a TABLE_MAP event", error);
+        let before = self.roles.get(&rows::table_id(data).map_err(unreadable)?);
+        if let Some(Role::Source(known) | Role::Marker(known)) = before
+            && known.event == data
+            && known.swapped == self.swapped
+        {
+            return Ok(());
+        }
+        let map = TableMap::parse(data).map_err(unreadable)?;
         let watch = &self.watch;
+        let known = |layout| Known { layout, event: data.to_vec(), swapped: self.swapped };
         let role = if watch.is(&watch.source, &map) {
             let expected = if self.swapped { &watch.after_swap } else { &watch.before_swap };
-            Role::Source(map.layout(expected).map_err(|why| changed(&watch.source, &why))?)
+            Role::Source(known(map.layout(expected).map_err(|why| changed(&watch.source, &why))?))
         } else if watch.is(&watch.state, &map) {
-            Role::Marker(map.layout(&watch.marker).map_err(|why| changed(&watch.state, &why))?)
+            let layout = map.layout(&watch.marker);
+            Role::Marker(known(layout.map_err(|why| changed(&watch.state, &why))?))
         } else {
             Role::Other
         };
@@ -235,7 +254,7 @@ impl Interpreter {
                 "a row event at {} for a table that no TABLE_MAP event announced",
                 self.position
             ))),
-            Some(Role::Marker(layout)) => {
+            Some(Role::Marker(Known { layout, .. })) => {
                 let report = |key: Key| {
                     if let Key::Int(number) = key {
                         sink.marker(number);
@@ -243,7 +262,7 @@ impl Interpreter {
                 };
                 rows::written(kind, data, layout, &self.watch.marker, report).map_err(unreadable)
             }
-            Some(Role::Source(layout)) => {
+            Some(Role::Source(Known { layout, .. })) => {
                 let table =
                     if self.swapped { &self.watch.after_swap } else { &self.watch.before_swap };
                 let keys = match &mut self.xa {
@@ -300,6 +319,12 @@ impl Interpreter {
     }
 
     fn query(&mut self, data: &[u8], compressed: bool, sink: &mut dyn Sink) -> Result<()> {
+        if !compressed
+            && Query::is_begin(data).map_err(|error| malformed("a QUERY event", error))?
+        {
+            self.in_transaction = true;
+            return Ok(());
+        }
         self.query_at(data, 0, compressed, sink)
     }
 

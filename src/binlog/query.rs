@@ -16,6 +16,17 @@ pub(super) struct Query {
 }
 
 impl Query {
+    /// Whether it is the one that every transaction begins with: told without an allocation.
+    pub(super) fn is_begin(data: &[u8]) -> Result<bool, Malformed> {
+        let mut bytes = Bytes(data);
+        bytes.skip(4 + 4)?;
+        let schema_length = bytes.length(1)?;
+        bytes.skip(2)?;
+        let status_length = bytes.length(2)?;
+        bytes.skip(status_length + schema_length + 1)?;
+        Ok(bytes.0 == b"BEGIN")
+    }
+
     /// `extra` bytes of the post-header stand between the usual ones and the body.
     pub(super) fn parse(data: &[u8], extra: usize, compressed: bool) -> Result<Self, Malformed> {
         let mut bytes = Bytes(data);

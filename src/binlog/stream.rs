@@ -161,8 +161,8 @@ impl Stream {
         cancel: &Cancel,
         changed: &(dyn Fn(Key) -> bool + Sync),
     ) -> Result<ControlFlow<(), String>> {
-        let mut sink =
-            FeedSink { feed: &self.feed, connector: &config.connector, changed, go_on: true };
+        let is_own = |connection| config.connector.is_own(connection);
+        let mut sink = FeedSink { feed: &self.feed, is_own: &is_own, changed, go_on: true };
         for event in events {
             // A run that ends by a panic cannot stop us, and only sets the latch.
             if self.stop.load(Ordering::SeqCst) || cancel.is_set() {
@@ -230,11 +230,12 @@ fn check_crc(event: &Event) -> Result<()> {
     Ok(())
 }
 
-struct FeedSink<'a> {
-    feed: &'a Feed,
-    connector: &'a Connector,
-    changed: &'a (dyn Fn(Key) -> bool + Sync),
-    go_on: bool,
+/// Hands on what the interpreter finds.
+pub(crate) struct FeedSink<'a> {
+    pub(crate) feed: &'a Feed,
+    pub(crate) is_own: &'a dyn Fn(u32) -> bool,
+    pub(crate) changed: &'a (dyn Fn(Key) -> bool + Sync),
+    pub(crate) go_on: bool,
 }
 
 impl Sink for FeedSink<'_> {
@@ -257,6 +258,6 @@ impl Sink for FeedSink<'_> {
     }
 
     fn is_own(&self, connection_id: u32) -> bool {
-        self.connector.is_own(connection_id)
+        (self.is_own)(connection_id)
     }
 }

@@ -159,13 +159,16 @@ impl CutOver<'_> {
             }
             self.catch_up(control)?;
             told.begins(attempt)?;
-            let result = self.attempt(control);
+            let mut held = false;
+            let result = self.attempt(control, &mut held);
             if is_undone(&result) {
                 self.undress(control)?;
                 self.put_stand_in_back(control)?;
                 self.feed.no_last_call();
                 self.refresher.pending().hurry(false);
-                self.refresher.pending().resume();
+                if held {
+                    self.refresher.pending().resume();
+                }
             }
             match result? {
                 Attempt::Swapped { locked } => {
@@ -181,12 +184,25 @@ impl CutOver<'_> {
         Err(Error::new(ErrorKind::CutOver, format!("no cut-over in {attempts} attempts: {why}")))
     }
 
-    fn attempt(&self, control: &mut Session) -> Result<Attempt> {
-        self.refresher.pending().pause(self.cancel)?;
-        self.refresher.pending().lift_limit();
+    /// `held`: whether the workers have been told to pause.
+    fn attempt(&self, control: &mut Session, held: &mut bool) -> Result<Attempt> {
+        // Connecting takes longer than the lock itself. What the workers have not refreshed when they
+        // pause, writers wait for.
+        let mut hold = || -> Result<()> {
+            *held = true;
+            self.refresher.pending().pause(self.cancel)?;
+            self.refresher.pending().lift_limit();
+            Ok(())
+        };
         let result = match self.flavor {
-            Flavor::MySql => self.rename_under_lock(control),
-            Flavor::MariaDb => self.queued_rename(control),
+            Flavor::MySql => self.session(Purpose::Refresh).and_then(|locker| {
+                hold()?;
+                self.rename_under_lock(control, locker)
+            }),
+            Flavor::MariaDb => self.sessions().and_then(|sessions| {
+                hold()?;
+                self.queued_rename(control, sessions)
+            }),
         };
         match result {
             // Errors that pass, with everything as it was, are for another attempt.

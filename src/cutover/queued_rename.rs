@@ -28,15 +28,36 @@ pub(crate) const SENTRY_COMMENT: &str = "online-alter cut-over sentry";
 /// Between two looks at whether the swap is queued.
 const LOOK_AGAIN: Duration = Duration::from_millis(1);
 
+/// The connections of an attempt.
+pub(super) struct Sessions {
+    locker: Session,
+    refresher: Session,
+    renamer: Session,
+    prober: Session,
+}
+
 impl CutOver<'_> {
-    pub(super) fn queued_rename(&self, control: &mut Session) -> Result<Attempt> {
+    pub(super) fn sessions(&self) -> Result<Sessions> {
+        let locker = self.session(Purpose::Rows)?;
+        let refresher = self.session(Purpose::Refresh)?;
+        let renamer = self.session(Purpose::Rows)?;
+        let mut prober = self.session(Purpose::Rows)?;
+        prober.exec("SET SESSION lock_wait_timeout = 0")?;
+        Ok(Sessions { locker, refresher, renamer, prober })
+    }
+
+    pub(super) fn queued_rename(
+        &self,
+        control: &mut Session,
+        sessions: Sessions,
+    ) -> Result<Attempt> {
         self.drop_stale_sentry(control)?;
         control.exec(&format!(
             "CREATE TABLE {} (id INT NOT NULL PRIMARY KEY) ENGINE=InnoDB COMMENT='{SENTRY_COMMENT}'",
             self.old
         ))?;
         let attempt = self.lock_parents(control).and_then(|parents| {
-            let attempt = self.with_sentry(control);
+            let attempt = self.with_sentry(control, sessions);
             // While the parents are locked. If it fails, it is done behind that.
             if matches!(attempt, Ok(Attempt::Swapped { .. })) {
                 self.free_parents(control);
@@ -64,13 +85,8 @@ impl CutOver<'_> {
         Ok(())
     }
 
-    fn with_sentry(&self, control: &mut Session) -> Result<Attempt> {
-        let mut locker = self.session(Purpose::Rows)?;
-        let mut refresher = self.session(Purpose::Refresh)?;
-        let mut renamer = self.session(Purpose::Rows)?;
-        let mut prober = self.session(Purpose::Rows)?;
-        prober.exec("SET SESSION lock_wait_timeout = 0")?;
-
+    fn with_sentry(&self, control: &mut Session, sessions: Sessions) -> Result<Attempt> {
+        let Sessions { mut locker, mut refresher, mut renamer, mut prober } = sessions;
         self.steps.at(Step::BeforeLock, locker.id());
         // READ keeps writers out, and lets others read on. Writers go on until it is granted.
         locker.exec(&format!("LOCK TABLES {} READ, {} WRITE", self.pair.source, self.old))?;

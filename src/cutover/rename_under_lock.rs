@@ -3,14 +3,18 @@
 //! nothing has happened.
 
 use super::{Attempt, CutOver, LockClock, not_ready, unlock};
-use crate::db::{Purpose, Session};
+use crate::db::Session;
 use crate::error::Result;
 use crate::fault::Fault;
 use crate::steps::Step;
 
 impl CutOver<'_> {
-    pub(super) fn rename_under_lock(&self, control: &mut Session) -> Result<Attempt> {
-        let mut locker = self.session(Purpose::Refresh)?;
+    /// `locker` is a session for refreshes.
+    pub(super) fn rename_under_lock(
+        &self,
+        control: &mut Session,
+        mut locker: Session,
+    ) -> Result<Attempt> {
         let id = locker.id();
         self.steps.at(Step::BeforeLock, id);
         self.lock_parents(control)?;

@@ -167,6 +167,11 @@ impl Pending {
         }
     }
 
+    /// Whether a part has keys that could be taken.
+    pub(crate) fn has(&self, part: usize) -> bool {
+        self.state.lock().parts.get(part).is_some_and(|part| part.len() > 0)
+    }
+
     /// A part's batch of this many keys is finished, whatever became of them.
     pub(crate) fn done(&self, part: usize, count: usize) {
         let mut state = self.state.lock();

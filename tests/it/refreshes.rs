@@ -4,10 +4,10 @@ use std::time::{Duration, Instant};
 
 use mysql::Conn;
 use mysql::prelude::Queryable;
-use online_alter::{Handle, OnlineAlter, Phase, Postpone};
-use online_alter_support::Database;
+use online_alter::{Handle, OnlineAlter, Phase, Postpone, Step};
+use online_alter_support::{Database, Flavor, Server, available, database};
 
-use crate::harness::{alter, on_each, wait_until};
+use crate::harness::{FLAVORS, alter, on_each, wait_until};
 use crate::invariants::waiting_for_rows;
 
 /// Nothing but the comparison at the end judges.
@@ -90,4 +90,58 @@ fn a_slow_refresh_displaces_no_row() {
 
 fn rows(conn: &mut Conn, table: &str) -> Vec<(i64, i64)> {
     conn.query(format!("SELECT id, v FROM {table} ORDER BY id")).unwrap()
+}
+
+/// What is sent to the server while writers are blocked, counted by its general log: each statement is
+/// a round trip that they wait for.
+#[test]
+fn few_round_trips_under_the_lock() {
+    for flavor in FLAVORS {
+        let Some(server) = available(Server::start(flavor)) else { return };
+        let db = database(&server, "ref_round_trips");
+        let mut conn = db.conn();
+        table(&mut conn);
+        conn.query_drop("SET GLOBAL log_output = 'TABLE', GLOBAL general_log = ON").unwrap();
+        let mut writer = db.conn();
+        // No heartbeat of its own in between; something to refresh under the lock.
+        let writes = std::sync::Mutex::new(move || {
+            writer.query_drop("UPDATE t SET v = 100 WHERE id = 2").unwrap();
+        });
+        let handle = postponed(&db, "MODIFY v BIGINT NOT NULL")
+            .heartbeat_interval(Duration::from_secs(3600))
+            .on_step(move |step, _| {
+                if step == Step::BeforeLock {
+                    (writes.lock().unwrap())();
+                }
+            });
+        let handle = start(handle);
+        handle.cut_over();
+        handle.join().unwrap();
+        let statements: Vec<String> = conn
+            .query(
+                "SELECT CONVERT(argument USING utf8mb4) FROM mysql.general_log WHERE command_type = \
+                 'Query' ORDER BY event_time",
+            )
+            .unwrap();
+        let locked = statements
+            .iter()
+            .position(|sql| sql.starts_with("LOCK TABLES") && sql.contains("`t` "))
+            .unwrap();
+        let behind = &statements[locked + 1..];
+        // MariaDB locks the ghost for a moment, too.
+        let unlocked = behind.iter().rposition(|sql| sql == "UNLOCK TABLES").unwrap();
+        let under = &behind[..=unlocked];
+        assert!(under.iter().any(|sql| sql.starts_with("RENAME")), "{under:#?}");
+        assert!(under.iter().any(|sql| sql.starts_with("REPLACE")), "{under:#?}");
+        // The two questions that are asked again and again until the answer is yes count once each.
+        let asks = |sql: &&String| sql.starts_with("SELECT STATE") || sql.contains(" 1 FROM ");
+        let asked = under.iter().filter(asks).count();
+        let trips = under.len() - asked;
+        eprintln!("{flavor}: {trips} statements under the lock, and {asked} questions");
+        // Marker, three of the refresh, two definitions, COMMIT, RENAME, UNLOCK; on MariaDB the ghost's lock
+        // and unlock, DROP of the sentry, a look at who else waits.
+        let most = if flavor == Flavor::Mysql { 9 } else { 13 };
+        assert!(trips <= most, "{under:#?}");
+        assert_eq!(rows(&mut conn, "t"), [(1, 5), (2, 100), (300, 30)]);
+    }
 }
