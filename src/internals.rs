@@ -3,8 +3,10 @@
 
 use crate::binlog::interpreter::{Interpreter, Sink, Watch};
 use crate::binlog::{BinlogPosition, KeyPart, WatchedTable};
+use crate::cancel::Cancel;
 use crate::checkpoint::StateTable;
 use crate::error::Result;
+use crate::refresh::Pending;
 use crate::sql::{Ident, Key, KeyType, TableName};
 
 /// The type of a key column.
@@ -72,5 +74,32 @@ impl Sink for Count {
 
     fn is_own(&self, _: u32) -> bool {
         false
+    }
+}
+
+/// Integer keys that wait to be refreshed, as a run holds them.
+#[derive(Debug)]
+pub struct PendingKeys(Pending);
+
+impl Default for PendingKeys {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+impl PendingKeys {
+    /// For two workers, without a limit.
+    pub fn new() -> Self {
+        PendingKeys(Pending::new(2, usize::MAX, true))
+    }
+
+    /// A row with this key has changed.
+    pub fn add(&self, key: u64) {
+        self.0.add(Key::Int(key), &Cancel::default());
+    }
+
+    /// How many wait.
+    pub fn count(&self) -> usize {
+        self.0.outstanding()
     }
 }

@@ -10,7 +10,7 @@ use crate::flags::{Case, Flags};
 use crate::output::machine;
 use crate::place::Place;
 use crate::results::{Line, Measured, Results, Verdict};
-use crate::{backlog, chart, cut_over, hot_row, idle, load, note};
+use crate::{backlog, chart, cut_over, hot_row, idle, load, memory, note};
 
 /// Rows of the table that is swapped again and again.
 const SMALL: u64 = 50_000;
@@ -34,7 +34,7 @@ pub(crate) fn run(flags: &Flags) -> Result<()> {
             }
             other => {
                 drop(other);
-                Place::new(flavor, pool, rows)?
+                Place::new(flavor, pool, rows, flags.lock.clone())?
             }
         };
         note(format_args!("case {case:?} on {flavor}, pool {pool}"));
@@ -69,6 +69,7 @@ impl Case {
             Case::CutOver => cut_over::run(flags, place, &format!("cut-over: {title}")),
             Case::Backlog => backlog::run(flags, place, &format!("backlog: {title}")),
             Case::HotRow => hot_row::run(flags, place, &format!("hot row: {title}")),
+            Case::Memory => memory::run(place),
         }
     }
 }

@@ -39,7 +39,7 @@ pub(crate) fn run(flags: &Flags, place: &Place, title: &str, bar: f64) -> Result
             if run > 0 && line.samples.is_empty() {
                 continue;
             }
-            place.fresh()?;
+            let lock = place.fresh()?;
             let seconds = match line.name.as_str() {
                 COPY => Some(native::copy(place)?.as_secs_f64()),
                 REBUILD => Some(native::rebuild(place)?.as_secs_f64()),
@@ -53,6 +53,7 @@ pub(crate) fn run(flags: &Flags, place: &Place, title: &str, bar: f64) -> Result
                 UNVERIFIED => Some(ours(UNVERIFIED, false, false)?),
                 _ => Some(ours(MAINTAINED, true, true)?),
             };
+            drop(lock);
             if let Some(seconds) = seconds {
                 note(format_args!("  run {}: {} {seconds:.2} s", run + 1, line.name));
                 line.samples.push(seconds);

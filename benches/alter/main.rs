@@ -21,6 +21,8 @@ mod here;
 mod hot_row;
 mod idle;
 mod load;
+mod lock;
+mod memory;
 mod native;
 mod ours;
 mod output;
@@ -49,9 +51,10 @@ fn main() -> ExitCode {
 }
 
 fn run(flags: &Flags) -> Result<()> {
-    match &flags.child {
-        Some(task) => ours::child(task),
-        None => cases::run(flags),
+    match (&flags.child, flags.pending) {
+        (Some(task), _) => ours::child(task),
+        (None, Some(factor)) => memory::child(factor),
+        (None, None) => cases::run(flags),
     }
 }
 

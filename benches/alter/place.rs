@@ -10,6 +10,7 @@ use online_alter::mysql::prelude::Queryable;
 use online_alter::mysql::{Conn, Opts, Row};
 use online_alter_support::{Flavor, Server, csm};
 
+use crate::lock::{self, Lock};
 use crate::note;
 
 pub(crate) const SCHEMA: &str = "bench";
@@ -27,11 +28,17 @@ pub(crate) struct Place {
     pub(crate) bytes: u64,
     definition: String,
     saved: PathBuf,
+    lock: Option<PathBuf>,
 }
 
 impl Place {
     /// Starts a server, makes the table and saves its file.
-    pub(crate) fn new(flavor: Flavor, pool: &str, rows: u64) -> Result<Self> {
+    pub(crate) fn new(
+        flavor: Flavor,
+        pool: &str,
+        rows: u64,
+        lock: Option<PathBuf>,
+    ) -> Result<Self> {
         let redo = if flavor.is_mariadb() {
             "--innodb-log-file-size=1G"
         } else {
@@ -54,6 +61,7 @@ impl Place {
             bytes: 0,
             definition: String::new(),
             saved,
+            lock,
         };
         place.make()?;
         Ok(place)
@@ -110,8 +118,9 @@ impl Place {
         self.server.data_dir().join(SCHEMA).join(format!("{}.{end}", csm::TABLE))
     }
 
-    /// The table as it was made, read once, on a server that has nothing left to do.
-    pub(crate) fn fresh(&self) -> Result<()> {
+    /// The table as it was made, read once, on a server that has nothing left to do. What is measured
+    /// on it is measured as long as the lock is held.
+    pub(crate) fn fresh(&self) -> Result<Lock> {
         let mut conn = self.conn()?;
         self.clear(&mut conn)?;
         conn.query_drop(&self.definition)?;
@@ -127,7 +136,7 @@ impl Place {
             "SELECT SUM(LENGTH(state)) FROM {} FORCE INDEX (PRIMARY)",
             csm::TABLE
         ))?;
-        Ok(())
+        lock::hold(self.lock.as_deref())
     }
 
     /// Drops all tables, and the binary logs.
