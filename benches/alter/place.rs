@@ -1,6 +1,6 @@
 //! A private server and its table, in the same state before every run.
 
-use std::fs;
+use std::fs::{self, File};
 use std::path::PathBuf;
 use std::thread;
 use std::time::{Duration, Instant};
@@ -127,6 +127,8 @@ impl Place {
         conn.query_drop(format!("ALTER TABLE {} DISCARD TABLESPACE", csm::TABLE))?;
         for end in ["ibd", "cfg"] {
             fs::copy(self.saved.join(end), self.file(end)).context("cannot restore the table")?;
+            // Else the kernel would write it during the measurement.
+            File::open(self.file(end))?.sync_all()?;
         }
         conn.query_drop(format!("ALTER TABLE {} IMPORT TABLESPACE", csm::TABLE))?;
         let _ = fs::remove_file(self.file("cfg"));
