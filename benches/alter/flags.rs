@@ -29,9 +29,9 @@ pub(crate) struct Flags {
     #[arg(long)]
     pub(crate) pool: Option<String>,
 
-    /// In the idle cases, these contenders only: what they are called has this text in it
-    #[arg(long, value_name = "TEXT")]
-    pub(crate) only: Option<String>,
+    /// In the idle cases, these contenders only: those whose name has one of these texts in it
+    #[arg(long, value_name = "TEXT", value_delimiter = ',')]
+    pub(crate) only: Vec<String>,
 
     /// Seconds for which the writers are watched before the migration
     #[arg(long, default_value_t = 20)]

@@ -25,7 +25,9 @@ const NAMES: [&str; 7] = [IN_PLACE, COPY, REBUILD, LOOP, OURS, UNVERIFIED, MAINT
 
 /// All contenders in turn, so that what the machine does in the course of time meets all of them.
 pub(crate) fn run(flags: &Flags, place: &Place, title: &str, bar: f64) -> Result<Vec<Measured>> {
-    let wanted = |name: &&str| flags.only.as_deref().is_none_or(|only| name.contains(only));
+    let wanted = |name: &&str| {
+        flags.only.is_empty() || flags.only.iter().any(|text| name.contains(text.as_str()))
+    };
     let names: Vec<&str> = NAMES.into_iter().filter(wanted).collect();
     let mut lines: Vec<Line> = names.iter().map(|name| Line::new(name, "s", Vec::new())).collect();
     let mut runs: HashMap<&str, Vec<Took>> = HashMap::new();
