@@ -6,8 +6,7 @@ use std::process::{Command, Stdio};
 use anyhow::{Context, Result, ensure};
 use online_alter::internals::PendingKeys;
 
-use crate::cases::measured;
-use crate::place::Place;
+use crate::output::machine;
 use crate::process;
 use crate::results::{Line, Measured, Verdict};
 
@@ -16,7 +15,7 @@ const KEYS: u64 = 10_000_000;
 /// How the keys come: one after the other, or from all over a table of 64 times as many rows.
 const ORDERS: [(&str, u64); 2] = [("in order", 1), ("scattered", 0x9e37_79b9_7f4a_7c15)];
 
-pub(crate) fn run(place: &Place) -> Result<Vec<Measured>> {
+pub(crate) fn run() -> Result<Vec<Measured>> {
     let mut lines = Vec::new();
     let mut most: f64 = 0.0;
     for (name, factor) in ORDERS {
@@ -30,8 +29,13 @@ pub(crate) fn run(place: &Place) -> Result<Vec<Measured>> {
         lines.push(Line::new(&format!("RSS with 10 M keys pending, {name}"), "MiB", vec![mib]));
     }
     let verdict = Verdict::at_most("RSS with 10 M distinct keys pending", most, 256.0, "MiB");
-    let mut measured = measured(place, "client: pending keys", lines, vec![verdict]);
-    "no server: the set of pending keys alone".clone_into(&mut measured.settings);
+    let measured = Measured {
+        title: "client: pending keys".to_owned(),
+        machine: machine(),
+        settings: "no server: the set of pending keys alone".to_owned(),
+        lines,
+        verdicts: vec![verdict],
+    };
     Ok(vec![measured])
 }
 
