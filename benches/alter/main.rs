@@ -1,8 +1,9 @@
 //! The table that edX has to alter, altered by the server itself, by a plain chunk loop and by
 //! this library, on private servers, idle and under load: `make bench-alter`.
 //!
-//! Every contender gets the same bytes: the table's file is saved once and imported before each
-//! run, and a run begins when the server has purged and flushed what came before.
+//! Every contender gets the same bytes: the table's file is saved once (under
+//! `target/tmp/bench-alter`, also for later) and imported before each run, and a run begins when the
+//! server has purged and flushed what came before.
 
 #![allow(
     clippy::cast_precision_loss,
