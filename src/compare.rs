@@ -218,16 +218,15 @@ impl Compare {
         };
         let workers = (0..self.workers).map(|_| open(Purpose::Rows)).collect::<Result<Vec<_>>>()?;
         let sizer = Sizer::new(ChunkSize::Time(Duration::from_millis(150)), table.row_bytes);
-        let compare = |chunk: Chunk, session: &mut Session| {
-            let began = Instant::now();
+        let compare = |chunk: &Chunk, session: &mut Session| {
             let (after, through) = (chunk.after.as_ref(), chunk.through.as_ref());
             let compared = session.retrying(RETRIES, &control.cancel, |session| {
                 comparer.range(session, after, through)
             })?;
-            sizer.learn(compared.rows, began.elapsed());
-            Ok(compared)
+            Ok((compared.rows, compared))
         };
-        let chunker = Chunker::everything(Arc::clone(&pair), RETRIES);
+        let chunker =
+            Chunker::everything(Arc::clone(&pair), RETRIES, &mut session, &control.cancel)?;
         in_chunks(&control, chunker, &sizer, &mut session, workers, compare, |compared| {
             found.comparison.rows += compared.rows;
             found.look_again(compared.different)

@@ -9,6 +9,8 @@ use crate::binlog::stream::FeedSink;
 use crate::binlog::{BinlogPosition, Feed, KeyPart, WatchedTable};
 use crate::cancel::Cancel;
 use crate::checkpoint::StateTable;
+use crate::copy::ChunkSize;
+use crate::copy::chunk_size::Sizer;
 use crate::copy::chunker::Chunker;
 use crate::db::{Connector, Purpose, Retries, Session};
 use crate::endpoint::Endpoint;
@@ -204,8 +206,9 @@ impl Boundaries {
         const RETRIES: Retries = Retries { attempts: 1, longest_pause: Duration::ZERO };
         let Self { pair, session, cancel } = self;
         let mut chunker = Chunker::new(Arc::clone(pair), RETRIES, session, cancel)?;
+        let sizer = Sizer::new(ChunkSize::Rows(rows), 1);
         let mut chunks = 0;
-        while chunker.next(rows, session, cancel)?.is_some() {
+        while chunker.next(&sizer, session, cancel)?.is_some() {
             chunks += 1;
         }
         Ok(chunks)

@@ -107,14 +107,16 @@ fn a_row_costs_no_allocation() {
 }
 
 /// 10 million keys, by whatever order they come in.
+/// A name, the n-th key, and the limit in MiB.
+type Order<'a> = (&'a str, &'a dyn Fn(u64) -> u64, u64);
+
 #[test]
 fn ten_million_integers_take_little_room() {
     const KEYS: u64 = 10_000_000;
     const MIB: u64 = 1 << 20;
     // A permutation of all 64-bit numbers: the worst that can come.
     let scattered = |n: u64| n.wrapping_mul(0x9e37_79b9_7f4a_7c15).rotate_left(31);
-    let orders: [(&str, &dyn Fn(u64) -> u64, u64); 2] =
-        [("growing", &|n| n, 96), ("scattered", &scattered, 160)];
+    let orders: [Order<'_>; 2] = [("growing", &|n| n, 96), ("scattered", &scattered, 160)];
     for (name, key, limit) in orders {
         let before = resident();
         let backlog = Backlog::new(2, 20_000_000);

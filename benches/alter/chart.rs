@@ -11,7 +11,7 @@ use crate::results::{Line, Measured, Results};
 const WIDTH: f64 = 960.0;
 /// Where bars begin, and how long the longest is.
 const LEFT: f64 = 330.0;
-const BAR: f64 = 400.0;
+const BAR: f64 = 330.0;
 const ROW: f64 = 20.0;
 const DETAIL: f64 = 14.0;
 

@@ -23,7 +23,7 @@ const CLAUSES: [&str; 2] = [
 ];
 
 pub(crate) fn run(flags: &Flags, place: &Place, title: &str) -> Result<Vec<Measured>> {
-    place.fresh()?;
+    let _lock = place.fresh()?;
     let mut conn = place.conn()?;
     let writers = load::start(place)?;
     thread::sleep(Duration::from_secs(2));

@@ -29,9 +29,9 @@ pub(crate) struct Flags {
     #[arg(long)]
     pub(crate) pool: Option<String>,
 
-    /// In the idle cases, these contenders only: what they are called has this text in it
-    #[arg(long, value_name = "TEXT")]
-    pub(crate) only: Option<String>,
+    /// In the idle cases, these contenders only: those whose name has one of these texts in it
+    #[arg(long, value_name = "TEXT", value_delimiter = ',')]
+    pub(crate) only: Vec<String>,
 
     /// Seconds for which the writers are watched before the migration
     #[arg(long, default_value_t = 20)]
@@ -45,6 +45,10 @@ pub(crate) struct Flags {
     #[arg(long, value_name = "FILE", default_value = "docs/bench-alter.svg")]
     pub(crate) out: PathBuf,
 
+    /// Measure while holding this lock (of flock), on a machine that others use, too
+    #[arg(long, value_name = "FILE")]
+    pub(crate) lock: Option<PathBuf>,
+
     /// What cargo bench says to every bench.
     #[arg(long, hide = true)]
     bench: bool,
@@ -52,6 +56,10 @@ pub(crate) struct Flags {
     /// Alter in this process, and print what it took: a task in JSON.
     #[arg(long, hide = true)]
     pub(crate) child: Option<String>,
+
+    /// Hold pending keys in this process, and print the memory.
+    #[arg(long, hide = true)]
+    pub(crate) pending: Option<u64>,
 }
 
 /// A case of the table in the issue.
@@ -71,4 +79,6 @@ pub(crate) enum Case {
     Backlog,
     /// One row, updated by eight writers
     HotRow,
+    /// The memory that ten million pending keys take
+    Memory,
 }

@@ -67,7 +67,7 @@ fn write(mut conn: Conn, id: u64, stop: &AtomicBool, updates: &AtomicU64) -> Res
 pub(crate) fn run(flags: &Flags, place: &Place, title: &str) -> Result<Vec<Measured>> {
     let (mut before, mut during, mut seconds) = (Vec::new(), Vec::new(), Vec::new());
     for _ in 0..flags.runs {
-        place.fresh()?;
+        let _lock = place.fresh()?;
         let id = place.rows / 2;
         let mut conn = place.conn()?;
         conn.query_drop(format!("UPDATE {TABLE} SET max_grade = 0 WHERE id = {id}"))?;

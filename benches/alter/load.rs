@@ -127,10 +127,11 @@ pub(crate) fn run(flags: &Flags, place: &Place, title: &str) -> Result<Vec<Measu
 }
 
 fn once(flags: &Flags, place: &Place) -> Result<UnderLoad> {
-    place.fresh()?;
+    let lock = place.fresh()?;
     let idle = ours::alter(place, true, false)?.seconds;
+    drop(lock);
     place.judge()?;
-    place.fresh()?;
+    let _lock = place.fresh()?;
     let writers = start(place)?;
     thread::sleep(WARM_UP);
     let from = Instant::now();

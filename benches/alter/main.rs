@@ -1,8 +1,9 @@
 //! The table that edX has to alter, altered by the server itself, by a plain chunk loop and by
 //! this library, on private servers, idle and under load: `make bench-alter`.
 //!
-//! Every contender gets the same bytes: the table's file is saved once and imported before each
-//! run, and a run begins when the server has purged and flushed what came before.
+//! Every contender gets the same bytes: the table's file is saved once (under
+//! `target/tmp/bench-alter`, also for later) and imported before each run, and a run begins when the
+//! server has purged and flushed what came before.
 
 #![allow(
     clippy::cast_precision_loss,
@@ -21,6 +22,8 @@ mod here;
 mod hot_row;
 mod idle;
 mod load;
+mod lock;
+mod memory;
 mod native;
 mod ours;
 mod output;
@@ -49,9 +52,10 @@ fn main() -> ExitCode {
 }
 
 fn run(flags: &Flags) -> Result<()> {
-    match &flags.child {
-        Some(task) => ours::child(task),
-        None => cases::run(flags),
+    match (&flags.child, flags.pending) {
+        (Some(task), _) => ours::child(task),
+        (None, Some(factor)) => memory::child(factor),
+        (None, None) => cases::run(flags),
     }
 }
 

@@ -1,6 +1,7 @@
 //! A private server and its table, in the same state before every run.
 
-use std::fs;
+use std::fs::{self, File};
+use std::hash::{BuildHasher, BuildHasherDefault, DefaultHasher};
 use std::path::PathBuf;
 use std::thread;
 use std::time::{Duration, Instant};
@@ -10,11 +11,17 @@ use online_alter::mysql::prelude::Queryable;
 use online_alter::mysql::{Conn, Opts, Row};
 use online_alter_support::{Flavor, Server, csm};
 
+use crate::lock::{self, Lock};
 use crate::note;
 
 pub(crate) const SCHEMA: &str = "bench";
 /// What is measured.
 pub(crate) const CLAUSE: &str = "CHANGE id id BIGINT UNSIGNED NOT NULL AUTO_INCREMENT";
+
+/// The definition of a saved table.
+const DONE: &str = "definition.sql";
+/// What makes the rows: those of another program are made anew.
+const FILLED_BY: &str = include_str!("../../tests/support/src/csm.rs");
 
 const SETTLE: Duration = Duration::from_secs(180);
 
@@ -27,11 +34,17 @@ pub(crate) struct Place {
     pub(crate) bytes: u64,
     definition: String,
     saved: PathBuf,
+    lock: Option<PathBuf>,
 }
 
 impl Place {
     /// Starts a server, makes the table and saves its file.
-    pub(crate) fn new(flavor: Flavor, pool: &str, rows: u64) -> Result<Self> {
+    pub(crate) fn new(
+        flavor: Flavor,
+        pool: &str,
+        rows: u64,
+        lock: Option<PathBuf>,
+    ) -> Result<Self> {
         let redo = if flavor.is_mariadb() {
             "--innodb-log-file-size=1G"
         } else {
@@ -45,7 +58,8 @@ impl Place {
             // The servers' own default.
             .option("--innodb-use-native-aio=ON")
             .start()?;
-        let saved = server.data_dir().with_file_name("saved");
+        let target = server.data_dir().ancestors().nth(3).context("no directory")?;
+        let saved = target.join("bench-alter");
         let mut place = Place {
             server,
             pool: pool.to_owned(),
@@ -54,6 +68,7 @@ impl Place {
             bytes: 0,
             definition: String::new(),
             saved,
+            lock,
         };
         place.make()?;
         Ok(place)
@@ -85,24 +100,42 @@ impl Place {
         )
     }
 
+    /// Makes the table, unless an earlier run has left it: filling it takes minutes.
     fn make(&mut self) -> Result<()> {
-        note(format_args!("{}, pool {}: making {} rows", self.flavor(), self.pool, self.rows));
         self.server.connect()?.query_drop(format!("CREATE DATABASE {SCHEMA}"))?;
         let mut conn = self.conn()?;
         self.version = conn.query_first("SELECT VERSION()")?.context("no version")?;
-        csm::create_table(&mut conn, csm::TABLE)?;
-        csm::fill(&mut conn, csm::TABLE, self.rows)?;
+        self.saved = self.saved.join(format!(
+            "{}-{}-{}-{:016x}",
+            self.flavor(),
+            self.version,
+            self.rows,
+            BuildHasherDefault::<DefaultHasher>::default().hash_one(FILLED_BY)
+        ));
+        if !self.saved.join(DONE).exists() {
+            self.fill(&mut conn)?;
+        }
+        self.definition = fs::read_to_string(self.saved.join(DONE))?;
+        self.bytes = fs::metadata(self.saved.join("ibd"))?.len();
+        Ok(())
+    }
+
+    fn fill(&self, conn: &mut Conn) -> Result<()> {
+        note(format_args!("making {} rows in {}", self.rows, self.saved.display()));
+        csm::create_table(conn, csm::TABLE)?;
+        csm::fill(conn, csm::TABLE, self.rows)?;
         let created: Option<(String, String)> =
             conn.query_first(format!("SHOW CREATE TABLE {}", csm::TABLE))?;
-        self.definition = created.context("no table")?.1;
         conn.query_drop(format!("FLUSH TABLES {} FOR EXPORT", csm::TABLE))?;
-        fs::create_dir(&self.saved)?;
+        fs::create_dir_all(&self.saved)?;
         for end in ["ibd", "cfg"] {
             fs::copy(self.file(end), self.saved.join(end)).context("cannot save the table")?;
         }
-        self.bytes = fs::metadata(self.file("ibd"))?.len();
         conn.query_drop("UNLOCK TABLES")?;
-        conn.query_drop(format!("DROP TABLE {}", csm::TABLE))?;
+        // Last, and at once: until it is there, the rest does not count.
+        let part = self.saved.join("part");
+        fs::write(&part, created.context("no table")?.1)?;
+        fs::rename(part, self.saved.join(DONE))?;
         Ok(())
     }
 
@@ -110,14 +143,17 @@ impl Place {
         self.server.data_dir().join(SCHEMA).join(format!("{}.{end}", csm::TABLE))
     }
 
-    /// The table as it was made, read once, on a server that has nothing left to do.
-    pub(crate) fn fresh(&self) -> Result<()> {
+    /// The table as it was made, read once, on a server that has nothing left to do. What is measured
+    /// on it is measured as long as the lock is held.
+    pub(crate) fn fresh(&self) -> Result<Lock> {
         let mut conn = self.conn()?;
         self.clear(&mut conn)?;
         conn.query_drop(&self.definition)?;
         conn.query_drop(format!("ALTER TABLE {} DISCARD TABLESPACE", csm::TABLE))?;
         for end in ["ibd", "cfg"] {
             fs::copy(self.saved.join(end), self.file(end)).context("cannot restore the table")?;
+            // Else the kernel would write it during the measurement.
+            File::open(self.file(end))?.sync_all()?;
         }
         conn.query_drop(format!("ALTER TABLE {} IMPORT TABLESPACE", csm::TABLE))?;
         let _ = fs::remove_file(self.file("cfg"));
@@ -127,7 +163,7 @@ impl Place {
             "SELECT SUM(LENGTH(state)) FROM {} FORCE INDEX (PRIMARY)",
             csm::TABLE
         ))?;
-        Ok(())
+        lock::hold(self.lock.as_deref())
     }
 
     /// Drops all tables, and the binary logs.

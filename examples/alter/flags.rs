@@ -79,8 +79,8 @@ pub(crate) struct Flags {
     #[arg(long, value_name = "ROWS", value_parser = clap::value_parser!(u64).range(10..=100_000))]
     pub(crate) chunk_size: Option<u64>,
 
-    /// Connections that copy rows
-    #[arg(long, value_name = "NUMBER", default_value_t = 2, value_parser = clap::value_parser!(u8).range(1..=32))]
+    /// Connections that copy rows, at most: as many as help
+    #[arg(long, value_name = "NUMBER", default_value_t = 4, value_parser = clap::value_parser!(u8).range(1..=32))]
     pub(crate) copy_workers: u8,
 
     /// How often to try an operation before the run fails, the cut-over included

@@ -14,6 +14,8 @@ pub(crate) struct Chunk {
     pub(crate) through: Option<Bound>,
     /// How many rows it was cut for.
     pub(crate) rows: u64,
+    /// It was cut without asking the server, for as many rows as there are integers in it.
+    pub(crate) in_a_row: bool,
 }
 
 /// The lowest contiguous finished chunk: everything up to it is copied.
@@ -46,7 +48,13 @@ mod tests {
     #[test]
     fn the_watermark_never_passes_an_unfinished_chunk() {
         let bound = |key: u64| Some(Bound(vec![key.to_string()]));
-        let chunk = |number| Chunk { number, after: None, through: bound(number), rows: 1 };
+        let chunk = |number| Chunk {
+            number,
+            after: None,
+            through: bound(number),
+            rows: 1,
+            in_a_row: false,
+        };
         let mut watermark = Watermark::default();
         watermark.finished(chunk(1));
         assert_eq!(watermark.through(), None);

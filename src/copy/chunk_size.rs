@@ -1,8 +1,11 @@
 //! How many rows a chunk should have.
 
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use parking_lot::Mutex;
+
+use super::chunk::Chunk;
 
 /// The size of the ranges that the copy takes at a time.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -34,6 +37,7 @@ pub(crate) struct Sizer {
     goal: ChunkSize,
     most: u64,
     rows: Mutex<u64>,
+    gap: AtomicBool,
 }
 
 impl Sizer {
@@ -43,15 +47,27 @@ impl Sizer {
             ChunkSize::Rows(rows) => rows.max(1),
             ChunkSize::Time(_) => FIRST.min(most),
         };
-        Sizer { goal, most, rows: Mutex::new(first) }
+        Sizer { goal, most, rows: Mutex::new(first), gap: AtomicBool::new(false) }
     }
 
     pub(crate) fn rows(&self) -> u64 {
         *self.rows.lock()
     }
 
-    /// A chunk of `rows` took `time`.
-    pub(crate) fn learn(&self, rows: u64, time: Duration) {
+    /// Whether a chunk of keys in a row has had few of them since this was last asked.
+    pub(crate) fn has_found_a_gap(&self) -> bool {
+        self.gap.swap(false, Ordering::Relaxed)
+    }
+
+    /// The chunk had `rows` rows, and took `time`.
+    pub(crate) fn learn_of(&self, chunk: &Chunk, rows: u64, time: Duration) {
+        if chunk.in_a_row && rows < chunk.rows / 2 {
+            self.gap.store(true, Ordering::Relaxed);
+        }
+        self.learn(rows, time);
+    }
+
+    fn learn(&self, rows: u64, time: Duration) {
         let ChunkSize::Time(goal) = self.goal else {
             return;
         };

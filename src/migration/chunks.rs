@@ -1,51 +1,61 @@
 //! Going through the table in chunks, with several workers side by side.
 
+use std::time::Instant;
+
 use super::control::Control;
 use super::crew::Crew;
 use crate::copy::chunk::Chunk;
 use crate::copy::chunk_size::Sizer;
 use crate::copy::chunker::Chunker;
+use crate::copy::crowd::Crowd;
 use crate::db::Session;
 use crate::error::Result;
 
-/// Cuts chunks on `session` and has each one worked on by one of the `workers`. What comes out is
-/// handed to `finished` on this thread, in the order in which it comes.
+/// Cuts chunks on `session` and has each one worked on by one of the `workers`, as many of them at a
+/// time as help. Of each chunk comes out how many rows it had, and what is handed to `finished` on this
+/// thread, in the order in which it comes.
 pub(crate) fn in_chunks<T: Send>(
     control: &Control,
     mut chunker: Chunker,
     sizer: &Sizer,
     session: &mut Session,
     workers: Vec<Session>,
-    work: impl Fn(Chunk, &mut Session) -> Result<T> + Sync,
+    work: impl Fn(&Chunk, &mut Session) -> Result<(u64, T)> + Sync,
     mut finished: impl FnMut(T) -> Result<()>,
 ) -> Result<()> {
     let cancel = &control.cancel;
+    let crowd = &Crowd::new(workers.len());
     std::thread::scope(|scope| {
         let crew = Crew { scope, control };
         // One chunk waits for each worker, so that none waits for its boundary to be found.
         let (todo, todo_of_workers) = crossbeam_channel::bounded(workers.len());
         let (done_of_worker, done) = crossbeam_channel::bounded(workers.len());
-        for mut session in workers {
+        for (number, mut session) in workers.into_iter().enumerate() {
             let (todo, done) = (todo_of_workers.clone(), done_of_worker.clone());
             let work = &work;
             crew.spawn("chunk", move || {
-                for chunk in todo {
-                    if done.send(work(chunk, &mut session)?).is_err() {
-                        break;
+                loop {
+                    crowd.enter(number, cancel)?;
+                    let Ok(chunk) = todo.recv() else { return Ok(()) };
+                    control.gate.pass(cancel)?;
+                    let began = Instant::now();
+                    let (rows, result) = work(&chunk, &mut session)?;
+                    sizer.learn_of(&chunk, rows, began.elapsed());
+                    crowd.finished(rows, control.writers_are_calm());
+                    if done.send(result).is_err() {
+                        return Ok(());
                     }
                 }
-                Ok(())
             })?;
         }
         drop((todo_of_workers, done_of_worker));
         crew.spawn("chunks", move || {
             loop {
                 control.gate.pass(cancel)?;
-                let Some(chunk) = chunker.next(sizer.rows(), session, cancel)? else {
-                    return Ok(());
-                };
+                let next = chunker.next(sizer, session, cancel)?;
                 // The workers are gone only if they have failed, or nobody wants more.
-                if todo.send(chunk).is_err() {
+                if next.is_none_or(|chunk| todo.send(chunk).is_err()) {
+                    crowd.dismiss();
                     return Ok(());
                 }
             }

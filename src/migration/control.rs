@@ -41,7 +41,32 @@ pub(crate) struct Control {
     pub(crate) rows_verified: AtomicU64,
     rows_estimated: u64,
     pub(crate) attempts: AtomicU32,
+    writes: Mutex<Writes>,
     follower: OnceLock<Follower>,
+}
+
+/// How long heartbeats take.
+#[derive(Debug, Default)]
+struct Writes {
+    best: Option<Duration>,
+    last: [Duration; 3],
+}
+
+impl Writes {
+    fn note(&mut self, took: Duration) {
+        self.best = Some(self.best.map_or(took, |best| best.min(took)));
+        self.last.rotate_left(1);
+        if let Some(last) = self.last.last_mut() {
+            *last = took;
+        }
+    }
+
+    /// Unless the last ones all took long, and longer than they can.
+    fn are_calm(&self) -> bool {
+        const LONG: Duration = Duration::from_millis(50);
+        let least = self.last.iter().min().copied().unwrap_or_default();
+        least < LONG || self.best.is_none_or(|best| least < best * 5)
+    }
 }
 
 /// Whether the owner asked the run to stop, and whether that has to wait.
@@ -90,6 +115,7 @@ impl Control {
             rows_verified: AtomicU64::new(0),
             rows_estimated,
             attempts: AtomicU32::new(0),
+            writes: Mutex::default(),
             follower: OnceLock::new(),
         }
     }
@@ -210,6 +236,16 @@ impl Control {
 
     pub(crate) fn is_released(&self) -> bool {
         self.released.load(Ordering::SeqCst)
+    }
+
+    /// A heartbeat, which is a small write as the application's are, took so long.
+    pub(crate) fn note_heartbeat(&self, took: Duration) {
+        self.writes.lock().note(took);
+    }
+
+    /// Whether small writes take no longer than they should.
+    pub(crate) fn writers_are_calm(&self) -> bool {
+        self.writes.lock().are_calm()
     }
 
     pub(crate) fn elapsed(&self) -> Duration {

@@ -50,18 +50,20 @@ impl Guard {
     }
 
     /// Writes heartbeats, and looks after the lock, until the run is asked to stop. Without the
-    /// lock the run cannot go on: another one may have begun.
+    /// lock the run cannot go on: another one may have begun. `took` is told how long each took.
     pub(crate) fn keep(
         &mut self,
         state: &StateTable,
         feed: &Feed,
         every: Duration,
         cancel: &Cancel,
+        took: &dyn Fn(Duration),
     ) -> Result<()> {
         let mut checked = Instant::now();
         loop {
+            let began = Instant::now();
             match state.write_marker(&mut self.session, feed, |_| ()) {
-                Ok(_) => {}
+                Ok(_) => took(began.elapsed()),
                 Err(error) if error.fault() == Some(Fault::Gone) => return Err(lost(&error)),
                 Err(error) if error.fault().is_some_and(Fault::is_passing) => {
                     log::debug!("no heartbeat: {}", error.message());

@@ -81,7 +81,7 @@ impl Default for Options {
     fn default() -> Self {
         Options {
             chunk_size: ChunkSize::default(),
-            copy_workers: 2,
+            copy_workers: 4,
             refresh_workers: 2,
             max_pending: 1_000_000,
             index_build: IndexBuild::default(),

@@ -139,7 +139,9 @@ fn stages(
         })?;
         let heartbeat = options.heartbeat;
         crew.spawn("heartbeat", move || {
-            let kept = guard.keep(state, &follow.feed, heartbeat, cancel);
+            let kept = guard.keep(state, &follow.feed, heartbeat, cancel, &|took| {
+                control.note_heartbeat(took);
+            });
             let long = control.long_statement.load(Ordering::SeqCst);
             if long != 0 {
                 guard.session().kill_query(long)?;

@@ -18,7 +18,7 @@ use super::options::Options;
 use super::postpone::Postpone;
 use super::verification::{Verification, Verifier};
 use crate::checkpoint::StateTable;
-use crate::copy::chunk::Watermark;
+use crate::copy::chunk::{Chunk, Watermark};
 use crate::copy::chunker::Chunker;
 use crate::copy::worker::{Copied, CopyWorker};
 use crate::cutover::proof::Proof;
@@ -152,7 +152,10 @@ impl Stages<'_> {
             retries,
             cancel,
         };
-        let copy = |chunk, session: &mut Session| worker.copy(chunk, session);
+        let copy = |chunk: &Chunk, session: &mut Session| {
+            let copied = worker.copy(chunk.clone(), session)?;
+            Ok((copied.rows, copied))
+        };
         let mut watermark = Watermark::default();
         in_chunks(control, chunker, &follow.sizer, session, workers, copy, |copied| {
             self.copied(copied, &mut watermark);
@@ -167,7 +170,6 @@ impl Stages<'_> {
     fn copied(&self, copied: Copied, watermark: &mut Watermark) {
         let Copied { chunk, rows, time } = copied;
         let before = self.control.rows_copied.fetch_add(rows, Ordering::Relaxed);
-        self.follow.sizer.learn(rows, time);
         watermark.finished(chunk);
         if let Some(through) = watermark.through() {
             log::trace!("copied through {through}");

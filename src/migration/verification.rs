@@ -129,18 +129,15 @@ impl<'a> Verifier<'a> {
         let (retries, cancel) = (options.retries(), &control.cancel);
         let workers = (0..options.copy_workers.max(1)).map(|_| self.stages.open(Purpose::Rows));
         let workers = workers.collect::<Result<Vec<_>>>()?;
-        let chunker = Chunker::everything(Arc::clone(&follow.pair), retries);
+        let chunker = Chunker::everything(Arc::clone(&follow.pair), retries, session, cancel)?;
         let Self { comparer, sizer, rows, locker, found, stages, .. } = self;
         let sizer: &Sizer = sizer;
         let comparer: &Comparer = comparer;
-        let compare = |chunk: Chunk, session: &mut Session| {
-            control.gate.pass(cancel)?;
-            let started = Instant::now();
+        let compare = |chunk: &Chunk, session: &mut Session| {
             let (after, through) = (chunk.after.as_ref(), chunk.through.as_ref());
             let compared = session
                 .retrying(retries, cancel, |session| comparer.range(session, after, through))?;
-            sizer.learn(compared.rows, started.elapsed());
-            Ok(compared)
+            Ok((compared.rows, compared))
         };
         let mut looked_at =
             Found { stages, comparer, rows, locker, found, compared: 0, different: 0 };

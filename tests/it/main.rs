@@ -13,6 +13,7 @@
 )]
 
 mod aborts;
+mod copying;
 mod cutover;
 mod harness;
 mod hostile;
