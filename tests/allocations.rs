@@ -106,10 +106,10 @@ fn a_row_costs_no_allocation() {
     assert!(taking.count_total <= 5 * u64::try_from(batches).unwrap(), "{taking:?}");
 }
 
-/// 10 million keys, by whatever order they come in.
 /// A name, the n-th key, and the limit in MiB.
 type Order<'a> = (&'a str, &'a dyn Fn(u64) -> u64, u64);
 
+/// 10 million keys, by whatever order they come in.
 #[test]
 fn ten_million_integers_take_little_room() {
     const KEYS: u64 = 10_000_000;
