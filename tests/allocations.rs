@@ -73,7 +73,6 @@ fn transaction(kind: u8, table: u8, name: &str, id: u64) -> Vec<(u8, Vec<u8>)> {
 fn a_row_costs_no_allocation() {
     const ROWS: u64 = 20_000;
     let mut reader = KeyReader::new(3, &[(0, Column::Int)]);
-    // As wide as `id`: `Column::Int` is an integer of any width.
     let backlog = Backlog::new(2, 1_000_000);
     // Updates of hot rows, inserts of new ones, and other tables' rows.
     let round = |round: u64| -> Vec<(u8, Vec<u8>)> {

@@ -125,8 +125,9 @@ impl Refresher {
         while let Some(mut batch) = batches.pop() {
             let before = self.flights.mark();
             // Waiting for one row while holding another could make the application the victim of a
-            // deadlock: only a single key waits.
-            let on_locked = if batch.len() == 1 { OnLocked::Wait } else { OnLocked::Fail };
+            // deadlock: only a single key waits, and only where its lock is a single one.
+            let alone = batch.len() == 1 && self.pair.locks_rows_by_key();
+            let on_locked = if alone { OnLocked::Wait } else { OnLocked::Fail };
             let look = self.look(session, &batch, on_locked, cancel)?;
             longest = longest.max(look.locked);
             let seen = match look.seen {
