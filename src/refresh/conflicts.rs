@@ -119,7 +119,7 @@ impl Refresher {
             return Ok(true);
         }
         match self.try_all(session, keys, cancel)? {
-            Try::Done { .. } => {
+            Try::Done { all: true } => {
                 self.conflicts.are_resolved();
                 Ok(true)
             }
@@ -140,9 +140,7 @@ impl Refresher {
     fn try_all(&self, session: &mut Session, keys: &[Key], cancel: &Cancel) -> Result<Try> {
         let look = self.look(session, keys, OnLocked::Fail, cancel)?;
         match look.seen {
-            Some(seen) if look.locked_keys.is_empty() => {
-                self.attempt(session, keys, &seen.absent, cancel)
-            }
+            Some(seen) if look.locked_keys.is_empty() => self.attempt(session, &seen, cancel),
             _ => Ok(Try::Locked),
         }
     }

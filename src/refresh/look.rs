@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 
 use super::refresher::Refresher;
 use crate::cancel::Cancel;
-use crate::db::Session;
+use crate::db::{Session, missing};
 use crate::error::Result;
 use crate::fault::Fault;
 use crate::sql::key::Bound;
@@ -27,8 +27,8 @@ pub(super) struct Look {
 #[derive(Debug)]
 pub(super) struct Seen {
     pub(super) keys: Vec<Key>,
-    /// How many rows there are.
-    pub(super) rows: usize,
+    /// The rows that are there, by their own keys, which the server may hold for the same as other ones.
+    pub(super) present: Vec<Key>,
     /// All keys without a row. If only the server can tell keys apart, all of them.
     pub(super) absent: Vec<Key>,
 }
@@ -50,14 +50,16 @@ impl Refresher {
         session.retrying(self.retries, cancel, |session| {
             let started = Instant::now();
             let mut looking = || -> Result<(Option<Seen>, Vec<Key>)> {
-                let Some(mut rows) = see(session, &look)? else { return Ok((None, Vec::new())) };
-                let mut rest = absent(shape, keys, &rows);
+                let Some(mut present) = see(shape, session, &look)? else {
+                    return Ok((None, Vec::new()));
+                };
+                let mut rest = absent(shape, keys, &present);
                 let mut locked = Vec::new();
                 if skips && !rest.is_empty() {
-                    match see(session, &self.pair.see_keys(&rest, on_locked)?)? {
+                    match see(shape, session, &self.pair.see_keys(&rest, on_locked)?)? {
                         Some(more) => {
                             rest = absent(shape, &rest, &more);
-                            rows.extend(more);
+                            present.extend(more);
                         }
                         None => locked = std::mem::take(&mut rest),
                     }
@@ -70,7 +72,7 @@ impl Refresher {
                     let locked: HashSet<&Key> = locked.iter().collect();
                     seen.retain(|key| !locked.contains(key));
                 }
-                Ok((Some(Seen { keys: seen, rows: rows.len(), absent: rest }), locked))
+                Ok((Some(Seen { keys: seen, present, absent: rest }), locked))
             };
             let (seen, locked_keys) = looking()?;
             session.exec("COMMIT")?;
@@ -79,27 +81,31 @@ impl Refresher {
     }
 }
 
-type Rows = Vec<Vec<Option<String>>>;
-
-/// None if a row is locked by somebody else.
-fn see(session: &mut Session, sql: &str) -> Result<Option<Rows>> {
-    match session.rows(sql) {
-        Ok(rows) => Ok(Some(rows)),
-        Err(error) if error.fault() == Some(Fault::LockWait) => Ok(None),
-        Err(error) => Err(error),
-    }
+/// The keys of the rows that could be locked; none if one of them is locked by somebody else.
+fn see(shape: &KeyShape, session: &mut Session, sql: &str) -> Result<Option<Vec<Key>>> {
+    let rows = match session.rows(sql) {
+        Ok(rows) => rows,
+        Err(error) if error.fault() == Some(Fault::LockWait) => return Ok(None),
+        Err(error) => return Err(error),
+    };
+    let width = shape.columns.len();
+    let keys = rows.into_iter().map(|row| {
+        let texts: Option<Vec<String>> = row.into_iter().take(width).collect();
+        let texts = texts.ok_or_else(|| missing("a key without NULL"))?;
+        Ok(shape.key_at(Bound::of_selected(shape, &texts)))
+    });
+    keys.collect::<Result<_>>().map(Some)
 }
 
 /// Which of the keys are not among the rows.
-fn absent(shape: &KeyShape, keys: &[Key], rows: &Rows) -> Vec<Key> {
+fn absent(shape: &KeyShape, keys: &[Key], present: &[Key]) -> Vec<Key> {
     // No two of the keys are the same row, and no row is there twice.
-    if rows.len() == keys.len() && shape.is_exact() {
+    if present.len() == keys.len() && shape.is_exact() {
         return Vec::new();
     }
     if !shape.is_int() {
         return keys.to_vec();
     }
-    let values = rows.iter().filter_map(|row| row.first().cloned().flatten());
-    let present: HashSet<Key> = values.map(|value| shape.key_at(Bound(vec![value]))).collect();
+    let present: HashSet<&Key> = present.iter().collect();
     keys.iter().filter(|key| !present.contains(key)).cloned().collect()
 }

@@ -21,6 +21,7 @@ use parking_lot::{FairMutex, FairMutexGuard};
 
 use super::conflicts::Conflicts;
 use super::flights::Flights;
+use super::look::Seen;
 use super::part::Batch;
 use super::pending::Pending;
 use super::turns::{Turns, Who};
@@ -57,8 +58,8 @@ pub(crate) struct Refresher {
 #[derive(Debug)]
 pub(super) enum Try {
     Done {
-        /// Rows found in the table, as far as the server says.
-        found: usize,
+        /// Whether all rows were there that had been waited for.
+        all: bool,
     },
     /// A row is locked by somebody else.
     Locked,
@@ -125,8 +126,9 @@ impl Refresher {
         while let Some(mut batch) = batches.pop() {
             let before = self.flights.mark();
             // Waiting for one row while holding another could make the application the victim of a
-            // deadlock: only a single key waits.
-            let on_locked = if batch.len() == 1 { OnLocked::Wait } else { OnLocked::Fail };
+            // deadlock: only a single key waits, and only where its lock is a single one.
+            let alone = batch.len() == 1 && self.pair.locks_rows_by_key();
+            let on_locked = if alone { OnLocked::Wait } else { OnLocked::Fail };
             let look = self.look(session, &batch, on_locked, cancel)?;
             longest = longest.max(look.locked);
             let seen = match look.seen {
@@ -144,12 +146,13 @@ impl Refresher {
             if !look.locked_keys.is_empty() {
                 batches.push(look.locked_keys);
             }
+            let tried = self.attempt(session, &seen, cancel)?;
             let mut batch = seen.keys;
-            match self.attempt(session, &batch, &seen.absent, cancel)? {
-                Try::Done { found } => {
+            match tried {
+                Try::Done { all } => {
                     self.conflicts.over(&batch);
                     self.count(batch.len());
-                    if found < seen.rows {
+                    if !all {
                         // A row is gone since we looked, and will come through the stream. Or MariaDB does not
                         // show it to us yet: of an insert that commits, it gives the lock back first.
                         self.pending.put_back(batch);
@@ -203,23 +206,25 @@ impl Refresher {
         free
     }
 
-    /// Refreshes keys whose rows have been waited for. `absent` has all keys, and maybe others, that
-    /// have no row.
+    /// Refreshes keys whose rows have been waited for. Only rows that were there then are put into the
+    /// ghost: if as many come, none of them was out of sight. What has come since comes through the stream.
     pub(super) fn attempt(
         &self,
         session: &mut Session,
-        keys: &[Key],
-        absent: &[Key],
+        Seen { keys, present, absent }: &Seen,
         cancel: &Cancel,
     ) -> Result<Try> {
         let put = self.put();
         // What is there, REPLACE replaces: most often in its place, which is less work.
         let delete = if put == Put::Replace && self.pair.key.ghost_unique { absent } else { keys };
-        let delete = match delete {
+        let delete = match delete.as_slice() {
             [] => None,
             keys => Some(self.pair.delete_keys(keys)?),
         };
-        let put = self.pair.put_seen_keys(put, keys)?;
+        let put = match present.as_slice() {
+            [] => None,
+            keys => Some(self.pair.put_seen_keys(put, keys)?),
+        };
         session.retrying(self.retries, cancel, |session| {
             let mut transaction = || {
                 let _alone = self.alone();
@@ -229,13 +234,17 @@ impl Refresher {
                 if let Some(delete) = &delete {
                     session.exec(delete)?;
                 }
-                let done = session.exec(&put)?;
+                let mut found = 0;
+                if let Some(put) = &put {
+                    // Unless the server does not say.
+                    let records = session.exec(put)?.records;
+                    found = records.map_or(present.len(), |n| usize::try_from(n).unwrap_or(0));
+                }
                 // Unless a chunk must not come between.
                 let kept = Some(turn).filter(|_| !self.pair.key.ghost_unique);
                 session.exec("COMMIT")?;
                 drop(kept);
-                let found = done.records.and_then(|records| usize::try_from(records).ok());
-                Ok(Try::Done { found: found.unwrap_or(usize::MAX) })
+                Ok(Try::Done { all: found >= present.len() })
             };
             let tried = transaction();
             let error: Error = match tried {

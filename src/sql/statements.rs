@@ -160,39 +160,39 @@ impl TablePair {
         ))
     }
 
-    /// Locks the rows at keys, and says which there are: by a key of one integer, or else a 1 for
-    /// each.
+    /// Locks the rows at keys, and says which there are, by their own keys.
     ///
     /// ```sql
     /// SELECT id FROM t FORCE INDEX (PRIMARY) WHERE id IN (1, 2) FOR SHARE NOWAIT
     /// ```
+    ///
+    /// By a secondary index that has all that is asked for, only its entries would be locked, and not the
+    /// rows themselves: so it is asked for the lengths of the other columns, too.
     pub(crate) fn see_keys(&self, keys: &[Key], on_locked: OnLocked) -> Result<String, Malformed> {
         let Self { source, key, .. } = self;
-        let column = match key.columns.as_slice() {
-            [only] if key.is_int() => only.source.to_string(),
-            _ => "1".to_owned(),
-        };
+        let keyed =
+            key.columns.iter().map(|column| column.ty.select_expr(&column.source.to_string()));
+        let is_other = |name: &Ident| !key.columns.iter().any(|column| column.source == *name);
+        let others = self.columns.iter().map(|(source, _)| source).filter(|name| is_other(name));
+        let lengths = others.filter(|_| !self.locks_rows_by_key()).map(|c| format!("LENGTH({c})"));
         Ok(format!(
-            "SELECT {TAG} {column} FROM {source} FORCE INDEX ({}) WHERE {} {}",
+            "SELECT {TAG} {} FROM {source} FORCE INDEX ({}) WHERE {} {}",
+            join(keyed.chain(lengths)),
             key.source_index,
             predicate::keys(key, Side::Source, keys)?,
             self.lock_clause(on_locked),
         ))
     }
 
-    /// Waits for the rows at keys, and locks them:
-    ///
-    /// ```sql
-    /// SELECT 1 FROM t FORCE INDEX (PRIMARY) WHERE id IN (1) FOR SHARE
-    /// ```
+    /// Whether an entry of the key's index is the row itself. Of another index, the entry is locked before
+    /// the row.
+    pub(crate) fn locks_rows_by_key(&self) -> bool {
+        self.key.source_index.as_str() == "PRIMARY"
+    }
+
+    /// Waits for the rows at keys, and locks them.
     pub(crate) fn lock_keys(&self, keys: &[Key]) -> Result<String, Malformed> {
-        let Self { source, key, .. } = self;
-        Ok(format!(
-            "SELECT {TAG} 1 FROM {source} FORCE INDEX ({}) WHERE {} {}",
-            key.source_index,
-            predicate::keys(key, Side::Source, keys)?,
-            self.lock_clause(OnLocked::Wait),
-        ))
+        self.see_keys(keys, OnLocked::Wait)
     }
 
     fn lock_clause(&self, on_locked: OnLocked) -> &'static str {
@@ -342,6 +342,9 @@ mod tests {
         insta::assert_snapshot!(pair().put_keys(Put::Replace, &keys, OnLocked::Fail).unwrap(), @"REPLACE /* online-alter */ INTO `db`.`_t_gho` (`id`, `new`) SELECT `id`, `old` FROM `db`.`t` FORCE INDEX (`PRIMARY`) WHERE `id` IN (1, 2) FOR SHARE NOWAIT");
         insta::assert_snapshot!(pair().put_seen_keys(Put::Replace, &keys).unwrap(), @"REPLACE /* online-alter */ INTO `db`.`_t_gho` (`id`, `new`) SELECT `id`, `old` FROM `db`.`t` FORCE INDEX (`PRIMARY`) WHERE `id` IN (1, 2)");
         insta::assert_snapshot!(pair().see_keys(&keys, OnLocked::Skip).unwrap(), @"SELECT /* online-alter */ `id` FROM `db`.`t` FORCE INDEX (`PRIMARY`) WHERE `id` IN (1, 2) FOR SHARE SKIP LOCKED");
+        let key = KeyShape { source_index: Ident::new("u"), ..pair().key };
+        let secondary = TablePair { key, ..pair() };
+        insta::assert_snapshot!(secondary.see_keys(&keys, OnLocked::Skip).unwrap(), @"SELECT /* online-alter */ `id`, LENGTH(`old`) FROM `db`.`t` FORCE INDEX (`u`) WHERE `id` IN (1, 2) FOR SHARE SKIP LOCKED");
         let mariadb = TablePair { lock_syntax: LockSyntax::LockInShareMode, ..pair() };
         insta::assert_snapshot!(mariadb.put_keys(Put::Insert, &keys[..1], OnLocked::Wait).unwrap(), @"INSERT /* online-alter */ INTO `db`.`_t_gho` (`id`, `new`) SELECT `id`, `old` FROM `db`.`t` FORCE INDEX (`PRIMARY`) WHERE `id` IN (1) LOCK IN SHARE MODE");
     }

@@ -62,6 +62,38 @@ fn no_row_is_locked_while_the_ghost_is_written() {
     });
 }
 
+/// A refresh waits for the row, whichever index it is found by: it may be about to become visible as
+/// the binlog has it. By a secondary index, a share lock would be one of the index's entry.
+/// Taken out: the lengths of the other columns in `TablePair::see_keys`.
+#[test]
+fn a_row_is_waited_for_by_any_key() {
+    on_each("ref_secondary", |_, db| {
+        let mut conn = db.conn();
+        for key in ["id INT NOT NULL PRIMARY KEY", "id INT NOT NULL UNIQUE, f DOUBLE PRIMARY KEY"] {
+            conn.query_drop("DROP TABLE IF EXISTS t, _t_del").unwrap();
+            let f = if key.contains("DOUBLE") { "" } else { ", f DOUBLE" };
+            conn.query_drop(format!("CREATE TABLE t ({key}{f}, v INT NOT NULL)")).unwrap();
+            conn.query_drop("INSERT INTO t (id, f, v) VALUES (1, 0.5, 1), (2, 1.5, 2)").unwrap();
+            let handle = start(postponed(db, "MODIFY v BIGINT NOT NULL"));
+            handle.pause();
+            conn.query_drop("UPDATE t SET v = 10 WHERE id = 1").unwrap();
+            wait_until("the change is pending", || handle.progress().keys_pending == 1);
+            let mut writer = db.conn();
+            writer.query_drop("BEGIN").unwrap();
+            writer.query_drop("UPDATE t SET v = 11 WHERE f = 0.5").unwrap();
+            handle.resume();
+            // It is refreshed at once if nothing keeps it from that.
+            std::thread::sleep(Duration::from_millis(300));
+            assert_eq!(handle.progress().keys_refreshed, 0, "{key}: it did not wait");
+            writer.query_drop("COMMIT").unwrap();
+            wait_until("the change is refreshed", || handle.progress().keys_refreshed > 0);
+            handle.cut_over();
+            handle.join().unwrap();
+            assert_eq!(rows(&mut conn, "t"), [(1, 11), (2, 2)], "{key}");
+        }
+    });
+}
+
 /// A refresh that is slow to write the old row it has read must not displace the newer row of another
 /// one, which has the same value in a unique key by now and is not pending any more.
 /// Taken out: `one_by_one` in `Refresher::new`.
