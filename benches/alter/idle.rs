@@ -29,7 +29,7 @@ pub(crate) fn run(flags: &Flags, place: &Place, title: &str, bar: f64) -> Result
         flags.only.is_empty() || flags.only.iter().any(|text| name.contains(text.as_str()))
     };
     let names: Vec<&str> = NAMES.into_iter().filter(wanted).collect();
-    let mut lines: Vec<Line> = names.iter().map(|name| Line::new(name, "s", Vec::new())).collect();
+    let mut lines: Vec<Line> = names.iter().map(|name| line(name)).collect();
     let mut runs: HashMap<&str, Vec<Took>> = HashMap::new();
     let mut ours = |name: &'static str, verify, maintain| -> Result<f64> {
         let took = ours::alter(place, verify, maintain)?;
@@ -103,6 +103,17 @@ pub(crate) fn run(flags: &Flags, place: &Place, title: &str, bar: f64) -> Result
         cases.push(verification(place, title, verified));
     }
     Ok(cases)
+}
+
+/// The line of a contender, with what is not the same work.
+fn line(name: &str) -> Line {
+    let note = match name {
+        REBUILD => "not this ALTER",
+        LOOP => "blind to changes; old table kept",
+        OURS | UNVERIFIED | MAINTAINED => "old table kept",
+        _ => "",
+    };
+    Line::new(name, "s", Vec::new()).noted(note)
 }
 
 /// The phases that took more than nothing.
