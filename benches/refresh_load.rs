@@ -1,5 +1,5 @@
 //! What refreshing costs writers, and how fast it is, on a private server with real durability:
-//! `cargo bench --bench refresh_load -- [backlog] [load] [hot] [mysql] [mariadb] [rows=N] [chunk=N] [workers=N] [memory] [unverified]`.
+//! `cargo bench --bench refresh_load -- [backlog] [load] [hot] [mysql] [mariadb] [rows=N] [changes=N] [distinct] [chunk=N] [workers=N] [memory] [unverified]`.
 
 #![allow(
     clippy::unwrap_used,
@@ -28,6 +28,8 @@ struct Bench {
     rows: u64,
     memory: bool,
     unverified: bool,
+    changes: u64,
+    distinct: bool,
     chunk: Option<u64>,
     workers: Option<usize>,
 }
@@ -54,6 +56,8 @@ fn main() {
             rows,
             memory: has("memory"),
             unverified: has("unverified"),
+            changes: number("changes").unwrap_or(500_000),
+            distinct: has("distinct"),
             chunk,
             workers,
         };
@@ -144,11 +148,14 @@ fn locks(conn: &mut Conn, flavor: Flavor) -> String {
 
 /// 500,000 changed rows while paused, 10 % distinct and all distinct.
 fn backlog(bench: &Bench) {
-    const CHANGES: u64 = 500_000;
-    for distinct in [CHANGES / 10, CHANGES] {
+    let changes = bench.changes;
+    for distinct in [changes / 10, changes] {
+        if bench.distinct && distinct != changes {
+            continue;
+        }
         let Some(server) = server(bench) else { return };
         let db = database(&server, "backlog");
-        let mut conn = filled(&db, CHANGES);
+        let mut conn = filled(&db, changes);
         let handle = alter(bench, &db)
             .verify(false)
             .analyze(false)
@@ -157,7 +164,7 @@ fn backlog(bench: &Bench) {
             .unwrap();
         wait_for(&handle, "it is postponed", |p| p.phase == Phase::Postponed);
         handle.pause();
-        for pass in 0..CHANGES / distinct {
+        for pass in 0..changes / distinct {
             for first in (0..distinct).step_by(5_000) {
                 conn.query_drop(format!(
                     "UPDATE {} SET grade = {pass}.5, modified = NOW(6) WHERE id > {first} AND id <= {}",
@@ -167,7 +174,7 @@ fn backlog(bench: &Bench) {
                 .unwrap();
             }
         }
-        wait_for(&handle, "all is read", |p| p.keys_changed >= CHANGES);
+        wait_for(&handle, "all is read", |p| p.keys_changed >= changes);
         let before = locks(&mut conn, bench.flavor);
         let started = Instant::now();
         handle.resume();
@@ -186,9 +193,9 @@ fn backlog(bench: &Bench) {
                 .unwrap();
         }
         let each = began.elapsed() / count;
-        let theirs = each * u32::try_from(CHANGES).unwrap();
+        let theirs = each * u32::try_from(changes).unwrap();
         println!(
-            "backlog {}: {CHANGES} changes of {distinct} rows drained in {:.2} s ({:.0} keys/s); one by \
+            "backlog {}: {changes} changes of {distinct} rows drained in {:.2} s ({:.0} keys/s); one by \
              one {:.1} s ({:?} each): {:.1} x; before: {before}; after: {}",
             bench.flavor,
             ours.as_secs_f64(),
