@@ -81,9 +81,10 @@ enum Most {
 
 /// The statements of a run, and what they may read: each row that they are about, and what they find
 /// for it on the other side.
-const STATEMENTS: [(&str, &str, Most); 6] = [
+const STATEMENTS: [(&str, &str, Most); 7] = [
     ("boundary", "SELECT %FORCE INDEX%LIMIT 499, 1", Most::Rows(CHUNK + 10)),
     ("copy", "INSERT%_t_gho%ON DUPLICATE%", Most::Rows(2 * CHUNK + 10)),
+    ("refresh look", "SELECT%SHARE%", Most::Rows(40)),
     ("refresh delete", "DELETE%_t_gho%", Most::Rows(40)),
     ("refresh put", "REPLACE%_t_gho%", Most::Rows(40)),
     // The rows of the join, and both sides counted.
@@ -138,6 +139,7 @@ impl Case {
                             &mut conn,
                             "UPDATE t SET v = v + 100000 WHERE v BETWEEN 9995 AND 10004",
                         );
+                        exec(&mut conn, "DELETE FROM t WHERE v IN (10010, 10011)");
                     }
                     Step::CopyDone => {
                         // What differs is looked for key by key.
