@@ -119,7 +119,8 @@ pub(crate) fn alter(
         || clause.is_partly_unread() && altered.definition.auto_increment.is_some();
     let clock = Clock::read(session)?;
     let mapping = mapping::map(table, &altered, clause, server.flavor, &clock)?;
-    let (key, keys) = first_usable(table, &altered, candidates, &mapping.columns, options)?;
+    let (key, keys) =
+        first_usable(table, &altered, candidates, &mapping.columns, (options, server.flavor))?;
     let row_modes = row_modes::choose(server, key, &mapping, sees_dates, options)?;
     let Mapping { columns, casts, fills, .. } = mapping;
     refuse_new_counter(&altered, &columns)?;
@@ -192,10 +193,15 @@ fn first_usable<'a>(
     altered: &Table,
     candidates: &[&'a KeyShape],
     columns: &[(Ident, Ident)],
-    options: &Options,
+    (options, flavor): (&Options, Flavor),
 ) -> Result<(&'a KeyShape, GhostKeys)> {
     let mut why = None;
-    let build_later = options.index_build == IndexBuild::AfterCopy;
+    // MySQL writes numbers of expressions over YEAR as years each time such a table is altered.
+    let text = &altered.definition.text;
+    let rewritten = flavor == Flavor::MySql
+        && altered.columns.iter().any(|column| column.data_type == "year")
+        && (text.contains(" CHECK (") || text.contains(" GENERATED ALWAYS AS ("));
+    let build_later = options.index_build == IndexBuild::AfterCopy && !rewritten;
     for &key in candidates {
         match ghost_keys(table, altered, key, columns, build_later) {
             Ok(keys) => return Ok((key, keys)),
