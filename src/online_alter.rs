@@ -101,9 +101,9 @@ impl OnlineAlter {
     }
 
     /// How many changed keys may wait to be refreshed before the reading of the binlog waits.
-    /// Default: one million.
+    /// Default: ten million if the key is one integer, which take 80 to 130 MiB, or else one million.
     pub fn max_pending_keys(mut self, keys: usize) -> Self {
-        self.request.options.max_pending = keys.max(1);
+        self.request.options.max_pending = Some(keys.max(1));
         self
     }
 

@@ -66,7 +66,9 @@ impl Follow {
         };
         let feed = Arc::new(Feed::new(start.clone()));
         let workers = options.refresh_workers.max(1);
-        let pending = Arc::new(Pending::new(workers, options.max_pending, pair.key.is_exact()));
+        let room = if pair.key.is_int() { 10_000_000 } else { 1_000_000 };
+        let room = options.max_pending.unwrap_or(room);
+        let pending = Arc::new(Pending::new(workers, room, pair.key.is_exact()));
         let flights = Arc::new(Flights::default());
         let one_at_a_time = ghost.table.counts() && server.serializes_counters();
         let turns = Arc::new(Turns::new(one_at_a_time, !pair.key.ghost_unique));

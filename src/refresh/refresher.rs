@@ -263,6 +263,25 @@ impl Refresher {
         })
     }
 
+    /// Refreshes keys while their rows are kept from changing, and does more in the same transaction. Returns
+    /// whether there is a row at all, and what came of the rest. For a session with `autocommit = 0`,
+    /// which is to be rolled back after an error.
+    pub(crate) fn refresh_and<T>(
+        &self,
+        session: &mut Session,
+        keys: &[Key],
+        then: impl FnOnce(&mut Session) -> Result<T>,
+    ) -> Result<(bool, T)> {
+        let there = !session.rows(&self.pair.lock_keys(keys)?)?.is_empty();
+        let _alone = self.alone();
+        let _turn = self.turns.take(Who::Refresh);
+        session.exec(&self.pair.delete_keys(keys)?)?;
+        session.exec(&self.pair.put_seen_keys(self.put(), keys)?)?;
+        let result = then(session)?;
+        session.exec("COMMIT")?;
+        Ok((there, result))
+    }
+
     /// The rows at keys, for people to read.
     pub(super) fn name_rows(&self, session: &mut Session, keys: &[Key]) -> String {
         let name = |key: &Key| {

@@ -23,9 +23,6 @@ use crate::throttle::Gate;
 /// How often a row that keeps changing is looked at without locking it.
 const LOOKS: u32 = 5;
 
-/// For how long at most a row is locked that never rests otherwise.
-const A_MOMENT: Duration = Duration::from_secs(1);
-
 /// Explains differences. Used by one thread: only one set of keys is watched at a time.
 #[derive(Debug)]
 pub(crate) struct Explainer<'a> {
@@ -92,32 +89,34 @@ impl Explainer<'_> {
         Ok(real)
     }
 
-    /// Looks at a row that never rests while it is kept from changing, for as long as a fence takes.
+    /// Looks at a row that never rests: while it is kept from changing, it is refreshed and compared, in
+    /// one transaction. Waiting for others to refresh it would take long, as writers who queue for the
+    /// row come first, and all the while they would wait.
     fn differs_locked(&self, key: &Key, rows: &mut Session, locker: &mut Session) -> Result<bool> {
-        let lock = self.pair.lock_keys(std::slice::from_ref(key))?;
         // The row as it is now may have its key in another spelling.
         let mut keys = vec![key.clone()];
-        // Nothing is refreshed while the run is throttled: the row must not wait for that.
         for _ in 0..LOOKS {
             self.gate.pass(self.cancel)?;
-            self.touched.watch(&keys);
-            let locked = match locker.rows(&lock) {
-                Ok(locked) => locked,
-                // The application has it for long: another look.
-                Err(error) if error.fault().is_some_and(Fault::is_passing) => {
-                    self.roll_back(locker)?;
-                    continue;
-                }
-                Err(error) => return Err(error),
-            };
-            let different = match self.catch_up_within(A_MOMENT, &keys, rows) {
-                Ok(true) => self.compare(&keys, rows).map(Some),
-                Ok(false) => Ok(None),
-                Err(error) => Err(error),
-            };
+            // What a comparison needs is made before anything is locked.
+            self.comparer.keys(locker, &keys)?;
             self.roll_back(locker)?;
-            let Some(different) = different? else { continue };
-            if locked.is_empty() {
+            self.touched.watch(&keys);
+            let compare = |locker: &mut Session| self.comparer.keys(locker, &keys);
+            let (there, different) = match self.refresher.refresh_and(locker, &keys, compare) {
+                Ok(looked) => looked,
+                Err(error) => {
+                    self.roll_back(locker)?;
+                    match error.fault() {
+                        // The application has it for long, or another row is in the way: another look.
+                        Some(Fault::Duplicate) => continue,
+                        Some(fault) if fault.is_passing() => continue,
+                        // The ghost cannot hold it.
+                        Some(Fault::Data) => return Ok(true),
+                        _ => return Err(error),
+                    }
+                }
+            };
+            if !there {
                 // There was nothing to lock: a row may have come since.
                 self.fence(rows)?;
                 if different.iter().any(|key| self.touched.may_have(key)) {
@@ -156,25 +155,13 @@ impl Explainer<'_> {
         Ok(())
     }
 
-    /// The same, for at most a moment twice over: `false` if that was not enough.
-    fn catch_up_within(&self, moment: Duration, keys: &[Key], rows: &mut Session) -> Result<bool> {
-        if !self.fence_within(moment, rows)? {
-            return Ok(false);
-        }
-        let mut wanted = Wanted::new(keys, &self.pair.key);
-        self.pending().wait_for_each_of(&mut wanted, moment, self.cancel)
-    }
-
     fn fence(&self, rows: &mut Session) -> Result<()> {
-        while !self.fence_within(A_MOMENT, rows)? {}
-        Ok(())
-    }
-
-    fn fence_within(&self, moment: Duration, rows: &mut Session) -> Result<bool> {
+        const ROUND: Duration = Duration::from_secs(1);
         let marker = rows.retrying(self.retries, self.cancel, |rows| {
             self.state.write_marker(rows, self.feed, |_| ())
         })?;
-        self.feed.wait_for_marker(marker, moment, self.cancel)
+        while !self.feed.wait_for_marker(marker, ROUND, self.cancel)? {}
+        Ok(())
     }
 
     fn roll_back(&self, locker: &mut Session) -> Result<()> {
