@@ -61,7 +61,7 @@ impl Sizer {
 
     /// The chunk had `rows` rows, and took `time`.
     pub(crate) fn learn_of(&self, chunk: &Chunk, rows: u64, time: Duration) {
-        if chunk.in_a_row && rows < chunk.rows / 2 {
+        if chunk.in_a_row && (rows == 0 || rows < chunk.rows / 2) {
             self.gap.store(true, Ordering::Relaxed);
         }
         self.learn(rows, time);
@@ -103,6 +103,23 @@ mod tests {
         assert_eq!(sizer.rows(), 5_000);
         sizer.learn(5_000, Duration::from_secs(100));
         assert_eq!(sizer.rows(), 2_500);
+    }
+
+    #[test]
+    fn a_gap_is_seen_once() {
+        let sizer = Sizer::new(ChunkSize::Rows(1), 100);
+        for (wide, rows, in_a_row, gap) in [
+            (1, 0, true, true),
+            (1, 1, true, false),
+            (100, 49, true, true),
+            (100, 50, true, false),
+            (100, 0, false, false),
+        ] {
+            let chunk = Chunk { number: 0, after: None, through: None, rows: wide, in_a_row };
+            sizer.learn_of(&chunk, rows, Duration::ZERO);
+            assert_eq!(sizer.has_found_a_gap(), gap, "{rows} of {wide}");
+            assert!(!sizer.has_found_a_gap());
+        }
     }
 
     #[test]

@@ -78,7 +78,9 @@ impl Follow {
             size => size,
         };
         let is_key = |index: &Index| pair.key.ghost_index.as_ref() == Some(&index.name);
-        let may_displace = ghost.table.indexes.iter().any(|i| i.unique && !is_key(i));
+        let is_there = |index: &Index| !ghost.deferred.names.contains(&index.name);
+        let may_displace =
+            ghost.table.indexes.iter().any(|i| i.unique && !is_key(i) && is_there(i));
         let refresher = Arc::new(Refresher::new(
             Arc::clone(&pair),
             Arc::clone(&pending),

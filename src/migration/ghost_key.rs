@@ -23,6 +23,7 @@ pub(super) struct KeyOnGhost {
 /// Indexes that are not on the ghost while rows are copied.
 #[derive(Debug, Default)]
 pub(crate) struct Deferred {
+    pub(crate) names: Vec<Ident>,
     /// The clauses that add them.
     pub(crate) clauses: Vec<String>,
     /// Those of them that are unique and not implied by the table's.
@@ -65,6 +66,7 @@ fn defer(altered: &Table, keys: &GhostKeys) -> Result<(Vec<String>, Deferred)> {
             let why = format!("the definition of the index {name} was not found");
             Error::new(ErrorKind::Alter, why)
         })?;
+        deferred.names.push(name.clone());
         deferred.clauses.push(format!("ADD {definition}"));
         let index = altered.indexes.iter().find(|index| index.name == *name);
         deferred.any_unique |= index.is_some_and(|index| index.unique);

@@ -198,6 +198,9 @@ impl Stages<'_> {
             control.long_statement.store(0, Ordering::SeqCst);
             match built {
                 Ok(_) => {
+                    if deferred.any_unique {
+                        follow.refresher.go_one_by_one();
+                    }
                     if !deferred.strict.is_empty() {
                         follow.refresher.be_strict();
                     }

@@ -47,7 +47,8 @@ pub(crate) struct Refresher {
     turns: Arc<Turns>,
     pub(super) retries: Retries,
     /// Where rows could displace others: one refresh at a time.
-    one_by_one: Option<FairMutex<()>>,
+    one_by_one: FairMutex<()>,
+    may_displace: AtomicBool,
     /// Whether the ghost has unique keys that the table does not have.
     strict: AtomicBool,
     refreshed: AtomicU64,
@@ -81,7 +82,8 @@ impl Refresher {
         may_displace: bool,
     ) -> Self {
         Refresher {
-            one_by_one: may_displace.then(FairMutex::default),
+            one_by_one: FairMutex::default(),
+            may_displace: AtomicBool::new(may_displace),
             pair,
             pending,
             flights,
@@ -100,6 +102,11 @@ impl Refresher {
     /// Keys refreshed so far.
     pub(crate) fn refreshed(&self) -> u64 {
         self.refreshed.load(Ordering::Relaxed)
+    }
+
+    /// From now on the ghost has secondary unique keys, through which a REPLACE can displace a row.
+    pub(crate) fn go_one_by_one(&self) {
+        self.may_displace.store(true, Ordering::SeqCst);
     }
 
     /// From now on the ghost has unique keys that the table does not have: a refresh may no longer
@@ -305,8 +312,8 @@ impl Refresher {
 
     /// Where refreshes could displace each other's rows: keeps the others out. Not once they INSERT.
     fn alone(&self) -> Option<FairMutexGuard<'_, ()>> {
-        let may_displace = self.put() == Put::Replace;
-        self.one_by_one.as_ref().filter(|_| may_displace).map(FairMutex::lock)
+        let displaces = self.may_displace.load(Ordering::SeqCst) && self.put() == Put::Replace;
+        displaces.then(|| self.one_by_one.lock())
     }
 
     pub(super) fn count(&self, keys: usize) {
