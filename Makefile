@@ -49,7 +49,7 @@ fuzz:
 	$(CARGO) test --test differential $(SERVER) -- --exact --include-ignored --nocapture
 
 bench: servers
-	$(CARGO) bench --bench copy --bench verify --bench boundary --bench cutover --bench events $(ARGS)
+	$(CARGO) bench --bench copy --bench refresh --bench verify --bench boundary --bench cutover --bench events $(ARGS)
 
 # An hour or two on a quiet machine, with 1,000,000 rows; ARGS="--rows 20000 --runs 1" for a try.
 bench-alter: servers
