@@ -45,6 +45,9 @@ enum Write {
     Delete(i64),
 }
 
+/// A writer with a rate makes up for at most this long a stall.
+const CATCH_UP: Duration = Duration::from_millis(250);
+
 impl Writer {
     pub(crate) fn run(mut self) -> Journal {
         let pause = self.workload.rate.map(|rate| {
@@ -63,8 +66,9 @@ impl Writer {
                     thread::sleep((due - now).min(Duration::from_millis(20)));
                     continue;
                 }
-                // After a stall it goes on at its pace; it does not catch up.
-                due = now.max(due + pause);
+                // What was due during a short stall is made up for, as requests that came meanwhile
+                // would be; but not without end.
+                due = (due + pause).max(now.checked_sub(CATCH_UP).unwrap_or(now));
             }
             self.step();
         }
