@@ -34,9 +34,7 @@ demo:
 	@$(CARGO) run --release --example csm_alter -- $(ARGS)
 endif
 
-# Tests wait for servers most of the time, so more of them than cores go side by side.
 # Tests that need a server which cannot be had say so and pass; where CI is set, that is a failure.
-test: export RUST_TEST_THREADS ?= 4
 test:
 	@scripts/servers || [ -z "$$CI" ]
 	$(CARGO) test --workspace $(ARGS)

@@ -45,27 +45,32 @@ pub(crate) struct Control {
     follower: OnceLock<Follower>,
 }
 
-/// How long heartbeats take.
+/// How long heartbeats take while others write to the table.
 #[derive(Debug, Default)]
 struct Writes {
     best: Option<Duration>,
     last: [Duration; 3],
+    keys: u64,
 }
 
 impl Writes {
-    fn note(&mut self, took: Duration) {
+    /// `keys` is how many keys have changed so far.
+    fn note(&mut self, took: Duration, keys: u64) {
         self.best = Some(self.best.map_or(took, |best| best.min(took)));
+        // Where nobody writes, nobody waits.
+        let is_busy = keys > self.keys;
+        self.keys = keys;
         self.last.rotate_left(1);
         if let Some(last) = self.last.last_mut() {
-            *last = took;
+            *last = if is_busy { took } else { Duration::ZERO };
         }
     }
 
     /// Unless the last ones all took long, and longer than they can.
     fn are_calm(&self) -> bool {
-        const LONG: Duration = Duration::from_millis(50);
+        const LONG: Duration = Duration::from_millis(10);
         let least = self.last.iter().min().copied().unwrap_or_default();
-        least < LONG || self.best.is_none_or(|best| least < best * 5)
+        least < LONG || self.best.is_none_or(|best| least < best * 3)
     }
 }
 
@@ -240,7 +245,8 @@ impl Control {
 
     /// A heartbeat, which is a small write as the application's are, took so long.
     pub(crate) fn note_heartbeat(&self, took: Duration) {
-        self.writes.lock().note(took);
+        let keys = self.follower.get().map_or(0, |follower| follower.feed.keys());
+        self.writes.lock().note(took, keys);
     }
 
     /// Whether small writes take no longer than they should.
@@ -277,5 +283,24 @@ impl Control {
             elapsed: self.elapsed(),
             copy_time: self.copy_time(),
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn slow_heartbeats_matter_only_where_others_write() {
+        let ms = Duration::from_millis;
+        let mut writes = Writes::default();
+        writes.note(ms(2), 0);
+        for keys in [1, 2, 3] {
+            assert!(writes.are_calm());
+            writes.note(ms(30), keys);
+        }
+        assert!(!writes.are_calm());
+        writes.note(ms(30), 3);
+        assert!(writes.are_calm());
     }
 }
