@@ -249,7 +249,8 @@ impl Stages<'_> {
     /// Waits until everything written so far is refreshed.
     fn catch_up(&self, session: &mut Session) -> Result<()> {
         const ROUND: Duration = Duration::from_secs(1);
-        // A busy table may never come down to none.
+        // A busy table may never come down to none, nor to as many as that: so it is twice as many each
+        // time.
         const FEW: usize = 100;
         let Self { control, follow, options, .. } = *self;
         let (cancel, feed) = (&control.cancel, &follow.feed);
@@ -261,7 +262,7 @@ impl Stages<'_> {
         let result = (|| {
             let mut goal = 0;
             while !follow.pending.wait_for_at_most(goal, ROUND, cancel)? {
-                goal = FEW;
+                goal = (goal * 2).max(FEW);
             }
             Ok(())
         })();

@@ -14,6 +14,7 @@ use super::refresher::{Refresher, Try};
 use crate::cancel::Cancel;
 use crate::db::Session;
 use crate::error::{Error, ErrorKind, Result};
+use crate::fault::Fault;
 use crate::sql::Key;
 use crate::sql::statements::OnLocked;
 
@@ -138,7 +139,10 @@ impl Refresher {
 
     /// Refreshes all of the keys, in one transaction, or none.
     fn try_all(&self, session: &mut Session, keys: &[Key], cancel: &Cancel) -> Result<Try> {
-        let look = self.look(session, keys, OnLocked::Fail, cancel)?;
+        let look = match self.look(session, keys, OnLocked::Fail, cancel) {
+            Err(error) if error.fault() == Some(Fault::TooBig) => return Ok(Try::TooBig),
+            look => look?,
+        };
         match look.seen {
             Some(seen) if look.locked_keys.is_empty() => self.attempt(session, &seen, cancel),
             _ => Ok(Try::Locked),

@@ -136,7 +136,14 @@ impl Refresher {
             // deadlock: only a single key waits, and only where its lock is a single one.
             let alone = batch.len() == 1 && self.pair.locks_rows_by_key();
             let on_locked = if alone { OnLocked::Wait } else { OnLocked::Fail };
-            let look = self.look(session, &batch, on_locked, cancel)?;
+            let look = match self.look(session, &batch, on_locked, cancel) {
+                Err(error) if error.fault() == Some(Fault::TooBig) && batch.len() > 1 => {
+                    let half = batch.split_off(batch.len() / 2);
+                    batches.extend([half, batch]);
+                    continue;
+                }
+                look => look?,
+            };
             longest = longest.max(look.locked);
             let seen = match look.seen {
                 Some(seen) => seen,
