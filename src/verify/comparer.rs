@@ -178,10 +178,18 @@ impl Comparer {
     fn list_keys(&self, session: &mut Session, stored: bool, keys: &[Key]) -> Result<Vec<Key>> {
         const AT_ONCE: usize = 500;
         let mut different = Vec::new();
-        for keys in keys.chunks(AT_ONCE) {
+        let mut parts: Vec<&[Key]> = keys.chunks(AT_ONCE).rev().collect();
+        while let Some(keys) = parts.pop() {
             let condition = |side| predicate::keys(&self.pair.key, side, keys);
             let (source, ghost) = (condition(Side::Source)?, condition(Side::Ghost)?);
-            different.extend(self.list(session, stored, &source, &ghost)?.different);
+            match self.list(session, stored, &source, &ghost) {
+                Ok(listed) => different.extend(listed.different),
+                Err(error) if error.fault() == Some(Fault::TooBig) && keys.len() > 1 => {
+                    let (first, second) = keys.split_at(keys.len() / 2);
+                    parts.extend([second, first]);
+                }
+                Err(error) => return Err(error),
+            }
         }
         Ok(different)
     }

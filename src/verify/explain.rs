@@ -134,15 +134,7 @@ impl Explainer<'_> {
     }
 
     fn compare(&self, keys: &[Key], rows: &mut Session) -> Result<Vec<Key>> {
-        match rows.retrying(self.retries, self.cancel, |rows| self.comparer.keys(rows, keys)) {
-            Err(error) if error.fault() == Some(Fault::TooBig) && keys.len() > 1 => {
-                let (first, second) = keys.split_at(keys.len() / 2);
-                let mut different = self.compare(first, rows)?;
-                different.extend(self.compare(second, rows)?);
-                Ok(different)
-            }
-            other => other,
-        }
+        rows.retrying(self.retries, self.cancel, |rows| self.comparer.keys(rows, keys))
     }
 
     /// Waits until the keys are refreshed as far as they have been changed by now.
