@@ -63,6 +63,8 @@ pub(crate) fn in_chunks<T: Send>(
         // Dropped on an error, so that the workers end.
         for result in &done {
             if let Err(error) = finished(result) {
+                // Those that wait for their turn would keep the chunks coming, and nobody take them.
+                crowd.dismiss();
                 drop(done);
                 return Err(error);
             }
