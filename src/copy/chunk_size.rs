@@ -1,6 +1,6 @@
 //! How many rows a chunk should have.
 
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use parking_lot::Mutex;
@@ -37,7 +37,8 @@ pub(crate) struct Sizer {
     goal: ChunkSize,
     most: u64,
     rows: Mutex<u64>,
-    gap: AtomicBool,
+    /// Behind the last chunk of keys in a row that had few of them.
+    gap: AtomicU64,
 }
 
 impl Sizer {
@@ -47,22 +48,27 @@ impl Sizer {
             ChunkSize::Rows(rows) => rows.max(1),
             ChunkSize::Time(_) => FIRST.min(most),
         };
-        Sizer { goal, most, rows: Mutex::new(first), gap: AtomicBool::new(false) }
+        Sizer { goal, most, rows: Mutex::new(first), gap: AtomicU64::new(0) }
     }
 
     pub(crate) fn rows(&self) -> u64 {
         *self.rows.lock()
     }
 
-    /// Whether a chunk of keys in a row has had few of them since this was last asked.
-    pub(crate) fn has_found_a_gap(&self) -> bool {
-        self.gap.swap(false, Ordering::Relaxed)
+    /// Chunks are numbered from 0 again.
+    pub(crate) fn begin(&self) {
+        self.gap.store(0, Ordering::Relaxed);
+    }
+
+    /// Whether a chunk of keys in a row has had few of them: that one, or a later one.
+    pub(crate) fn has_found_a_gap(&self, from: u64) -> bool {
+        self.gap.load(Ordering::Relaxed) > from
     }
 
     /// The chunk had `rows` rows, and took `time`.
     pub(crate) fn learn_of(&self, chunk: &Chunk, rows: u64, time: Duration) {
         if chunk.in_a_row && (rows == 0 || rows < chunk.rows / 2) {
-            self.gap.store(true, Ordering::Relaxed);
+            self.gap.fetch_max(chunk.number + 1, Ordering::Relaxed);
         }
         self.learn(rows, time);
     }
@@ -106,8 +112,7 @@ mod tests {
     }
 
     #[test]
-    fn a_gap_is_seen_once() {
-        let sizer = Sizer::new(ChunkSize::Rows(1), 100);
+    fn a_gap_counts_for_what_was_cut_before_it_was_seen() {
         for (wide, rows, in_a_row, gap) in [
             (1, 0, true, true),
             (1, 1, true, false),
@@ -115,10 +120,11 @@ mod tests {
             (100, 50, true, false),
             (100, 0, false, false),
         ] {
-            let chunk = Chunk { number: 0, after: None, through: None, rows: wide, in_a_row };
+            let sizer = Sizer::new(ChunkSize::Rows(1), 100);
+            let chunk = Chunk { number: 7, after: None, through: None, rows: wide, in_a_row };
             sizer.learn_of(&chunk, rows, Duration::ZERO);
-            assert_eq!(sizer.has_found_a_gap(), gap, "{rows} of {wide}");
-            assert!(!sizer.has_found_a_gap());
+            assert_eq!(sizer.has_found_a_gap(7), gap, "{rows} of {wide}");
+            assert!(!sizer.has_found_a_gap(8));
         }
     }
 

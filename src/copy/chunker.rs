@@ -23,6 +23,8 @@ pub(crate) struct Chunker {
     next: u64,
     /// The keys at the end of the last chunk are integers of which most in a row are there.
     dense: bool,
+    /// The chunk behind the last one for which the server was asked.
+    asked: u64,
     /// There may be rows behind `last`.
     open_end: bool,
     finished: bool,
@@ -45,6 +47,7 @@ impl Chunker {
             last,
             next: 0,
             dense: false,
+            asked: 0,
             open_end: false,
         })
     }
@@ -71,8 +74,9 @@ impl Chunker {
             return Ok(None);
         }
         let mut rows = sizer.rows().max(1);
-        // Chunks that were cut ahead of the news are empty, or nearly: they cost little.
-        self.dense &= !sizer.has_found_a_gap();
+        // Chunks that were cut ahead of the news are empty, or nearly: they cost little, and are no news
+        // of what comes behind the hole.
+        self.dense &= !sizer.has_found_a_gap(self.asked);
         let step = if self.dense { self.step(rows) } else { None };
         let in_a_row = step.is_some();
         let end = match step {
@@ -86,6 +90,7 @@ impl Chunker {
                 let bounds = (self.after.as_ref(), self.last.as_ref());
                 let end = boundary(&self.pair, bounds, rows, self.retries, session, cancel)?;
                 self.dense = self.is_dense(end.as_ref(), rows);
+                self.asked = self.next + 1;
                 end.or_else(|| self.last.clone())
             }
         };

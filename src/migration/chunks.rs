@@ -25,6 +25,7 @@ pub(crate) fn in_chunks<T: Send>(
 ) -> Result<()> {
     let cancel = &control.cancel;
     let crowd = &Crowd::new(workers.len());
+    sizer.begin();
     std::thread::scope(|scope| {
         let crew = Crew { scope, control };
         // One chunk waits for each worker, so that none waits for its boundary to be found.
