@@ -143,10 +143,18 @@ impl Server {
         replica::wait(self, replica)
     }
 
+    /// The end of the log; of a server that has crashed, from its last words on, which a long report
+    /// follows.
     fn log_tail(&self) -> String {
         let log = self.error_log();
         let lines: Vec<_> = log.lines().collect();
-        lines[lines.len().saturating_sub(30)..].join("\n")
+        let crash = lines.iter().position(|line| {
+            ["got signal", "Assertion", "[FATAL]"].iter().any(|word| line.contains(word))
+        });
+        match crash {
+            Some(at) => lines[at.saturating_sub(10)..lines.len().min(at + 60)].join("\n"),
+            None => lines[lines.len().saturating_sub(30)..].join("\n"),
+        }
     }
 
     /// Starts the process and waits until it lets us in.
