@@ -4,6 +4,7 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use anyhow::{Result, ensure};
+use online_alter::Phase;
 use online_alter_support::csm::TABLE;
 use online_alter_support::{Outcome, Table, Times, Workload, Writers, check};
 
@@ -63,6 +64,8 @@ struct UnderLoad {
     before: Seen,
     during: Seen,
     cut_over: Duration,
+    /// Each phase, and what the writers saw in it.
+    phases: Vec<(Phase, Duration, Seen)>,
 }
 
 pub(crate) fn run(flags: &Flags, place: &Place, title: &str) -> Result<Vec<Measured>> {
@@ -83,7 +86,7 @@ pub(crate) fn run(flags: &Flags, place: &Place, title: &str) -> Result<Vec<Measu
         Line::new("online-alter, idle", "s", each(&|run| run.idle)),
         Line::new("online-alter, under load", "s", each(&|run| run.ran.seconds())),
     ];
-    lines.extend(phases(&runs));
+    lines.extend(phase_lines(&runs));
     let waits = [
         ("p50 without migration", each(&|run| run.before.ms(50.0))),
         ("p50 during", each(&|run| run.during.ms(50.0))),
@@ -146,21 +149,42 @@ fn once(flags: &Flags, place: &Place) -> Result<UnderLoad> {
         before: Seen::new(&outcome, from, to),
         during: Seen::new(&outcome, ran.began, ran.ended),
         cut_over: outcome.max_wait_between(ran.cut_over.0, ran.cut_over.1),
+        phases: phases(&ran, &outcome),
         ran,
     })
 }
 
-fn phases(runs: &[UnderLoad]) -> Vec<Line> {
+/// The phases that are long enough to say something of the writers.
+fn phases(ran: &Ran, outcome: &Outcome) -> Vec<(Phase, Duration, Seen)> {
+    const LONG: Duration = Duration::from_millis(200);
+    let mut from = ran.ended - ran.phases.iter().map(|(_, time, _)| *time).sum::<Duration>();
+    let mut seen = Vec::new();
+    for (phase, time, _) in &ran.phases {
+        let to = from + *time;
+        if *time >= LONG {
+            seen.push((*phase, *time, Seen::new(outcome, from, to)));
+        }
+        from = to;
+    }
+    seen
+}
+
+fn phase_lines(runs: &[UnderLoad]) -> Vec<Line> {
     let Some(first) = runs.first() else {
         return Vec::new();
     };
-    let of = |run: &UnderLoad, phase| -> f64 {
-        let all = run.ran.phases.iter().filter(|(other, ..)| *other == phase);
-        all.map(|(_, time, _)| time.as_secs_f64()).sum()
+    let of = |phase, what: &dyn Fn(&Duration, &Seen) -> f64| -> Vec<f64> {
+        let all = runs.iter().flat_map(|run| &run.phases).filter(|(other, ..)| *other == phase);
+        all.map(|(_, time, seen)| what(time, seen)).collect()
     };
-    let lines = first.ran.phases.iter().map(|(phase, ..)| {
-        Line::new(&phase.to_string(), "s", runs.iter().map(|run| of(run, *phase)).collect())
-            .detail()
-    });
-    lines.filter(|line| line.most() >= 0.005).collect()
+    let mut lines = Vec::new();
+    for (phase, ..) in &first.phases {
+        lines.extend([
+            Line::new(&phase.to_string(), "s", of(*phase, &|time, _| time.as_secs_f64())),
+            Line::new("p99", "ms", of(*phase, &|_, seen| seen.ms(99.0))),
+            Line::new("longest wait", "ms", of(*phase, &|_, seen| ms(seen.worst))),
+            Line::new("rate", "/s", of(*phase, &|_, seen| seen.rate)),
+        ]);
+    }
+    lines.into_iter().map(Line::detail).collect()
 }
