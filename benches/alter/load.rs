@@ -157,7 +157,8 @@ fn once(flags: &Flags, place: &Place) -> Result<UnderLoad> {
 /// The phases that are long enough to say something of the writers.
 fn phases(ran: &Ran, outcome: &Outcome) -> Vec<(Phase, Duration, Seen)> {
     const LONG: Duration = Duration::from_millis(200);
-    let mut from = ran.ended - ran.phases.iter().map(|(_, time, _)| *time).sum::<Duration>();
+    let all = ran.phases.iter().map(|(_, time, _)| *time).sum();
+    let mut from = ran.ended.checked_sub(all).unwrap_or(ran.began);
     let mut seen = Vec::new();
     for (phase, time, _) in &ran.phases {
         let to = from + *time;

@@ -152,14 +152,14 @@ impl ServerInfo {
     /// <https://dev.mysql.com/doc/refman/9.7/en/online-ddl-parallel-thread-configuration.html>
     pub(crate) fn prepare_index_build(&self, session: &mut Session) -> Result<()> {
         const LEAST: u64 = 16 << 20;
-        const MOST: u64 = 1 << 30;
+        const MOST: u64 = 512 << 20;
         // MariaDB's buffer for it (innodb_sort_buffer_size) cannot be set while it runs.
         if self.flavor != Flavor::MySql || self.version < Version(8, 0, 27) {
             return Ok(());
         }
         let pool = self.variables.get("innodb_buffer_pool_size");
         let pool: u64 = pool.and_then(|size| size.parse().ok()).unwrap_or(0);
-        let buffer = (pool / 8).clamp(LEAST, MOST);
+        let buffer = (pool / 4).clamp(LEAST, MOST);
         session.exec(&format!("SET SESSION innodb_ddl_buffer_size = {buffer}")).map(drop)
     }
 

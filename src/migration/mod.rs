@@ -9,6 +9,7 @@ mod cause;
 pub(crate) mod checks;
 mod chunks;
 mod cleanup;
+mod completion;
 pub(crate) mod control;
 mod crew;
 mod duplicates;

@@ -9,10 +9,8 @@ use parking_lot::Mutex;
 
 use super::chunks::in_chunks;
 use super::control::Control;
-use super::duplicates;
 use super::follow::Follow;
 use super::ghost::Ghost;
-use super::histograms;
 use super::observer::Event;
 use super::options::Options;
 use super::postpone::Postpone;
@@ -25,7 +23,6 @@ use crate::cutover::proof::Proof;
 use crate::cutover::{Counter, CutOver, Swapped};
 use crate::db::{Connector, Purpose, Session};
 use crate::error::{Error, ErrorKind, Phase, Result, TableState};
-use crate::fault::Fault;
 use crate::inspect::neighbours::Neighbours;
 use crate::inspect::table::Definition;
 use crate::inspect::{ServerInfo, Table};
@@ -70,17 +67,10 @@ impl Stages<'_> {
         control.enter(Phase::Copy);
         self.copy(session)?;
         self.options.steps.at(Step::CopyDone, session.id());
-        if !self.ghost.deferred.clauses.is_empty() {
-            control.enter(Phase::BuildIndexes);
-            self.build_indexes(session, definer)?;
-            self.options.steps.at(Step::IndexesBuilt, definer.id());
-        }
-        control.enter(Phase::Analyze);
-        self.analyze(session, definer)?;
+        let ahead = self.complete(session, definer, verifier.as_ref())?;
         if let Some(verifier) = &mut verifier {
-            control.enter(Phase::Verify);
             verifier
-                .until_clean(session, &mut || false)
+                .until_clean(session, ahead, &mut || false)
                 .map_err(|error| self.name_conflicts(error))?;
             self.options.steps.at(Step::Verified, session.id());
         }
@@ -177,77 +167,14 @@ impl Stages<'_> {
         self.control.tell(&Event::ChunkCopied { rows, rows_copied: before + rows, time });
     }
 
-    /// Adds the indexes that waited. For a unique one a row that is out of date may seem to be a
-    /// duplicate, so the ghost is brought in step first, and a failure is tried again.
-    fn build_indexes(&self, session: &mut Session, definer: &mut Session) -> Result<()> {
-        const TRIES: u32 = 3;
-        self.refresh_connection(definer)?;
-        let Self { server, control, follow, ghost, .. } = *self;
-        server.prepare_index_build(definer)?;
-        let deferred = &ghost.deferred;
-        let sql = format!("ALTER TABLE {} {}", follow.pair.ghost, deferred.clauses.join(", "));
-        self.note(session, "building indexes")?;
-        for last in (0..TRIES).rev() {
-            if deferred.any_unique {
-                self.catch_up(session)?;
-            }
-            // Nobody but us writes to the ghost: what a build would have to follow waits as well outside.
-            follow.pending.pause(&control.cancel)?;
-            control.long_statement.store(definer.id(), Ordering::SeqCst);
-            let built = control.cancel.check().and_then(|()| definer.exec(&sql));
-            control.long_statement.store(0, Ordering::SeqCst);
-            match built {
-                Ok(_) => {
-                    if deferred.any_unique {
-                        follow.refresher.go_one_by_one();
-                    }
-                    if !deferred.strict.is_empty() {
-                        follow.refresher.be_strict();
-                    }
-                    follow.pending.resume();
-                    return self.note(session, "indexes are built");
-                }
-                Err(error) if error.fault() == Some(Fault::Killed) => {
-                    control.cancel.check()?;
-                    return Err(error);
-                }
-                Err(error) if error.fault() == Some(Fault::Duplicate) && last > 0 => {
-                    log::debug!("trying again to build the unique keys: {}", error.message());
-                    follow.pending.resume();
-                }
-                Err(error) if error.fault() == Some(Fault::Duplicate) => {
-                    return Err(self.name_duplicates(session, error));
-                }
-                Err(error) => {
-                    return Err(error.context("adding the indexes of the new table"));
-                }
-            }
-        }
-        Ok(())
-    }
-
     /// Writes down how far the run has come, for whoever finds its tables.
-    fn note(&self, session: &mut Session, stage: &str) -> Result<()> {
+    pub(super) fn note(&self, session: &mut Session, stage: &str) -> Result<()> {
         let (retries, cancel) = (self.options.retries(), &self.control.cancel);
         session.retrying(retries, cancel, |session| self.state.note(session, stage))
     }
 
-    fn name_duplicates(&self, session: &mut Session, error: Error) -> Error {
-        let Self { control, follow, ghost, .. } = *self;
-        control.long_statement.store(session.id(), Ordering::SeqCst);
-        let found = duplicates::name(session, &follow.pair, &ghost.deferred.strict);
-        control.long_statement.store(0, Ordering::SeqCst);
-        let why = match found {
-            Ok(found) if !found.is_empty() => found,
-            _ => error.message().to_owned(),
-        };
-        error.with_message(format!(
-            "rows have the same value in a unique key that the ALTER adds: {why}"
-        ))
-    }
-
     /// Waits until everything written so far is refreshed.
-    fn catch_up(&self, session: &mut Session) -> Result<()> {
+    pub(super) fn catch_up(&self, session: &mut Session) -> Result<()> {
         const ROUND: Duration = Duration::from_secs(1);
         // A busy table may never come down to none, nor to as many as that: so it is twice as many each
         // time.
@@ -271,40 +198,9 @@ impl Stages<'_> {
     }
 
     /// A connection that has been idle for long may be gone.
-    fn refresh_connection(&self, session: &mut Session) -> Result<()> {
+    pub(super) fn refresh_connection(&self, session: &mut Session) -> Result<()> {
         let retries = self.options.retries();
         session.retrying(retries, &self.control.cancel, |session| session.exec("DO 1")).map(drop)
-    }
-
-    fn analyze(&self, session: &mut Session, definer: &mut Session) -> Result<()> {
-        let Self { server, table, ghost, follow, .. } = *self;
-        self.refresh_connection(definer)?;
-        for sql in histograms::statements(session, server, table, &ghost.table, &follow.pair)? {
-            // Without one the table is as good; a unique key of one column needs none.
-            if let Err(error) = self.analyze_with(definer, &sql) {
-                self.control.cancel.check()?;
-                log::warn!("{}", error.message());
-            }
-        }
-        if self.options.analyze {
-            self.analyze_with(definer, &format!("ANALYZE TABLE {}", follow.pair.ghost))?;
-        }
-        Ok(())
-    }
-
-    fn analyze_with(&self, definer: &mut Session, sql: &str) -> Result<()> {
-        let control = self.control;
-        control.long_statement.store(definer.id(), Ordering::SeqCst);
-        let analyzed = control.cancel.check().and_then(|()| definer.rows(sql));
-        control.long_statement.store(0, Ordering::SeqCst);
-        control.cancel.check()?;
-        for row in analyzed? {
-            let get = |i: usize| row.get(i).cloned().flatten().unwrap_or_default();
-            if get(2).eq_ignore_ascii_case("error") {
-                return Err(Error::new(ErrorKind::Server, format!("ANALYZE TABLE: {}", get(3))));
-            }
-        }
-        Ok(())
     }
 
     /// Waits for as long as the cut-over is postponed, and goes on comparing the rows meanwhile.
@@ -324,7 +220,7 @@ impl Stages<'_> {
             self.control.cancel.sleep(LOOK_AGAIN)?;
             if let Some(verifier) = verifier.as_mut().filter(|verifier| verifier.is_due()) {
                 verifier
-                    .until_clean(session, &mut || !waits())
+                    .until_clean(session, None, &mut || !waits())
                     .map_err(|error| self.name_conflicts(error))?;
             }
         }

@@ -1,7 +1,7 @@
 //! The stage that compares the rows of the two tables before they are swapped.
 
 use std::sync::Arc;
-use std::sync::atomic::Ordering;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
 use super::chunks::in_chunks;
@@ -27,6 +27,10 @@ const MOST_PASSES: u32 = 5;
 
 /// How long comparing a chunk should take: no lock is held, but a snapshot is.
 const CHUNK_TIME: Duration = Duration::from_millis(150);
+
+/// How many keys of rows that differ, or have changed, are kept until they can be judged. With more of
+/// them all rows are compared again, which is not much more work.
+pub(super) const MOST_AHEAD: usize = 50_000;
 
 /// What verification has found.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -68,7 +72,7 @@ impl<'a> Verifier<'a> {
         Ok(Verifier {
             stages,
             comparer,
-            sizer: Sizer::new(ChunkSize::Time(CHUNK_TIME), table.row_bytes),
+            sizer: sizer(stages),
             rows,
             locker: stages.open(Purpose::Refresh)?,
             found: Verification::default(),
@@ -77,18 +81,26 @@ impl<'a> Verifier<'a> {
         })
     }
 
+    pub(super) fn comparer(&self) -> &Comparer {
+        &self.comparer
+    }
+
     /// Compares all rows until a pass finds no difference. A pass is given up when `enough` says so,
-    /// unless a difference has been found since the last that was clean.
+    /// unless a difference has been found since the last that was clean. What was compared `ahead` counts
+    /// as the first pass.
     pub(super) fn until_clean(
         &mut self,
         session: &mut Session,
+        mut ahead: Option<Ahead>,
         enough: &mut dyn FnMut() -> bool,
     ) -> Result<()> {
         let started = Instant::now();
+        self.found.elapsed += ahead.as_ref().map_or(Duration::ZERO, |ahead| ahead.took);
         let mut repaired = 0;
         for _ in 0..MOST_PASSES {
             let before = repaired;
-            let finished = self.pass(session, &mut repaired, &mut || before == 0 && enough())?;
+            let enough = &mut || before == 0 && enough();
+            let finished = self.pass(session, ahead.take(), &mut repaired, enough)?;
             if repaired == before {
                 if finished {
                     self.found.passes += 1;
@@ -122,39 +134,32 @@ impl<'a> Verifier<'a> {
     fn pass(
         &mut self,
         session: &mut Session,
+        ahead: Option<Ahead>,
         repaired: &mut u64,
         enough: &mut dyn FnMut() -> bool,
     ) -> Result<bool> {
-        let Stages { control, follow, options, .. } = *self.stages;
-        let (retries, cancel) = (options.retries(), &control.cancel);
-        let workers = (0..options.copy_workers.max(1)).map(|_| self.stages.open(Purpose::Rows));
-        let workers = workers.collect::<Result<Vec<_>>>()?;
-        let chunker = Chunker::everything(Arc::clone(&follow.pair), retries, session, cancel)?;
         let Self { comparer, sizer, rows, locker, found, stages, .. } = self;
-        let sizer: &Sizer = sizer;
+        let control = stages.control;
         let comparer: &Comparer = comparer;
-        let compare = |chunk: &Chunk, session: &mut Session| {
-            let (after, through) = (chunk.after.as_ref(), chunk.through.as_ref());
-            let compared = session
-                .retrying(retries, cancel, |session| comparer.range(session, after, through))?;
-            Ok((compared.rows, compared))
-        };
         let mut looked_at =
             Found { stages, comparer, rows, locker, found, compared: 0, different: 0 };
         let mut stopped = false;
-        let took_place =
-            in_chunks(control, chunker, sizer, session, workers, compare, |compared| {
-                *repaired += looked_at.chunk(&compared)?;
-                stopped = enough();
-                // Any error ends the pass; this one is known.
-                if stopped { Err(Error::aborted()) } else { Ok(()) }
-            });
+        let mut look = |compared: &Compared| {
+            *repaired += looked_at.chunk(compared)?;
+            stopped = enough();
+            // Any error ends the pass; this one is known.
+            if stopped { Err(Error::aborted()) } else { Ok(()) }
+        };
+        let took_place = match ahead {
+            Some(ahead) => look(&ahead.compared),
+            None => compare_all(stages, comparer, sizer, session, |compared| look(&compared)),
+        };
         let (compared, different) = (looked_at.compared, looked_at.different);
         match took_place {
             Err(error) if !stopped => Err(error),
             // Also of a pass that was given up: what it has found is found.
             _ if different > 0 => Err(self.differ(&format!("{different} rows differ"))),
-            Err(_) => cancel.check().map(|()| false),
+            Err(_) => control.cancel.check().map(|()| false),
             Ok(()) => {
                 self.found.rows = compared;
                 control.tell(&Event::Verified { rows: compared, repaired: *repaired });
@@ -165,6 +170,70 @@ impl<'a> Verifier<'a> {
 
     fn differ(&self, why: &str) -> Error {
         rows_differ(why, &self.found.differences)
+    }
+}
+
+/// Compares all rows, in chunks side by side, and hands each chunk's result to `finished`.
+fn compare_all(
+    stages: &Stages<'_>,
+    comparer: &Comparer,
+    sizer: &Sizer,
+    session: &mut Session,
+    finished: impl FnMut(Compared) -> Result<()>,
+) -> Result<()> {
+    let Stages { control, follow, options, .. } = *stages;
+    let (retries, cancel) = (options.retries(), &control.cancel);
+    let workers = (0..options.copy_workers.max(1)).map(|_| stages.open(Purpose::Rows));
+    let workers = workers.collect::<Result<Vec<_>>>()?;
+    let chunker = Chunker::everything(Arc::clone(&follow.pair), retries, session, cancel)?;
+    let compare = |chunk: &Chunk, session: &mut Session| {
+        let (after, through) = (chunk.after.as_ref(), chunk.through.as_ref());
+        let compared =
+            session.retrying(retries, cancel, |session| comparer.range(session, after, through))?;
+        Ok((compared.rows, compared))
+    };
+    in_chunks(control, chunker, sizer, session, workers, compare, finished)
+}
+
+/// All rows compared before it can be told which differences are real.
+pub(super) struct Ahead {
+    /// With the keys of rows that differed, or have changed since.
+    compared: Compared,
+    took: Duration,
+}
+
+impl Ahead {
+    /// Compares all rows, unless that is to `stop`. `None` if too many differ to be kept.
+    pub(super) fn look(
+        stages: &Stages<'_>,
+        comparer: &Comparer,
+        stop: &AtomicBool,
+    ) -> Result<Option<Self>> {
+        let began = Instant::now();
+        let mut session = stages.open(Purpose::Rows)?;
+        let sizer = sizer(stages);
+        let mut all = Compared { rows: 0, different: Vec::new() };
+        let mut stopped = false;
+        let looked = compare_all(stages, comparer, &sizer, &mut session, |compared| {
+            all.rows += compared.rows;
+            all.different.extend(compared.different);
+            stages.control.rows_verified.store(all.rows, Ordering::Relaxed);
+            stopped = stop.load(Ordering::SeqCst) || all.different.len() > MOST_AHEAD;
+            if stopped { Err(Error::aborted()) } else { Ok(()) }
+        });
+        match looked {
+            Ok(()) => Ok(Some(Ahead { compared: all, took: began.elapsed() })),
+            Err(_) if stopped => Ok(None),
+            Err(error) => Err(error),
+        }
+    }
+
+    /// These rows are to be looked at as well: they have changed since. `None` if they are too many.
+    pub(super) fn with(mut self, changed: Option<Vec<Key>>) -> Option<Self> {
+        self.compared.different.extend(changed?);
+        self.compared.different.sort_unstable();
+        self.compared.different.dedup();
+        Some(self)
     }
 }
 
@@ -235,6 +304,10 @@ impl Found<'_> {
         }
         Ok(())
     }
+}
+
+fn sizer(stages: &Stages<'_>) -> Sizer {
+    Sizer::new(ChunkSize::Time(CHUNK_TIME), stages.table.row_bytes)
 }
 
 fn explainer<'a>(stages: &'a Stages<'_>, comparer: &'a Comparer) -> Explainer<'a> {

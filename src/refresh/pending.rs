@@ -268,6 +268,18 @@ impl Pending {
         self.state.lock().outstanding()
     }
 
+    /// The keys that wait, if they are no more than that: for whoever has paused the workers.
+    pub(crate) fn waiting(&self, at_most: usize) -> Option<Vec<Key>> {
+        let state = self.state.lock();
+        if state.outstanding() > at_most {
+            return None;
+        }
+        let later = state.later.iter().map(|(_, key)| key);
+        let held = state.held.iter().flat_map(|(_, batch)| &batch.keys);
+        let parts = state.parts.iter().flat_map(Part::iter);
+        Some(parts.chain(later.chain(held).cloned()).collect())
+    }
+
     /// Makes the workers take whatever there is, at once, or (`false`) again as usual.
     pub(crate) fn hurry(&self, hurry: bool) {
         self.state.lock().hurry = hurry;

@@ -1,0 +1,180 @@
+//! What the ghost lacks once all rows are copied: indexes and statistics.
+
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use crossbeam_channel::{Sender, bounded};
+
+use super::crew::Crew;
+use super::duplicates;
+use super::histograms;
+use super::stages::Stages;
+use super::verification::{Ahead, MOST_AHEAD, Verifier};
+use crate::db::Session;
+use crate::error::{Error, ErrorKind, Phase, Result};
+use crate::fault::Fault;
+use crate::sql::Key;
+use crate::steps::Step;
+
+impl Stages<'_> {
+    /// Gives the ghost the indexes and statistics that it lacks. The rows are compared beside the building of
+    /// indexes, which keeps few of the server's cores busy, and most often longer than that takes.
+    pub(super) fn complete(
+        &self,
+        session: &mut Session,
+        definer: &mut Session,
+        verifier: Option<&Verifier<'_>>,
+    ) -> Result<Option<Ahead>> {
+        let control = self.control;
+        let builds = !self.ghost.deferred.clauses.is_empty();
+        let stop = &AtomicBool::new(false);
+        let (begins, may_begin) = bounded(1);
+        std::thread::scope(|scope| {
+            let looking = match verifier.filter(|_| builds) {
+                Some(verifier) => {
+                    let comparer = verifier.comparer();
+                    let (looked, ahead) = bounded(1);
+                    Crew { scope, control }.spawn("ahead", move || {
+                        if may_begin.recv().is_ok() {
+                            let _ = looked.send(Ahead::look(self, comparer, stop));
+                        }
+                        Ok(())
+                    })?;
+                    Some(ahead)
+                }
+                None => None,
+            };
+            let completed: Result<_> = (|| {
+                let mut changed = None;
+                if builds {
+                    control.enter(Phase::BuildIndexes);
+                    changed = self.build_indexes(session, definer, &begins)?;
+                    self.options.steps.at(Step::IndexesBuilt, definer.id());
+                }
+                control.enter(Phase::Analyze);
+                self.analyze(session, definer)?;
+                Ok(changed)
+            })();
+            // Without the rows that have changed, what is found is of no use.
+            stop.store(!matches!(completed, Ok(Some(_))), Ordering::SeqCst);
+            drop(begins);
+            let changed = completed?;
+            if verifier.is_some() {
+                control.enter(Phase::Verify);
+            }
+            match looking.map(|ahead| ahead.recv()) {
+                Some(Ok(Ok(ahead))) => Ok(ahead.and_then(|ahead| ahead.with(changed))),
+                Some(Ok(Err(error))) => {
+                    control.cancel.check()?;
+                    log::debug!("comparing beside the index build: {}", error.message());
+                    Ok(None)
+                }
+                // Or it has panicked, which ends the run.
+                Some(Err(_)) | None => control.cancel.check().map(|()| None),
+            }
+        })
+    }
+
+    /// Adds the indexes that waited. For a unique one a row that is out of date may seem to be a
+    /// duplicate, so the ghost is brought in step first, and a failure is tried again. From when it says that
+    /// it `begins` nothing is refreshed. Returns the keys that have changed since, unless they are many.
+    fn build_indexes(
+        &self,
+        session: &mut Session,
+        definer: &mut Session,
+        begins: &Sender<()>,
+    ) -> Result<Option<Vec<Key>>> {
+        const TRIES: u32 = 3;
+        self.refresh_connection(definer)?;
+        let Self { server, control, follow, ghost, .. } = *self;
+        server.prepare_index_build(definer)?;
+        let deferred = &ghost.deferred;
+        let sql = format!("ALTER TABLE {} {}", follow.pair.ghost, deferred.clauses.join(", "));
+        self.note(session, "building indexes")?;
+        for last in (0..TRIES).rev() {
+            if deferred.any_unique {
+                self.catch_up(session)?;
+            }
+            // Nobody but us writes to the ghost: what a build would have to follow waits as well outside.
+            follow.pending.pause(&control.cancel)?;
+            let _ = begins.try_send(());
+            control.long_statement.store(definer.id(), Ordering::SeqCst);
+            let built = control.cancel.check().and_then(|()| definer.exec(&sql));
+            control.long_statement.store(0, Ordering::SeqCst);
+            match built {
+                Ok(_) => {
+                    if deferred.any_unique {
+                        follow.refresher.go_one_by_one();
+                    }
+                    if !deferred.strict.is_empty() {
+                        follow.refresher.be_strict();
+                    }
+                    // Not of the changes before an earlier try had failed.
+                    let changed = follow.pending.waiting(MOST_AHEAD).filter(|_| last == TRIES - 1);
+                    follow.pending.resume();
+                    self.note(session, "indexes are built")?;
+                    return Ok(changed);
+                }
+                Err(error) if error.fault() == Some(Fault::Killed) => {
+                    control.cancel.check()?;
+                    return Err(error);
+                }
+                Err(error) if error.fault() == Some(Fault::Duplicate) && last > 0 => {
+                    log::debug!("trying again to build the unique keys: {}", error.message());
+                    follow.pending.resume();
+                }
+                Err(error) if error.fault() == Some(Fault::Duplicate) => {
+                    return Err(self.name_duplicates(session, error));
+                }
+                Err(error) => {
+                    return Err(error.context("adding the indexes of the new table"));
+                }
+            }
+        }
+        Ok(None)
+    }
+
+    fn name_duplicates(&self, session: &mut Session, error: Error) -> Error {
+        let Self { control, follow, ghost, .. } = *self;
+        control.long_statement.store(session.id(), Ordering::SeqCst);
+        let found = duplicates::name(session, &follow.pair, &ghost.deferred.strict);
+        control.long_statement.store(0, Ordering::SeqCst);
+        let why = match found {
+            Ok(found) if !found.is_empty() => found,
+            _ => error.message().to_owned(),
+        };
+        error.with_message(format!(
+            "rows have the same value in a unique key that the ALTER adds: {why}"
+        ))
+    }
+
+    fn analyze(&self, session: &mut Session, definer: &mut Session) -> Result<()> {
+        let Self { server, table, ghost, follow, .. } = *self;
+        self.refresh_connection(definer)?;
+        for sql in histograms::statements(session, server, table, &ghost.table, &follow.pair)? {
+            // Without one the table is as good; a unique key of one column needs none.
+            if let Err(error) = self.analyze_with(definer, &sql) {
+                self.control.cancel.check()?;
+                log::warn!("{}", error.message());
+            }
+        }
+        if self.options.analyze {
+            self.analyze_with(definer, &format!("ANALYZE TABLE {}", follow.pair.ghost))?;
+        }
+        Ok(())
+    }
+
+    fn analyze_with(&self, definer: &mut Session, sql: &str) -> Result<()> {
+        let control = self.control;
+        control.long_statement.store(definer.id(), Ordering::SeqCst);
+        let analyzed = control.cancel.check().and_then(|()| definer.rows(sql));
+        control.long_statement.store(0, Ordering::SeqCst);
+        control.cancel.check()?;
+        for row in analyzed? {
+            let get = |i: usize| row.get(i).cloned().flatten().unwrap_or_default();
+            if get(2).eq_ignore_ascii_case("error") {
+                return Err(Error::new(ErrorKind::Server, format!("ANALYZE TABLE: {}", get(3))));
+            }
+        }
+        Ok(())
+    }
+}
