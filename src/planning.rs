@@ -2,7 +2,7 @@
 //! done.
 
 use crate::cutover::dressing::Dressing;
-use crate::db::{Connector, Flavor, Modes, Purpose, Session};
+use crate::db::{Connector, DEFAULT_GROUP, Flavor, Modes, Purpose, Session, in_group};
 use crate::endpoint::Endpoint;
 use crate::error::{Error, ErrorKind, Result};
 use crate::inspect::neighbours::Neighbours;
@@ -70,6 +70,9 @@ impl Request {
             let why = format!("another run works on {name}");
             return Err(Error::new(ErrorKind::AlreadyRunning, why));
         }
+        if let Some(group) = &self.options.resource_group {
+            check_resource_group(group, server.flavor, &mut session)?;
+        }
         if self.options.index_build == IndexBuild::Auto {
             // A user who may not see replicas must not harm them.
             let none = server.all_replica_ids(&mut session).is_ok_and(|ids| ids.is_empty());
@@ -111,6 +114,20 @@ impl Request {
         };
         Ok(Plan::new(migration, dressing, self.observer, replaced, warnings))
     }
+}
+
+/// Whether sessions may be put into the group.
+fn check_resource_group(group: &str, flavor: Flavor, session: &mut Session) -> Result<()> {
+    let refuse = |error: Error| {
+        error.with_kind(ErrorKind::Config).context(format_args!("the resource group {group}"))
+    };
+    if flavor != Flavor::MySql {
+        let why = "MariaDB has no resource groups";
+        return Err(refuse(Error::new(ErrorKind::Config, why)));
+    }
+    let name = Ident::parse("resource group", group)?;
+    session.exec(&in_group(&name)).map_err(refuse)?;
+    session.exec(&in_group(&Ident::new(DEFAULT_GROUP))).map_err(refuse).map(drop)
 }
 
 /// Sets up the modes in which tables are defined, if the caller gave others than the server's own.

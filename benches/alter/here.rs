@@ -60,6 +60,11 @@ impl Run {
                 noted.note(event);
                 swapped.lock().unwrap_or_else(PoisonError::into_inner).note(event);
             });
+        // The writers are to have the cores that they need.
+        let alter = match place.group() {
+            Some(group) => alter.resource_group(group),
+            None => alter,
+        };
         let handle = options(alter).start()?;
         Ok(Run { handle, began, phases, swap })
     }

@@ -18,6 +18,8 @@ pub(crate) const SCHEMA: &str = "bench";
 /// What is measured.
 pub(crate) const CLAUSE: &str = "CHANGE id id BIGINT UNSIGNED NOT NULL AUTO_INCREMENT";
 
+const GROUP: &str = "online_alter";
+
 /// The definition of a saved table.
 const DONE: &str = "definition.sql";
 /// What makes the rows: those of another program are made anew.
@@ -70,6 +72,11 @@ impl Place {
             saved,
             lock,
         };
+        if let Some(group) = place.group() {
+            place.server.connect()?.query_drop(format!(
+                "CREATE RESOURCE GROUP {group} TYPE=USER THREAD_PRIORITY=19"
+            ))?;
+        }
         place.make()?;
         Ok(place)
     }
@@ -80,6 +87,11 @@ impl Place {
 
     pub(crate) fn url(&self) -> String {
         self.server.url_for(SCHEMA)
+    }
+
+    /// A resource group of low priority, where the server has them.
+    pub(crate) fn group(&self) -> Option<&'static str> {
+        (!self.flavor().is_mariadb()).then_some(GROUP)
     }
 
     /// A connection whose statements may take as long as they like.

@@ -131,7 +131,7 @@ mod tests {
 
     #[test]
     fn stays_within_bytes_and_fixed_sizes() {
-        let fat = Sizer::new(ChunkSize::default(), 1 << 20);
+        let fat = Sizer::new(ChunkSize::default(), MOST_BYTES / 16);
         fat.learn(16, Duration::from_micros(1));
         assert_eq!(fat.rows(), 16);
         let fixed = Sizer::new(ChunkSize::Rows(7), 1);

@@ -42,10 +42,10 @@ struct State {
 }
 
 impl Crowd {
-    /// Of at most so many workers, two begin.
-    pub(crate) fn new(most: usize) -> Self {
+    /// Of at most so many workers, two begin; one, where that is to be `gentle`.
+    pub(crate) fn new(most: usize, gentle: bool) -> Self {
         let state = State {
-            active: most.clamp(1, 2),
+            active: most.clamp(1, if gentle { 1 } else { 2 }),
             began: Instant::now(),
             rows: 0,
             chunks: 0,
@@ -115,7 +115,7 @@ mod tests {
 
     /// Windows of a copy that gets so many rows done in each; the numbers of workers that it has.
     fn windows(most: usize, count: u32, of: impl Fn(usize) -> (u64, bool)) -> Vec<usize> {
-        let crowd = Crowd::new(most);
+        let crowd = Crowd::new(most, false);
         let mut state = crowd.state.into_inner();
         let mut now = state.began;
         let mut seen = Vec::new();
@@ -155,7 +155,7 @@ mod tests {
 
     #[test]
     fn those_that_wait_can_be_stopped() {
-        let crowd = Crowd::new(1);
+        let crowd = Crowd::new(4, true);
         let cancel = Cancel::default();
         crowd.enter(0, &cancel).unwrap();
         cancel.set();

@@ -7,4 +7,4 @@ mod session;
 pub(crate) use connector::to_error;
 pub(crate) use connector::{Connector, Flavor};
 pub(crate) use modes::{Dates, Modes, RowsMode, SqlMode};
-pub(crate) use session::{Done, Mark, Purpose, Retries, Session, missing};
+pub(crate) use session::{DEFAULT_GROUP, Done, Mark, Purpose, Retries, Session, in_group, missing};

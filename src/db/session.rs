@@ -11,7 +11,7 @@ use super::modes::Modes;
 use crate::cancel::Cancel;
 use crate::error::{Error, ErrorKind, Result};
 use crate::fault::Fault;
-use crate::sql::literal;
+use crate::sql::{Ident, literal};
 
 /// What a connection is for decides how its session is set up.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -132,6 +132,13 @@ impl Session {
                 "the address leads to another server now",
             ));
         }
+        Ok(())
+    }
+
+    /// Runs a statement now and whenever the connection is made anew.
+    pub(crate) fn always(&mut self, statement: String) -> Result<()> {
+        self.exec(&statement)?;
+        self.setup.push(statement);
         Ok(())
     }
 
@@ -305,6 +312,14 @@ impl Session {
             other => other.map(drop),
         }
     }
+}
+
+/// The resource group of MySQL in which connections begin.
+pub(crate) const DEFAULT_GROUP: &str = "USR_default";
+
+/// Puts a session into a resource group.
+pub(crate) fn in_group(group: &Ident) -> String {
+    format!("SET RESOURCE GROUP {group}")
 }
 
 /// Newer MariaDB servers have it on: a chunk that meets a row of the ghost which has been refreshed since

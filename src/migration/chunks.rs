@@ -24,7 +24,7 @@ pub(crate) fn in_chunks<T: Send>(
     mut finished: impl FnMut(T) -> Result<()>,
 ) -> Result<()> {
     let cancel = &control.cancel;
-    let crowd = &Crowd::new(workers.len());
+    let crowd = &Crowd::new(workers.len(), control.others_write());
     sizer.begin();
     std::thread::scope(|scope| {
         let crew = Crew { scope, control };

@@ -9,10 +9,10 @@ use super::duplicates;
 use super::histograms;
 use super::stages::Stages;
 use super::verification::{Ahead, MOST_AHEAD, Verifier};
-use crate::db::Session;
+use crate::db::{DEFAULT_GROUP, Session, in_group};
 use crate::error::{Error, ErrorKind, Phase, Result};
 use crate::fault::Fault;
-use crate::sql::Key;
+use crate::sql::{Ident, Key};
 use crate::steps::Step;
 
 impl Stages<'_> {
@@ -87,6 +87,7 @@ impl Stages<'_> {
         self.refresh_connection(definer)?;
         let Self { server, control, follow, ghost, .. } = *self;
         server.prepare_index_build(definer)?;
+        self.enter_group(definer, self.options.resource_group.as_deref())?;
         let deferred = &ghost.deferred;
         let sql = format!("ALTER TABLE {} {}", follow.pair.ghost, deferred.clauses.join(", "));
         self.note(session, "building indexes")?;
@@ -111,6 +112,8 @@ impl Stages<'_> {
                     // Not of the changes before an earlier try had failed.
                     let changed = follow.pending.waiting(MOST_AHEAD).filter(|_| last == TRIES - 1);
                     follow.pending.resume();
+                    // The cut-over is to be as fast as it can be.
+                    self.enter_group(definer, Some(DEFAULT_GROUP))?;
                     self.note(session, "indexes are built")?;
                     return Ok(changed);
                 }
@@ -131,6 +134,14 @@ impl Stages<'_> {
             }
         }
         Ok(None)
+    }
+
+    /// Puts a session into the resource group, if the run has one at all.
+    fn enter_group(&self, session: &mut Session, group: Option<&str>) -> Result<()> {
+        match group.filter(|_| self.options.resource_group.is_some()) {
+            Some(group) => session.exec(&in_group(&Ident::new(group))).map(drop),
+            None => Ok(()),
+        }
     }
 
     fn name_duplicates(&self, session: &mut Session, error: Error) -> Error {

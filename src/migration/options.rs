@@ -58,6 +58,8 @@ pub(crate) struct Options {
     pub(crate) refresh_workers: usize,
     pub(crate) max_pending: Option<usize>,
     pub(crate) index_build: IndexBuild,
+    /// The resource group of what takes long on the server.
+    pub(crate) resource_group: Option<String>,
     pub(crate) heartbeat: Duration,
     pub(crate) retries: u32,
     pub(crate) lock_timeout: Duration,
@@ -85,6 +87,7 @@ impl Default for Options {
             refresh_workers: 2,
             max_pending: None,
             index_build: IndexBuild::default(),
+            resource_group: None,
             heartbeat: Duration::from_millis(500),
             retries: 60,
             lock_timeout: Duration::from_secs(3),

@@ -21,11 +21,12 @@ use crate::copy::chunker::Chunker;
 use crate::copy::worker::{Copied, CopyWorker};
 use crate::cutover::proof::Proof;
 use crate::cutover::{Counter, CutOver, Swapped};
-use crate::db::{Connector, Purpose, Session};
+use crate::db::{Connector, Purpose, Session, in_group};
 use crate::error::{Error, ErrorKind, Phase, Result, TableState};
 use crate::inspect::neighbours::Neighbours;
 use crate::inspect::table::Definition;
 use crate::inspect::{ServerInfo, Table};
+use crate::sql::Ident;
 use crate::steps::Step;
 
 /// How long the fence may take to come through the stream.
@@ -131,7 +132,7 @@ impl Stages<'_> {
         let Self { control, follow, options, .. } = *self;
         let (cancel, retries) = (&control.cancel, options.retries());
         let chunker = Chunker::new(Arc::clone(&follow.pair), retries, session, cancel)?;
-        let workers = (0..options.copy_workers.max(1)).map(|_| self.open(Purpose::Rows));
+        let workers = (0..options.copy_workers.max(1)).map(|_| self.open_worker());
         let workers = workers.collect::<Result<Vec<_>>>()?;
         let worker = CopyWorker {
             pair: Arc::clone(&follow.pair),
@@ -155,6 +156,15 @@ impl Stages<'_> {
 
     pub(super) fn open(&self, purpose: Purpose) -> Result<Session> {
         Session::open(self.connector, self.server.flavor, purpose)
+    }
+
+    /// A connection for what takes long, and may take longer where the application needs the server.
+    pub(super) fn open_worker(&self) -> Result<Session> {
+        let mut session = self.open(Purpose::Rows)?;
+        if let Some(group) = &self.options.resource_group {
+            session.always(in_group(&Ident::new(group)))?;
+        }
+        Ok(session)
     }
 
     fn copied(&self, copied: Copied, watermark: &mut Watermark) {

@@ -151,7 +151,10 @@ impl<'a> Verifier<'a> {
             if stopped { Err(Error::aborted()) } else { Ok(()) }
         };
         let took_place = match ahead {
-            Some(ahead) => look(&ahead.compared),
+            Some(ahead) => {
+                let compared = ahead.seen_again(stages, comparer, session)?;
+                look(&compared)
+            }
             None => compare_all(stages, comparer, sizer, session, |compared| look(&compared)),
         };
         let (compared, different) = (looked_at.compared, looked_at.different);
@@ -183,7 +186,7 @@ fn compare_all(
 ) -> Result<()> {
     let Stages { control, follow, options, .. } = *stages;
     let (retries, cancel) = (options.retries(), &control.cancel);
-    let workers = (0..options.copy_workers.max(1)).map(|_| stages.open(Purpose::Rows));
+    let workers = (0..options.copy_workers.max(1)).map(|_| stages.open_worker());
     let workers = workers.collect::<Result<Vec<_>>>()?;
     let chunker = Chunker::everything(Arc::clone(&follow.pair), retries, session, cancel)?;
     let compare = |chunk: &Chunk, session: &mut Session| {
@@ -210,7 +213,7 @@ impl Ahead {
         stop: &AtomicBool,
     ) -> Result<Option<Self>> {
         let began = Instant::now();
-        let mut session = stages.open(Purpose::Rows)?;
+        let mut session = stages.open_worker()?;
         let sizer = sizer(stages);
         let mut all = Compared { rows: 0, different: Vec::new() };
         let mut stopped = false;
@@ -234,6 +237,32 @@ impl Ahead {
         self.compared.different.sort_unstable();
         self.compared.different.dedup();
         Some(self)
+    }
+}
+
+impl Ahead {
+    /// Looks again at the rows that differed, once they have been refreshed: few are left to be judged.
+    fn seen_again(
+        self,
+        stages: &Stages<'_>,
+        comparer: &Comparer,
+        session: &mut Session,
+    ) -> Result<Compared> {
+        const AT_ONCE: usize = 500;
+        let Stages { control, options, .. } = *stages;
+        let Compared { rows, different: keys } = self.compared;
+        if keys.len() > AT_ONCE {
+            stages.catch_up(session)?;
+        }
+        let mut different = Vec::new();
+        for keys in keys.chunks(AT_ONCE) {
+            control.gate.pass(&control.cancel)?;
+            let compared = session.retrying(options.retries(), &control.cancel, |session| {
+                comparer.keys(session, keys)
+            })?;
+            different.extend(compared);
+        }
+        Ok(Compared { rows, different })
     }
 }
 
