@@ -4,6 +4,7 @@ mod compared;
 mod corruptions;
 mod explained;
 mod keys;
+mod passes;
 
 use mysql::Conn;
 use mysql::prelude::Queryable;
