@@ -115,9 +115,8 @@ impl OnlineAlter {
     }
 
     /// The resource group in which the server copies and compares rows and builds indexes. One of type
-    /// USER with `THREAD_PRIORITY = 19` leaves the server's cores to the application: of 1000 writes a second that
-    /// a busy server of two cores got, 99.9 % stayed, and 76 % without. Refreshing and the cut-over are left where
-    /// they are, lest writers wait for them.
+    /// USER with `THREAD_PRIORITY = 19` leaves the server's cores to the application. Refreshing and the cut-over
+    /// are left where they are, lest writers wait for them.
     ///
     /// MySQL only, and the user needs `RESOURCE_GROUP_USER`. Linux heeds the priority only if the server has the
     /// capability `CAP_SYS_NICE`: without it the server warns when such a group is made.

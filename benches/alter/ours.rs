@@ -31,6 +31,8 @@ pub(crate) struct Took {
     pub(crate) copy_cpu_seconds: f64,
     pub(crate) peak_mib: f64,
     pub(crate) locked_ms: f64,
+    /// Of comparing the rows, beside the index build too.
+    pub(crate) verified_seconds: f64,
 }
 
 impl Took {
@@ -107,6 +109,10 @@ pub(crate) fn child(task: &str) -> Result<()> {
             .sum(),
         peak_mib: process::peak_mib(),
         locked_ms: report.locked.as_secs_f64() * 1000.0,
+        verified_seconds: report
+            .verification
+            .as_ref()
+            .map_or(0.0, |found| found.elapsed.as_secs_f64()),
     };
     writeln!(io::stdout(), "{}", serde_json::to_string(&took)?)?;
     Ok(())

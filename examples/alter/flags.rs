@@ -87,6 +87,11 @@ pub(crate) struct Flags {
     #[arg(long, value_name = "NUMBER", default_value_t = 60, value_parser = clap::value_parser!(u32).range(1..))]
     pub(crate) default_retries: u32,
 
+    /// Resource group of MySQL in which rows are copied and compared and indexes are built: one with
+    /// THREAD_PRIORITY = 19 leaves the server's cores to the application
+    #[arg(long, value_name = "NAME")]
+    pub(crate) resource_group: Option<String>,
+
     /// Seconds that an attempt to cut over waits for the table's lock, and then, while writers wait
     /// for it, for the binary log
     #[arg(long, value_name = "SECONDS", default_value_t = 3, value_parser = clap::value_parser!(u64).range(1..=60))]

@@ -104,6 +104,9 @@ fn builder(flags: &Flags, opts: Opts) -> OnlineAlter {
     if let Some(schema) = &flags.database {
         alter = alter.schema(schema);
     }
+    if let Some(group) = &flags.resource_group {
+        alter = alter.resource_group(group);
+    }
     if let Some(rows) = flags.chunk_size {
         alter = alter.chunk_size(ChunkSize::Rows(rows));
     }

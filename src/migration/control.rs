@@ -70,7 +70,7 @@ impl Writes {
 
     /// Unless most of the last ones took long, and longer than they can.
     fn are_calm(&self) -> bool {
-        const LONG: Duration = Duration::from_millis(4);
+        const LONG: Duration = Duration::from_millis(2);
         let mut last = self.last;
         last.sort_unstable();
         let [_, middle, _] = last;
