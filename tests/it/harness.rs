@@ -49,6 +49,14 @@ pub(crate) fn tables(conn: &mut Conn) -> Vec<String> {
     .unwrap()
 }
 
+/// The connection that builds the indexes of the ghost of `t`, if that is under way.
+pub(crate) fn index_build(conn: &mut Conn) -> Option<u32> {
+    conn.query_first(
+        "SELECT ID FROM information_schema.PROCESSLIST WHERE INFO LIKE 'ALTER TABLE%_t_gho%ADD%'",
+    )
+    .unwrap()
+}
+
 /// Waits for a state, for a minute at most.
 #[track_caller]
 pub(crate) fn wait_until(what: &str, mut reached: impl FnMut() -> bool) {

@@ -8,7 +8,7 @@ use online_alter::{IndexBuild, Step, TableState};
 use online_alter_support::{Database, Flavor, Server, available, database};
 use parking_lot::Mutex;
 
-use crate::harness::{FLAVORS, alter, on_each};
+use crate::harness::{FLAVORS, alter, index_build, on_each, wait_until};
 
 const TABLE: &str = "CREATE TABLE t (id INT NOT NULL AUTO_INCREMENT, a INT NOT NULL, b INT NOT NULL, \
                      s VARCHAR(40) NOT NULL, PRIMARY KEY (id), KEY b (b), UNIQUE KEY ab (a, b), \
@@ -152,15 +152,9 @@ fn a_build_that_fails() {
             })
             .start()
             .unwrap();
-        let build = || -> Option<u32> {
-            let mut conn = db.conn();
-            conn.query_first(
-                "SELECT ID FROM information_schema.PROCESSLIST WHERE INFO LIKE 'ALTER TABLE%_t_gho%ADD%'",
-            )
-            .unwrap()
-        };
-        crate::harness::wait_until("the build is under way", || build().is_some());
-        conn.query_drop(format!("KILL QUERY {}", build().unwrap())).unwrap();
+        wait_until("the build is under way", || index_build(&mut conn).is_some());
+        let build = index_build(&mut conn).unwrap();
+        conn.query_drop(format!("KILL QUERY {build}")).unwrap();
         let error = handle.join().unwrap_err();
         assert_eq!(error.table_state(), TableState::Untouched, "{error}");
         assert_eq!(error.phase(), online_alter::Phase::BuildIndexes, "{error}");

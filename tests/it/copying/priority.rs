@@ -9,7 +9,7 @@ use online_alter::{ChunkSize, ErrorKind, Event, IndexBuild, Step};
 use online_alter_support::{Database, Flavor};
 use parking_lot::Mutex;
 
-use crate::harness::{alter, on, wait_until};
+use crate::harness::{alter, index_build, on, wait_until};
 
 const GROUP: &str = "oa low `one`";
 
@@ -80,14 +80,8 @@ fn copying_and_building_are_in_the_group_and_the_cut_over_is_not() {
             })
             .start()
             .unwrap();
-        let build = |conn: &mut Conn| -> Option<u32> {
-            conn.query_first(
-                "SELECT ID FROM information_schema.PROCESSLIST WHERE INFO LIKE 'ALTER TABLE%_t_gho%ADD%'",
-            )
-            .unwrap()
-        };
-        wait_until("the build is under way", || build(&mut conn).is_some());
-        let building = build(&mut conn).unwrap();
+        wait_until("the build is under way", || index_build(&mut conn).is_some());
+        let building = index_build(&mut conn).unwrap();
         assert_eq!(group_of(&mut conn, building), GROUP);
         holder.lock().query_drop("COMMIT").unwrap();
         handle.join().unwrap();

@@ -9,7 +9,7 @@ use online_alter_support::Database;
 use parking_lot::Mutex;
 
 use super::verification;
-use crate::harness::{alter, on_each, wait_until};
+use crate::harness::{alter, index_build, on_each, wait_until};
 
 const ROWS: u32 = 3000;
 
@@ -37,14 +37,7 @@ fn with_a_build_that_waits(db: &Database, held: &Arc<Mutex<Conn>>) -> OnlineAlte
 }
 
 fn build_is_under_way(conn: &mut Conn) {
-    wait_until("the build is under way", || {
-        let build: Option<u32> = conn
-            .query_first(
-                "SELECT ID FROM information_schema.PROCESSLIST WHERE INFO LIKE 'ALTER TABLE%_t_gho%ADD%'",
-            )
-            .unwrap();
-        build.is_some()
-    });
+    wait_until("the build is under way", || index_build(conn).is_some());
 }
 
 /// Nothing is refreshed while indexes are built: what has changed meanwhile is no difference, and needs no
