@@ -95,7 +95,7 @@ impl<'a> Verifier<'a> {
         enough: &mut dyn FnMut() -> bool,
     ) -> Result<()> {
         let started = Instant::now();
-        self.found.elapsed += ahead.as_ref().map_or(Duration::ZERO, |ahead| ahead.took);
+        let ahead_took = ahead.as_ref().map_or(Duration::ZERO, |ahead| ahead.took);
         let mut repaired = 0;
         for _ in 0..MOST_PASSES {
             let before = repaired;
@@ -106,7 +106,7 @@ impl<'a> Verifier<'a> {
                     self.found.passes += 1;
                 }
                 self.last_end = Instant::now();
-                self.last_took = started.elapsed();
+                self.last_took = started.elapsed() + ahead_took;
                 self.found.elapsed += self.last_took;
                 return Ok(());
             }

@@ -1,10 +1,11 @@
 //! How passes over all rows begin, beside the building of indexes, and how they end.
 
 use std::sync::Arc;
+use std::sync::mpsc::{Receiver, channel};
 
 use mysql::Conn;
 use mysql::prelude::Queryable;
-use online_alter::{ErrorKind, IndexBuild, OnMismatch, OnlineAlter, Step, TableState};
+use online_alter::{ErrorKind, IndexBuild, OnMismatch, OnlineAlter, Phase, Step, TableState};
 use online_alter_support::Database;
 use parking_lot::Mutex;
 
@@ -23,15 +24,22 @@ fn table(db: &Database) -> Conn {
 }
 
 /// A run whose index build waits until `held` commits, so that things can happen while it is under way.
-fn with_a_build_that_waits(db: &Database, held: &Arc<Mutex<Conn>>) -> OnlineAlter {
-    let holds = Arc::clone(held);
+/// Behind it the run waits for `built`, or until nobody can send that any more.
+fn with_a_build_that_waits(
+    db: &Database,
+    held: &Arc<Mutex<Conn>>,
+    built: Receiver<()>,
+) -> OnlineAlter {
+    let (holds, built) = (Arc::clone(held), Mutex::new(built));
     alter(db, "t", "MODIFY v BIGINT NOT NULL").index_build(IndexBuild::AfterCopy).on_step(
-        move |step, _| {
-            if step == Step::CopyDone {
+        move |step, _| match step {
+            Step::CopyDone => {
                 let mut holder = holds.lock();
                 holder.query_drop("BEGIN").unwrap();
                 holder.query_drop("SELECT * FROM _t_gho LIMIT 1").unwrap();
             }
+            Step::IndexesBuilt => drop(built.lock().recv()),
+            _ => {}
         },
     )
 }
@@ -47,8 +55,9 @@ fn what_changes_during_the_build_is_no_difference() {
     on_each("beside_the_build", |_, db| {
         let mut conn = table(db);
         let held = Arc::new(Mutex::new(db.conn()));
-        let handle =
-            with_a_build_that_waits(db, &held).on_mismatch(OnMismatch::Stop).start().unwrap();
+        let (go_on, built) = channel();
+        let run = with_a_build_that_waits(db, &held, built);
+        let handle = run.on_mismatch(OnMismatch::Stop).start().unwrap();
         build_is_under_way(&mut conn);
         for change in [
             "UPDATE t SET v = v + 10 WHERE id % 4 = 0",
@@ -61,6 +70,11 @@ fn what_changes_during_the_build_is_no_difference() {
         let sum = "SELECT COUNT(*), SUM(id * v) FROM t";
         let expected: Option<(u64, u64)> = conn.query_first(sum).unwrap();
         held.lock().query_drop("COMMIT").unwrap();
+        wait_until("rows are compared before the build is over", || {
+            handle.progress().rows_verified > 0
+        });
+        assert_eq!(handle.progress().phase, Phase::BuildIndexes);
+        go_on.send(()).unwrap();
         let report = handle.join().unwrap();
         let found = report.verification.as_ref().unwrap();
         assert_eq!((found.passes, found.repaired), (1, 0), "{report}");
@@ -76,7 +90,7 @@ fn differences_seen_during_the_build_are_judged_behind_it() {
         let mut conn = table(db);
         let run = |conn: &mut Conn, on_mismatch| {
             let held = Arc::new(Mutex::new(db.conn()));
-            let run = with_a_build_that_waits(db, &held).replace_old_table(true);
+            let run = with_a_build_that_waits(db, &held, channel().1).replace_old_table(true);
             let handle = run.on_mismatch(on_mismatch).start().unwrap();
             build_is_under_way(conn);
             conn.query_drop("SET sql_log_bin = 0").unwrap();
