@@ -58,6 +58,8 @@ fn what_changes_during_the_build_is_no_difference() {
         let (go_on, built) = channel();
         let run = with_a_build_that_waits(db, &held, built);
         let handle = run.on_mismatch(OnMismatch::Stop).start().unwrap();
+        // Dropped before the handle, which waits for the run, if this fails.
+        let go_on = go_on;
         build_is_under_way(&mut conn);
         for change in [
             "UPDATE t SET v = v + 10 WHERE id % 4 = 0",
