@@ -29,6 +29,9 @@ fn under_writers(name: &str, keys: &str, clauses: &[&str]) {
                 insert_pct: 25,
                 delete_pct: 25,
                 hot_rows: 50,
+                // Without a limit they can outrun the one refresher that a new unique key allows, and whether
+                // the run ever gets to its cut-over is then a matter of the machine.
+                rate: Some(1500.0),
                 ..Workload::new(Table::simple("t"))
             };
             let writers = Writers::start(db.url(), workload).unwrap();
