@@ -155,6 +155,8 @@ impl Sink for Count {
         drop(std::hint::black_box(key));
     }
 
+    fn others(&mut self) {}
+
     fn marker(&mut self, _: u64) {}
 
     fn swapped(&mut self) {}

@@ -2,6 +2,7 @@
 //! around the swap.
 
 use std::collections::VecDeque;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
 use parking_lot::{Condvar, Mutex};
@@ -16,6 +17,8 @@ use crate::sql::Key;
 pub(crate) struct Feed {
     state: Mutex<State>,
     changed: Condvar,
+    /// Row events of tables that are not of this run.
+    others: AtomicU64,
 }
 
 #[derive(Debug)]
@@ -52,6 +55,7 @@ impl Feed {
                 keys: 0,
             }),
             changed: Condvar::new(),
+            others: AtomicU64::new(0),
         }
     }
 
@@ -132,6 +136,15 @@ impl Feed {
     /// How many changed keys have come through.
     pub(crate) fn keys(&self) -> u64 {
         self.state.lock().keys
+    }
+
+    /// How many changes by others have come through: keys of the table, and row events of other tables.
+    pub(crate) fn changes(&self) -> u64 {
+        self.keys() + self.others.load(Ordering::Relaxed)
+    }
+
+    pub(super) fn note_others(&self) {
+        self.others.fetch_add(1, Ordering::Relaxed);
     }
 
     pub(super) fn note_marker(&self, number: u64) {

@@ -39,6 +39,8 @@ pub(crate) struct Watch {
 pub(crate) trait Sink {
     /// A key of the table changed.
     fn key(&mut self, key: Key);
+    /// Rows of a table changed that is neither the table nor of this run.
+    fn others(&mut self);
     /// A marker was written.
     fn marker(&mut self, number: u64);
     /// The table and its ghost were swapped by a connection of ours.
@@ -53,6 +55,7 @@ pub(crate) trait Sink {
 #[derive(Debug)]
 enum Role {
     Other,
+    Ghost,
     Source(Known),
     Marker(Known),
 }
@@ -236,6 +239,8 @@ impl Interpreter {
         } else if watch.is(&watch.state, &map) {
             let layout = map.layout(&watch.marker);
             Role::Marker(known(layout.map_err(|why| changed(&watch.state, &why))?))
+        } else if watch.is(&watch.ghost, &map) {
+            Role::Ghost
         } else {
             Role::Other
         };
@@ -247,7 +252,11 @@ impl Interpreter {
         let unreadable = |error: Unreadable| malformed("a row event", error);
         let id = rows::table_id(data).map_err(|error| unreadable(error.into()))?;
         match self.roles.get(&id) {
-            Some(Role::Other) => Ok(()),
+            Some(Role::Ghost) => Ok(()),
+            Some(Role::Other) => {
+                sink.others();
+                Ok(())
+            }
             // An event without rows, which only ends a statement.
             None if id == 0xff_ffff => Ok(()),
             None => Err(binlog(format!(

@@ -245,6 +245,10 @@ impl Sink for FeedSink<'_> {
         }
     }
 
+    fn others(&mut self) {
+        self.feed.note_others();
+    }
+
     fn marker(&mut self, number: u64) {
         self.feed.note_marker(number);
     }

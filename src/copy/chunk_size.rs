@@ -11,8 +11,8 @@ use super::chunk::Chunk;
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum ChunkSize {
-    /// As many rows as take about this long to copy, but at most 1 MiB of them: the size follows what the server
-    /// can do.
+    /// As many rows as take about this long to copy: the size follows what the server can do. At most 8 MiB
+    /// of them, and 1 MiB while anybody else writes to the server.
     Time(Duration),
     /// Always this many rows.
     Rows(u64),
@@ -30,14 +30,19 @@ const LEAST: u64 = 10;
 const MOST: u64 = 100_000;
 
 /// A chunk is one transaction. While its binlog events are written, all other commits wait: on MySQL 9.7 for
-/// 3.5 ms with 0.6 MB, 10 ms with 2.4 MB, and 37 ms with 9 MB, which was slower by the row, too.
+/// 3.5 ms with 0.6 MB, 10 ms with 2.4 MB, and 37 ms with 9 MB.
 const MOST_BYTES: u64 = 1 << 20;
+
+/// Where nobody waits. More than that was slower by the row.
+const MOST_BYTES_ALONE: u64 = 8 << 20;
 
 /// Adapts the size to how long chunks take.
 #[derive(Debug)]
 pub(crate) struct Sizer {
     goal: ChunkSize,
+    /// The most rows while others write.
     most: u64,
+    most_alone: u64,
     rows: Mutex<u64>,
     /// Behind the last chunk of keys in a row that had few of them.
     gap: AtomicU64,
@@ -45,12 +50,13 @@ pub(crate) struct Sizer {
 
 impl Sizer {
     pub(crate) fn new(goal: ChunkSize, average_row_bytes: u64) -> Self {
-        let most = (MOST_BYTES / average_row_bytes.max(1)).clamp(LEAST, MOST);
+        let of = |bytes: u64| (bytes / average_row_bytes.max(1)).clamp(LEAST, MOST);
+        let (most, most_alone) = (of(MOST_BYTES), of(MOST_BYTES_ALONE));
         let first = match goal {
             ChunkSize::Rows(rows) => rows.max(1),
             ChunkSize::Time(_) => FIRST.min(most),
         };
-        Sizer { goal, most, rows: Mutex::new(first), gap: AtomicU64::new(0) }
+        Sizer { goal, most, most_alone, rows: Mutex::new(first), gap: AtomicU64::new(0) }
     }
 
     pub(crate) fn rows(&self) -> u64 {
@@ -67,15 +73,15 @@ impl Sizer {
         self.gap.load(Ordering::Relaxed) > from
     }
 
-    /// The chunk had `rows` rows, and took `time`.
-    pub(crate) fn learn_of(&self, chunk: &Chunk, rows: u64, time: Duration) {
+    /// The chunk had `rows` rows, and took `time`; `alone` if nobody else writes.
+    pub(crate) fn learn_of(&self, chunk: &Chunk, rows: u64, time: Duration, alone: bool) {
         if chunk.in_a_row && (rows == 0 || rows < chunk.rows / 2) {
             self.gap.fetch_max(chunk.number + 1, Ordering::Relaxed);
         }
-        self.learn(rows, time);
+        self.learn(rows, time, alone);
     }
 
-    fn learn(&self, rows: u64, time: Duration) {
+    fn learn(&self, rows: u64, time: Duration, alone: bool) {
         let ChunkSize::Time(goal) = self.goal else {
             return;
         };
@@ -92,7 +98,8 @@ impl Sizer {
             reason = "a size, which is clamped right after"
         )]
         let wanted = (rows as f64 * ratio) as u64;
-        *size = wanted.clamp(*size / 2, *size * 2).clamp(LEAST, self.most.max(LEAST));
+        let most = if alone { self.most_alone } else { self.most };
+        *size = wanted.clamp(*size / 2, *size * 2).clamp(LEAST, most);
     }
 }
 
@@ -106,10 +113,10 @@ mod tests {
         for _ in 0..20 {
             // 10 000 rows a second
             let rows = sizer.rows();
-            sizer.learn(rows, Duration::from_micros(100 * rows));
+            sizer.learn(rows, Duration::from_micros(100 * rows), false);
         }
         assert_eq!(sizer.rows(), 5_000);
-        sizer.learn(5_000, Duration::from_secs(100));
+        sizer.learn(5_000, Duration::from_secs(100), false);
         assert_eq!(sizer.rows(), 2_500);
     }
 
@@ -124,7 +131,7 @@ mod tests {
         ] {
             let sizer = Sizer::new(ChunkSize::Rows(1), 100);
             let chunk = Chunk { number: 7, after: None, through: None, rows: wide, in_a_row };
-            sizer.learn_of(&chunk, rows, Duration::ZERO);
+            sizer.learn_of(&chunk, rows, Duration::ZERO, true);
             assert_eq!(sizer.has_found_a_gap(7), gap, "{rows} of {wide}");
             assert!(!sizer.has_found_a_gap(8));
         }
@@ -133,10 +140,14 @@ mod tests {
     #[test]
     fn stays_within_bytes_and_fixed_sizes() {
         let fat = Sizer::new(ChunkSize::default(), MOST_BYTES / 16);
-        fat.learn(16, Duration::from_micros(1));
+        for alone in [false, true, true, true, true, false] {
+            fat.learn(fat.rows(), Duration::from_micros(1), alone);
+            let most = if alone { MOST_BYTES_ALONE } else { MOST_BYTES };
+            assert!(fat.rows() * (MOST_BYTES / 16) <= most, "{}", fat.rows());
+        }
         assert_eq!(fat.rows(), 16);
         let fixed = Sizer::new(ChunkSize::Rows(7), 1);
-        fixed.learn(7, Duration::from_micros(1));
+        fixed.learn(7, Duration::from_micros(1), true);
         assert_eq!(fixed.rows(), 7);
     }
 }

@@ -41,7 +41,7 @@ pub(crate) fn in_chunks<T: Send>(
                     control.gate.pass(cancel)?;
                     let began = Instant::now();
                     let (rows, result) = work(&chunk, &mut session)?;
-                    sizer.learn_of(&chunk, rows, began.elapsed());
+                    sizer.learn_of(&chunk, rows, began.elapsed(), !control.others_write());
                     crowd.finished(rows, control.writers_are_calm());
                     if done.send(result).is_err() {
                         return Ok(());

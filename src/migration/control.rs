@@ -45,23 +45,23 @@ pub(crate) struct Control {
     follower: OnceLock<Follower>,
 }
 
-/// How long heartbeats take while others write to the table.
+/// How long heartbeats take while others write.
 #[derive(Debug, Default)]
 struct Writes {
     best: Option<Duration>,
     last: [Duration; 3],
-    keys: u64,
-    /// Whether keys had changed at the last heartbeat.
+    changes: u64,
+    /// Whether others had written since the one before, at the last heartbeat.
     busy: bool,
 }
 
 impl Writes {
-    /// `keys` is how many keys have changed so far.
-    fn note(&mut self, took: Duration, keys: u64) {
+    /// `changes` is how much others have written so far.
+    fn note(&mut self, took: Duration, changes: u64) {
         self.best = Some(self.best.map_or(took, |best| best.min(took)));
         // Where nobody writes, nobody waits.
-        self.busy = keys > self.keys;
-        self.keys = keys;
+        self.busy = changes > self.changes;
+        self.changes = changes;
         self.last.rotate_left(1);
         if let Some(last) = self.last.last_mut() {
             *last = if self.busy { took } else { Duration::ZERO };
@@ -249,19 +249,19 @@ impl Control {
 
     /// A heartbeat, which is a small write as the application's are, took so long.
     pub(crate) fn note_heartbeat(&self, took: Duration) {
-        let keys = self.keys_changed();
-        self.writes.lock().note(took, keys);
+        let changes = self.changes();
+        self.writes.lock().note(took, changes);
     }
 
-    fn keys_changed(&self) -> u64 {
-        self.follower.get().map_or(0, |follower| follower.feed.keys())
+    fn changes(&self) -> u64 {
+        self.follower.get().map_or(0, |follower| follower.feed.changes())
     }
 
-    /// Whether rows of the table have been changed lately.
+    /// Whether rows have been changed lately, of this table or of any other.
     pub(crate) fn others_write(&self) -> bool {
-        let keys = self.keys_changed();
+        let changes = self.changes();
         let writes = self.writes.lock();
-        writes.busy || keys > writes.keys
+        writes.busy || changes > writes.changes
     }
 
     /// Whether small writes take no longer than they should.
@@ -310,9 +310,9 @@ mod tests {
         let ms = Duration::from_millis;
         let mut writes = Writes::default();
         writes.note(ms(2), 0);
-        for keys in [1, 2] {
+        for changes in [1, 2] {
             assert!(writes.are_calm());
-            writes.note(ms(30), keys);
+            writes.note(ms(30), changes);
         }
         assert!(!writes.are_calm());
         for _ in 0..2 {

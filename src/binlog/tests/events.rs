@@ -16,7 +16,11 @@ fn rows_of_the_table_become_keys() {
     run.ok(UPDATE, &rows_event(UPDATE, &[(2, "a"), (2, "b"), (3, "c"), (4, "c")]));
     run.ok(DELETE, &rows_event(DELETE, &[(5, "x")]));
     run.ok(WRITE, &head(2, WRITE));
+    // Nobody else's: what the run itself copies.
+    run.ok(TABLE_MAP, &table_map(3, "db", "_t_gho", &[3, 15], &[20, 0]));
+    run.ok(WRITE, &head(3, WRITE));
     assert_eq!(run.ints(), [1, u64::MAX, 2, 4, 3, 5]);
+    assert_eq!(run.seen.others, 1);
     assert_eq!(run.seen.commits, []);
     run.ok(XID, &[0; 8]);
     assert_eq!(run.seen.commits.len(), 1);

@@ -26,6 +26,7 @@ const OWN: u32 = 7;
 #[derive(Debug, Default)]
 struct Seen {
     keys: Vec<Key>,
+    others: usize,
     markers: Vec<u64>,
     commits: Vec<BinlogPosition>,
     swaps: usize,
@@ -34,6 +35,9 @@ struct Seen {
 impl Sink for Seen {
     fn key(&mut self, key: Key) {
         self.keys.push(key);
+    }
+    fn others(&mut self) {
+        self.others += 1;
     }
     fn marker(&mut self, number: u64) {
         self.markers.push(number);
