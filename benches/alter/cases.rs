@@ -61,7 +61,7 @@ impl Case {
             }
             other => {
                 drop(other);
-                Place::new(flavor, pool, rows, flags.lock.clone())
+                Place::new(flavor, pool, rows, &flags.settings, flags.lock.clone())
             }
         }
     }

@@ -29,6 +29,10 @@ pub(crate) struct Flags {
     #[arg(long)]
     pub(crate) pool: Option<String>,
 
+    /// More settings of the server, such as innodb-log-writer-threads=ON: to find out what limits a case
+    #[arg(long = "set", value_name = "NAME=VALUE")]
+    pub(crate) settings: Vec<String>,
+
     /// In the idle cases, these contenders only: those whose name has one of these texts in it
     #[arg(long, value_name = "TEXT", value_delimiter = ',')]
     pub(crate) only: Vec<String>,

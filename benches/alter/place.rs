@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 use anyhow::{Context, Result, bail};
 use online_alter::mysql::prelude::Queryable;
 use online_alter::mysql::{Conn, Opts, Row};
-use online_alter_support::{Flavor, Server, csm};
+use online_alter_support::{Builder, Flavor, Server, csm};
 
 use crate::lock::{self, Lock};
 use crate::note;
@@ -37,6 +37,7 @@ pub(crate) struct Place {
     definition: String,
     saved: PathBuf,
     lock: Option<PathBuf>,
+    more: Vec<String>,
 }
 
 impl Place {
@@ -45,6 +46,7 @@ impl Place {
         flavor: Flavor,
         pool: &str,
         rows: u64,
+        settings: &[String],
         lock: Option<PathBuf>,
     ) -> Result<Self> {
         let redo = if flavor.is_mariadb() {
@@ -52,14 +54,15 @@ impl Place {
         } else {
             "--innodb-redo-log-capacity=1G"
         };
-        let server = Server::builder(flavor)
+        let builder = Server::builder(flavor)
             .durable()
             .on_disk()
             .option(format!("--innodb-buffer-pool-size={pool}"))
             .option(redo)
             // The servers' own default.
-            .option("--innodb-use-native-aio=ON")
-            .start()?;
+            .option("--innodb-use-native-aio=ON");
+        let more = |builder: Builder, setting: &String| builder.option(format!("--{setting}"));
+        let server = settings.iter().fold(builder, more).start()?;
         let target = server.data_dir().ancestors().nth(3).context("no directory")?;
         let saved = target.join("bench-alter");
         let mut place = Place {
@@ -71,6 +74,7 @@ impl Place {
             definition: String::new(),
             saved,
             lock,
+            more: settings.to_vec(),
         };
         if let Some(group) = place.group() {
             place.server.connect()?.query_drop(format!(
@@ -104,11 +108,12 @@ impl Place {
         let name = if self.flavor().is_mariadb() { "" } else { "MySQL " };
         format!(
             "{name}{}, {} rows, {:.0} MB with its indexes, pool {}, redo log 1G, sync_binlog=1, \
-             innodb_flush_log_at_trx_commit=1",
+             innodb_flush_log_at_trx_commit=1{}",
             self.version,
             self.rows,
             self.bytes as f64 / 1e6,
-            self.pool
+            self.pool,
+            self.more.iter().fold(String::new(), |text, setting| text + ", " + setting)
         )
     }
 
