@@ -49,6 +49,11 @@ impl StateTable {
         )
     }
 
+    /// Asks for the number of the last marker that has come to a server.
+    pub(crate) fn last_marker_sql(&self) -> String {
+        format!("SELECT {TAG} seq FROM {} WHERE id = {MARKER_ROW}", self.name)
+    }
+
     /// Its layout in the binlog; its "key" is the number of the marker.
     pub(crate) fn watched() -> WatchedTable {
         let seq = KeyPart { column: 1, ty: KeyType::Int { unsigned: true } };
@@ -82,6 +87,13 @@ impl StateTable {
         session.scalar(&format!("SELECT body FROM {name} WHERE id = {RECORD_ROW}"))
     }
 
+    /// Writes a marker that no stream waits for, and returns its number.
+    pub(crate) fn write_canary(&self, session: &mut Session) -> Result<u64> {
+        let number = self.next_marker.fetch_add(1, Ordering::SeqCst);
+        self.put_marker(session, number)?;
+        Ok(number)
+    }
+
     /// Writes the next marker, and returns its number once that is committed. `announce` is called
     /// with the number before it is written.
     pub(crate) fn write_marker(
@@ -93,6 +105,11 @@ impl StateTable {
         let number = self.next_marker.fetch_add(1, Ordering::SeqCst);
         announce(number);
         feed.expect_marker(number);
+        self.put_marker(session, number)?;
+        Ok(number)
+    }
+
+    fn put_marker(&self, session: &mut Session, number: u64) -> Result<()> {
         let done = session.exec(&format!(
             "INSERT {TAG} INTO {} (id, seq, written_at) VALUES ({MARKER_ROW}, {number}, \
              UTC_TIMESTAMP(6)) ON DUPLICATE KEY UPDATE seq = {number}, written_at = UTC_TIMESTAMP(6)",
@@ -101,6 +118,6 @@ impl StateTable {
         if done.affected == 0 {
             return Err(missing("that the marker was written"));
         }
-        Ok(number)
+        Ok(())
     }
 }

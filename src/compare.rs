@@ -19,6 +19,7 @@ use crate::migration::{Control, in_chunks};
 use crate::sql::alter::{AlterClause, ColumnChange, Fate};
 use crate::sql::statements::TablePair;
 use crate::sql::{Ident, Key, KeyShape, TableName};
+use crate::throttle::Limits;
 use crate::verify::{Comparer, Style};
 
 /// Compares the rows of two tables of one server, exactly, in chunks of one table's key, without
@@ -201,7 +202,7 @@ impl Compare {
             Error::new(ErrorKind::UnsupportedTable, why)
         })?;
 
-        let control = Control::new(None, false, table.rows);
+        let control = Control::new(None, Limits::default(), usize::MAX, false, table.rows);
         let mut found = Found {
             comparer: &comparer,
             control: &control,

@@ -7,7 +7,7 @@ use mysql::Opts;
 use crate::error::{Error, ErrorKind, Result};
 
 /// Where the server is: a URL (`mysql://user:password@host:3306/schema`) or [`mysql::Opts`].
-#[derive(Clone)]
+#[derive(Clone, PartialEq, Eq)]
 pub struct Endpoint(Result<Opts, String>);
 
 impl From<&str> for Endpoint {
@@ -41,6 +41,17 @@ impl From<mysql::OptsBuilder> for Endpoint {
 }
 
 impl Endpoint {
+    /// Where it is, without user and password.
+    pub fn address(&self) -> String {
+        match &self.0 {
+            Ok(opts) => match opts.get_socket() {
+                Some(socket) => socket.to_owned(),
+                None => format!("{}:{}", opts.get_ip_or_hostname(), opts.get_tcp_port()),
+            },
+            Err(why) => format!("a URL that cannot be used: {why}"),
+        }
+    }
+
     pub(crate) fn opts(&self) -> Result<Opts> {
         self.0.clone().map_err(|why| {
             Error::new(ErrorKind::Config, format!("the URL of the server cannot be used: {why}"))
@@ -51,11 +62,6 @@ impl Endpoint {
 impl fmt::Debug for Endpoint {
     // `Opts` prints its password.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match &self.0 {
-            Ok(opts) => {
-                write!(f, "Endpoint({}:{})", opts.get_ip_or_hostname(), opts.get_tcp_port())
-            }
-            Err(why) => write!(f, "Endpoint({why})"),
-        }
+        write!(f, "Endpoint({})", self.address())
     }
 }

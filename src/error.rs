@@ -104,6 +104,10 @@ pub enum ErrorKind {
     LockLost,
     /// The run was asked to stop.
     Aborted,
+    /// A throttling policy ended the run: the load was critical.
+    CriticalLoad,
+    /// The observer ended the run.
+    Vetoed,
     /// Any other error of the server.
     Server,
     /// A bug: a thread of the run panicked.

@@ -75,6 +75,7 @@
 //! # Features
 //!
 //! - `rustls`: TLS to the server.
+//! - `http`: throttling by an HTTP check (`throttle::HttpCheck`).
 //!
 //! # Versions
 //!
@@ -126,8 +127,8 @@ pub use difference::{ColumnDifference, Difference, DifferenceKind};
 pub use endpoint::Endpoint;
 pub use error::{Error, ErrorKind, Leftover, Phase, Result, TableState};
 pub use migration::{
-    Event, Handle, IndexBuild, Observer, OldTable, OnMismatch, Postpone, Progress, Report,
-    Verification,
+    Event, Handle, IndexBuild, NativeAlter, Observer, OldTable, OnMismatch, Postpone, Progress,
+    Report, Verification,
 };
 pub use mysql;
 pub use obstacle::{Obstacle, ObstacleKind};

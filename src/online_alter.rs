@@ -15,7 +15,7 @@ use crate::plan::Plan;
 use crate::planning::Request;
 use crate::sql::alter::Stated;
 use crate::steps::{Step, Steps};
-use crate::throttle::{AllOf, ThrottlePolicy};
+use crate::throttle::{AllOf, Limits, ThrottlePolicy};
 
 /// An online ALTER TABLE: which server, which table, which change, and how careful to be.
 ///
@@ -59,6 +59,7 @@ impl OnlineAlter {
             schema: None,
             table: table.into(),
             clause: String::new(),
+            stream: None,
             options: Options::default(),
             postpone: Postpone::never(),
             policies: AllOf::new(),
@@ -70,6 +71,20 @@ impl OnlineAlter {
     /// The schema (database) of the table.
     pub fn schema(mut self, schema: impl Into<String>) -> Self {
         self.request.schema = Some(schema.into());
+        self
+    }
+
+    /// Read the binlog of this replica instead of the server's own, which then need not be in row format: a replica in
+    /// row format writes rows of what its primary wrote as statements. It may be a replica of a replica. It has to log
+    /// what it replicates (`log_replica_updates`), in the order of its primary, and without filters on the table. The cut-over
+    /// waits for the replica, while writers wait: attempts are given up after
+    /// [a while](Self::cut_over_lock_timeout).
+    ///
+    /// The user needs REPLICATION SLAVE and REPLICATION CLIENT there (MariaDB: BINLOG MONITOR and SLAVE MONITOR), and SELECT on the
+    /// schema; and where the server's own `binlog_format` is another, the privilege to set it for its own
+    /// sessions. Default: the server's own binlog is read.
+    pub fn stream_from(mut self, replica: impl Into<Endpoint>) -> Self {
+        self.request.stream = Some(replica.into());
         self
     }
 
@@ -162,6 +177,23 @@ impl OnlineAlter {
         self
     }
 
+    /// What holds the run back besides its policies: lag, load, and its own consideration. They can be changed while
+    /// it goes on, too: [`Handle::change_limits`]. Default: nothing does.
+    ///
+    /// ```
+    /// # use std::time::Duration;
+    /// # use online_alter::OnlineAlter;
+    /// # let alter = OnlineAlter::new("mysql://db1/app", "t");
+    /// let alter = alter.limits(|limits| {
+    ///     limits.control_replicas = vec!["mysql://dba@db2".into(), "mysql://dba@db3".into()];
+    ///     limits.max_lag = Some(Duration::from_secs(2));
+    /// });
+    /// ```
+    pub fn limits(mut self, change: impl FnOnce(&mut Limits)) -> Self {
+        change(&mut self.request.options.limits);
+        self
+    }
+
     /// Adds a throttling policy: hold back while a file exists.
     pub fn throttle_flag_file(self, path: impl Into<PathBuf>) -> Self {
         self.throttle(crate::throttle::FlagFile::new(path))
@@ -176,6 +208,31 @@ impl OnlineAlter {
     /// What becomes of the table as it was. Default: it is kept as `_t_del`.
     pub fn old_table(mut self, old_table: OldTable) -> Self {
         self.request.options.old_table = old_table;
+        self
+    }
+
+    /// Count the rows beside the copy, so that the progress is exact: one long query, for which the server keeps
+    /// old versions of rows. It is ended when the copy is complete. Default: the server's estimate does.
+    pub fn exact_row_count(mut self, exact: bool) -> Self {
+        self.request.options.exact_row_count = exact;
+        self
+    }
+
+    /// Ask the server first to change only the definition (`ALGORITHM=INSTANT`), waiting for the table's lock no longer
+    /// than an attempt to [cut over](Self::cut_over_lock_timeout) would; where it cannot, or MySQL's limit of row
+    /// versions is reached (error 4092), the rows are copied. Not on MySQL 8.0.29, which could corrupt such
+    /// tables. Default: no.
+    /// <https://dev.mysql.com/doc/refman/9.7/en/innodb-online-ddl-operations.html>
+    pub fn attempt_instant(mut self, attempt: bool) -> Self {
+        self.request.options.attempt_instant = attempt;
+        self
+    }
+
+    /// Leave a table with fewer rows than this to the server's own ALTER: writers wait for as long as that takes.
+    /// Rows are counted. Where the table's lock is not to be had within the time of an attempt to
+    /// [cut over](Self::cut_over_lock_timeout), they are copied after all. Default: 0, never.
+    pub fn native_below_rows(mut self, rows: u64) -> Self {
+        self.request.options.native_below_rows = rows;
         self
     }
 

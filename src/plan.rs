@@ -173,9 +173,16 @@ impl Plan {
     }
 
     fn control(&mut self) -> Arc<Control> {
-        let has_policies = !self.migration.policies.is_empty();
-        let rows = self.migration.table.rows;
-        Arc::new(Control::new(self.observer.take(), has_policies, rows))
+        let Migration { policies, options, table, .. } = &self.migration;
+        let (limits, has_policies) =
+            (options.limits.clone(), !policies.is_empty() || options.limits.are_any());
+        Arc::new(Control::new(
+            self.observer.take(),
+            limits,
+            options.copy_workers,
+            has_policies,
+            table.rows,
+        ))
     }
 
     /// Runs it on this thread, to the end.

@@ -7,7 +7,9 @@ use crate::endpoint::Endpoint;
 use crate::error::{Error, ErrorKind, Result};
 use crate::inspect::neighbours::Neighbours;
 use crate::inspect::{ServerInfo, Table, grants, key};
-use crate::migration::{IndexBuild, Migration, Observer, Options, Postpone, checks, ghost, guard};
+use crate::migration::{
+    IndexBuild, Migration, Observer, Options, Postpone, StreamServer, checks, ghost, guard,
+};
 use crate::plan::{Plan, Warning};
 use crate::sql::alter::{AlterClause, Stated};
 use crate::sql::{Ident, KeyType, TableName};
@@ -19,6 +21,8 @@ pub(crate) struct Request {
     pub(crate) schema: Option<String>,
     pub(crate) table: String,
     pub(crate) clause: String,
+    /// The replica whose binlog is read, if it is not the server's own.
+    pub(crate) stream: Option<Endpoint>,
     pub(crate) options: Options,
     pub(crate) postpone: Postpone,
     pub(crate) policies: AllOf,
@@ -47,12 +51,21 @@ impl Request {
         let mut session = Session::open(&connector, server.flavor, Purpose::Inspect)?;
         // Without its privileges a user is shown less than there is.
         grants::check(&mut session, server.flavor, &name)?;
-        server.check_settings(self.options.switch_to_row_format)?;
+        if self.stream.is_some() {
+            server.check_settings(true)?;
+            if server.binlog_format != "ROW" {
+                connector.write_rows();
+            }
+        } else {
+            server.check_settings(self.options.switch_to_row_format)?;
+            check_format_switch(&server, &mut session)?;
+        }
         server.binlog_position(&mut session, schema)?;
-        check_format_switch(&server, &mut session)?;
         set_modes(&connector, &server, &self.options, &mut plain)?;
 
         let table = Table::read(&mut session, &name)?;
+        let stream = self.stream.as_ref().map(|replica| stream_server(replica, &server, &table));
+        let stream = stream.transpose()?;
         let stated = std::mem::take(&mut self.options.column_map);
         let clause = parse_clause(&self.clause, stated, &server, &table)?;
         plain.check_syntax(&format!("ALTER TABLE {name} {}", clause.text)).map_err(|error| {
@@ -92,7 +105,7 @@ impl Request {
         if !checks.is_empty() {
             warnings.push(Warning::RenamedChecks(checks));
         }
-        if server.binlog_format != "ROW" {
+        if server.binlog_format != "ROW" && stream.is_none() {
             warnings.push(Warning::SwitchesFormat { from: server.binlog_format.clone() });
         }
         if !neighbours.foreign_keys.is_empty() {
@@ -102,6 +115,7 @@ impl Request {
         let migration = Migration {
             connector,
             server,
+            stream,
             table,
             clause,
             key,
@@ -114,6 +128,32 @@ impl Request {
         };
         Ok(Plan::new(migration, dressing, self.observer, replaced, warnings))
     }
+}
+
+/// The replica whose binlog is read, if it can be.
+fn stream_server(replica: &Endpoint, server: &ServerInfo, table: &Table) -> Result<StreamServer> {
+    let connector = Connector::new(&replica.opts()?)?;
+    let of_replica =
+        |error: Error| error.context(format_args!("the replica {}", replica.address()));
+    let read = || {
+        let mut session = Session::open_plain(&connector)?;
+        let info = ServerInfo::read(&mut session)?;
+        if (info.flavor, info.ignores_case) != (server.flavor, server.ignores_case) {
+            let why = "it is of another kind than the server of the table";
+            return Err(Error::new(ErrorKind::UnsupportedServer, why));
+        }
+        if info.identity == server.identity {
+            let why = "it is the server of the table itself";
+            return Err(Error::new(ErrorKind::Config, why));
+        }
+        connector.expect(info.identity_query(), &info.identity);
+        let mut session = Session::open(&connector, info.flavor, Purpose::Inspect)?;
+        info.check_as_stream(&mut session, table)?;
+        info.binlog_position(&mut session, table.name.schema.as_str())?;
+        Ok(info)
+    };
+    let info = read().map_err(of_replica)?;
+    Ok(StreamServer { connector, server: info })
 }
 
 /// Whether sessions may be put into the group.

@@ -3,9 +3,10 @@
 use std::path::PathBuf;
 
 use clap::Parser;
-use online_alter::throttle::StatusLimits;
 
 use crate::column_map::{ColumnMap, column_map};
+use crate::hooks::HookFlags;
+use crate::throttle::ThrottleFlags;
 
 const AFTER_HELP: &str = "\
 The password comes from --url, else from --conf, else from the environment variable MYSQL_PWD. \
@@ -41,6 +42,11 @@ pub(crate) struct Flags {
     #[arg(long, value_name = "FILE")]
     pub(crate) conf: Option<PathBuf>,
 
+    /// A replica whose binary log is read instead of the server's own: mysql://host:port. User and password are those
+    /// of --url, unless it has others. gh-ost takes the replica by --host, and finds the server
+    #[arg(long, value_name = "URL")]
+    pub(crate) stream_url: Option<Secret>,
+
     /// The schema of the table. Default: the one in --url
     #[arg(long, value_name = "NAME")]
     pub(crate) database: Option<String>,
@@ -62,18 +68,9 @@ pub(crate) struct Flags {
     #[arg(long, value_name = "FILE")]
     pub(crate) postpone_cut_over_flag_file: Option<PathBuf>,
 
-    /// Write nothing while this file exists. It is looked for five times a second
-    #[arg(long, value_name = "FILE")]
-    pub(crate) throttle_flag_file: Option<PathBuf>,
-
     /// Abort when this file exists; unlike gh-ost, cleanly
     #[arg(long, value_name = "FILE")]
     pub(crate) panic_flag_file: Option<PathBuf>,
-
-    /// Write nothing while a status variable of the server is at its limit or above, such as
-    /// Threads_running=25,Threads_connected=500
-    #[arg(long, value_name = "LIMITS")]
-    pub(crate) max_load: Option<StatusLimits>,
 
     /// Rows to copy at a time, 10 to 100000. Default: as many as take half a second
     #[arg(long, value_name = "ROWS", value_parser = clap::value_parser!(u64).range(10..=100_000))]
@@ -96,6 +93,22 @@ pub(crate) struct Flags {
     /// for it, for the binary log
     #[arg(long, value_name = "SECONDS", default_value_t = 3, value_parser = clap::value_parser!(u64).range(1..=60))]
     pub(crate) cut_over_lock_timeout_seconds: u64,
+
+    /// Count the rows, beside the copy, so that the progress is exact
+    #[arg(long)]
+    pub(crate) exact_rowcount: bool,
+
+    /// Ask the server first to change only the definition (ALGORITHM=INSTANT), which takes no time
+    #[arg(long)]
+    pub(crate) attempt_instant_ddl: bool,
+
+    /// Leave a table with fewer rows than this to the server's own ALTER: writers wait for it. gh-ost has no such flag
+    #[arg(long, value_name = "ROWS", default_value_t = 0)]
+    pub(crate) native_below_rows: u64,
+
+    /// Accepted and without effect: the new table's statistics are always refreshed before the cut-over
+    #[arg(long)]
+    pub(crate) analyze_ghost_table_before_cutover: bool,
 
     /// Drop the tables _t_gho and _t_ghc that an earlier run of this tool left
     #[arg(long)]
@@ -163,6 +176,21 @@ pub(crate) struct Flags {
     /// Accepted and without effect: this tool always works on the server that is given
     #[arg(long)]
     pub(crate) allow_on_master: bool,
+
+    /// A Unix socket that takes gh-ost's interactive commands, for this user alone: echo help | nc -U FILE (gh-ost
+    /// makes one by default)
+    #[arg(long, value_name = "FILE")]
+    pub(crate) serve_socket_file: Option<PathBuf>,
+
+    /// Replace a socket file that is there already
+    #[arg(long)]
+    pub(crate) initially_drop_socket_file: bool,
+
+    #[command(flatten)]
+    pub(crate) throttle: ThrottleFlags,
+
+    #[command(flatten)]
+    pub(crate) hooks: HookFlags,
 
     /// Print neither the status, once a second, nor warnings
     #[arg(long, conflicts_with_all = ["verbose", "debug"])]

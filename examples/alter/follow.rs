@@ -5,24 +5,41 @@ use std::sync::mpsc;
 use std::thread;
 use std::time::{Duration, Instant};
 
-use online_alter::{Event, Handle, Report};
+use online_alter::{Event, Handle, Observer};
 
 use crate::common::{Interrupts, say, warn};
+use crate::hooks::Hooks;
 
 const LOOK: Duration = Duration::from_millis(100);
 const STATUS: Duration = Duration::from_secs(1);
 
-/// Passes on what an operator should read at once; the rest is in the status and the log.
-pub(crate) fn observer(notes: mpsc::Sender<String>) -> impl FnMut(&Event) + Send {
-    move |event| match event {
-        Event::CutOverFailed { attempt, reason, .. } => {
-            let _ = notes.send(format!("attempt {attempt} to cut over was given up: {reason}"));
+/// Passes on what an operator should read at once, and what the hooks wait for; the rest is in the status and
+/// the log.
+#[derive(Debug)]
+pub(crate) struct Told {
+    pub(crate) notes: mpsc::Sender<String>,
+    pub(crate) hooks: Hooks,
+}
+
+impl Observer for Told {
+    fn on_event(&mut self, event: &Event) {
+        match event {
+            Event::CutOverFailed { attempt, reason, .. } => {
+                let note = format!("attempt {attempt} to cut over was given up: {reason}");
+                let _ = self.notes.send(note);
+            }
+            Event::Phase(phase) => log::info!("phase: {phase}"),
+            Event::Throttled(reason) => log::info!("throttled: {reason}"),
+            Event::Unthrottled => log::info!("no longer throttled"),
+            Event::Swapped { locked, .. } => {
+                log::info!("swapped; writers were blocked for {locked:?}");
+            }
+            _ => {}
         }
-        Event::Phase(phase) => log::info!("phase: {phase}"),
-        Event::Throttled(reason) => log::info!("throttled: {reason}"),
-        Event::Unthrottled => log::info!("no longer throttled"),
-        Event::Swapped { locked, .. } => log::info!("swapped; writers were blocked for {locked:?}"),
-        _ => {}
+    }
+
+    fn veto(&mut self, event: &Event) -> Option<String> {
+        self.hooks.veto(event)
     }
 }
 
@@ -31,12 +48,13 @@ pub(crate) struct Watch<'a> {
     pub(crate) interrupts: &'a Interrupts,
     pub(crate) panic_file: Option<&'a Path>,
     pub(crate) notes: mpsc::Receiver<String>,
+    pub(crate) hooks: Hooks,
     pub(crate) quiet: bool,
 }
 
 impl Watch<'_> {
-    /// Waits for the end of the run.
-    pub(crate) fn follow(self, handle: Handle) -> online_alter::Result<Report> {
+    /// Waits for the end of the run. Whether it was asked to stop before.
+    pub(crate) fn follow(mut self, handle: &Handle) -> bool {
         let mut answered = 0;
         let mut aborted = false;
         let mut due = Instant::now() + STATUS;
@@ -57,6 +75,7 @@ impl Watch<'_> {
                 aborted = true;
             }
             self.pass_on_notes();
+            self.hooks.note(handle.progress());
             if !self.quiet && Instant::now() >= due {
                 say(handle.progress());
                 due = Instant::now() + STATUS;
@@ -67,11 +86,7 @@ impl Watch<'_> {
         if !self.quiet {
             say(handle.progress());
         }
-        let result = handle.join();
-        if aborted && result.is_ok() {
-            warn("the table was swapped before the run could be aborted");
-        }
-        result
+        aborted
     }
 
     fn pass_on_notes(&self) {

@@ -5,10 +5,13 @@ mod column_map;
 #[path = "../common/mod.rs"]
 mod common;
 mod conf;
+mod control;
 mod exit;
 mod flags;
 mod follow;
+mod hooks;
 mod server;
+mod throttle;
 
 use std::process::ExitCode;
 use std::sync::mpsc;
@@ -19,9 +22,11 @@ use online_alter::mysql::Opts;
 use online_alter::{ChunkSize, OldTable, OnMismatch, OnlineAlter, Plan, Postpone};
 
 use crate::common::{Interrupts, say, warn};
+use crate::control::{Socket, Target};
 use crate::exit::Failure;
 use crate::flags::{Flags, Mismatch};
-use crate::follow::{Watch, observer};
+use crate::follow::{Told, Watch};
+use crate::hooks::{About, Hooks};
 
 fn main() -> ExitCode {
     let flags = Flags::parse();
@@ -40,8 +45,34 @@ fn run(flags: &Flags) -> Result<u8, Failure> {
     if flags.database.is_none() && opts.get_db_name().is_none() {
         return Err(Failure::Usage("which schema? Say --database or give it in --url".to_owned()));
     }
+    let schema = flags.database.as_deref().or(opts.get_db_name()).unwrap_or_default();
+    let about = About {
+        schema,
+        table: &flags.table,
+        alter: &flags.alter,
+        host: &opts.get_ip_or_hostname(),
+        executes: flags.execute,
+    };
+    let stream = server::stream_opts(flags, &opts).map_err(Failure::Usage)?;
+    let hooks = Hooks::new(&flags.hooks, about);
+    hooks.call("startup", &[]).map_err(Failure::Refused)?;
+    let result = alter(flags, &opts, stream, &hooks);
+    let last = if result.is_ok() { "success" } else { "failure" };
+    if let Err(why) = hooks.call(last, &[]) {
+        warn(why);
+    }
+    result
+}
+
+fn alter(flags: &Flags, opts: &Opts, stream: Option<Opts>, hooks: &Hooks) -> Result<u8, Failure> {
     let (tell, notes) = mpsc::channel();
-    let plan = builder(flags, opts).observer(observer(tell)).plan()?;
+    let told = Told { notes: tell, hooks: hooks.clone() };
+    let mut builder = builder(flags, opts).observer(told);
+    if let Some(stream) = stream {
+        builder = builder.stream_from(stream);
+    }
+    let plan = builder.plan()?;
+    hooks.call("validated", &[]).map_err(Failure::Refused)?;
     if !flags.execute {
         say(&plan);
         say("nothing is done yet: --execute does it");
@@ -58,13 +89,24 @@ fn run(flags: &Flags) -> Result<u8, Failure> {
     }
     let interrupts = Interrupts::listen()
         .map_err(|error| Failure::Refused(format!("signals cannot be caught: {error}")))?;
+    let socket = flags.serve_socket_file.as_deref();
+    let socket = socket.map(|path| Socket::bind(path, flags.initially_drop_socket_file));
+    let socket = socket.transpose().map_err(Failure::Refused)?;
     let watch = Watch {
         interrupts: &interrupts,
         panic_file: flags.panic_flag_file.as_deref(),
         notes,
+        hooks: hooks.clone(),
         quiet: flags.quiet,
     };
-    let report = watch.follow(plan.start()?)?;
+    let handle = plan.start()?;
+    let target = Target { handle: &handle, table: &flags.table, opts, hooks };
+    let aborted = control::serving(socket.as_ref(), target, || watch.follow(&handle));
+    let result = handle.join();
+    if aborted && result.is_ok() {
+        warn("the table was swapped before the run could be aborted");
+    }
+    let report = result?;
     say(&report);
     let code = exit::code_of(&report);
     if code != exit::DONE {
@@ -73,13 +115,16 @@ fn run(flags: &Flags) -> Result<u8, Failure> {
     Ok(code)
 }
 
-fn builder(flags: &Flags, opts: Opts) -> OnlineAlter {
+fn builder(flags: &Flags, opts: &Opts) -> OnlineAlter {
     let seconds = flags.cut_over_lock_timeout_seconds;
-    let mut alter = OnlineAlter::new(opts, &flags.table)
+    let mut alter = OnlineAlter::new(opts.clone(), &flags.table)
         .alter(&flags.alter)
         .copy_workers(flags.copy_workers.into())
         .retries(flags.default_retries)
         .cut_over_lock_timeout(Duration::from_secs(seconds))
+        .exact_row_count(flags.exact_rowcount)
+        .attempt_instant(flags.attempt_instant_ddl)
+        .native_below_rows(flags.native_below_rows)
         .replace_ghost_table(flags.initially_drop_ghost_table)
         .replace_old_table(flags.initially_drop_old_table)
         .switch_to_row_format(flags.switch_to_rbr)
@@ -119,13 +164,7 @@ fn builder(flags: &Flags, opts: Opts) -> OnlineAlter {
     if let Some(file) = &flags.postpone_cut_over_flag_file {
         alter = alter.postpone_cut_over(Postpone::while_file_exists(file));
     }
-    if let Some(file) = &flags.throttle_flag_file {
-        alter = alter.throttle_flag_file(file);
-    }
-    if let Some(limits) = &flags.max_load {
-        alter = alter.throttle(limits.clone());
-    }
-    alter
+    flags.throttle.apply(alter, opts)
 }
 
 /// A column that is written as one dropped and one added loses its data, and one that is written as

@@ -16,7 +16,7 @@ pub(crate) fn opts(flags: &Flags) -> Result<Opts, String> {
 
 fn combine(url: Option<&str>, conf: Conf, environment: Option<String>) -> Result<Opts, String> {
     let (given, mut builder) = if let Some(url) = url {
-        let opts = Opts::from_url(url).map_err(|error| explain(&error))?;
+        let opts = Opts::from_url(url).map_err(|error| explain("--url", &error))?;
         (Some(opts.clone()), OptsBuilder::from_opts(opts))
     } else {
         // `localhost` means the socket, if there is one.
@@ -37,7 +37,19 @@ fn combine(url: Option<&str>, conf: Conf, environment: Option<String>) -> Result
     Ok(builder.into())
 }
 
-fn explain(error: &UrlError) -> String {
+/// How to connect to the replica whose binary log is read: what its URL leaves out is as on the server.
+pub(crate) fn stream_opts(flags: &Flags, server: &Opts) -> Result<Option<Opts>, String> {
+    let Some(url) = &flags.stream_url else {
+        return Ok(None);
+    };
+    let given = Opts::from_url(&url.0).map_err(|error| explain("--stream-url", &error))?;
+    let (user, password) = (given.get_user().or(server.get_user()), given.get_pass());
+    let password = password.or(server.get_pass());
+    let (user, password) = (user.map(str::to_owned), password.map(str::to_owned));
+    Ok(Some(OptsBuilder::from_opts(given).user(user).pass(password).into()))
+}
+
+fn explain(flag: &str, error: &UrlError) -> String {
     let why = match error {
         UrlError::UnsupportedScheme(_) => "it does not begin with mysql://".to_owned(),
         UrlError::UnknownParameter(name) => format!("it has an unknown parameter `{name}`"),
@@ -45,7 +57,7 @@ fn explain(error: &UrlError) -> String {
         _ => "it is malformed (mind that / : @ ? # in a password have to be percent-encoded)"
             .to_owned(),
     };
-    format!("--url cannot be used: {why}")
+    format!("{flag} cannot be used: {why}")
 }
 
 #[cfg(test)]

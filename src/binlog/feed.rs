@@ -28,6 +28,8 @@ struct State {
     marker: u64,
     /// Markers that were written and have not come through yet, with the time of writing.
     awaited: VecDeque<(u64, Instant)>,
+    /// The last markers, with the time of writing.
+    written: VecDeque<(u64, Instant)>,
     /// The marker written under the cut-over's lock, behind which nothing should follow.
     last_call: Option<u64>,
     /// Keys of the table that changed behind the last call and before the swap. None should.
@@ -41,6 +43,9 @@ struct State {
 /// How often a wait looks whether the run was asked to stop. What it waits for wakes it at once.
 const CANCEL_CHECK: Duration = Duration::from_millis(50);
 
+/// How many markers are remembered: half an hour of heartbeats, or more.
+const REMEMBERED: usize = 4096;
+
 impl Feed {
     pub(crate) fn new(start: BinlogPosition) -> Self {
         Feed {
@@ -48,6 +53,7 @@ impl Feed {
                 position: start,
                 marker: 0,
                 awaited: VecDeque::new(),
+                written: VecDeque::new(),
                 last_call: None,
                 strays: Vec::new(),
                 since_swap: Vec::new(),
@@ -61,7 +67,21 @@ impl Feed {
 
     /// To be called just before a marker is written.
     pub(crate) fn expect_marker(&self, number: u64) {
-        self.state.lock().awaited.push_back((number, Instant::now()));
+        let mut state = self.state.lock();
+        let marker = (number, Instant::now());
+        state.awaited.push_back(marker);
+        state.written.push_back(marker);
+        if state.written.len() > REMEMBERED {
+            state.written.pop_front();
+        }
+    }
+
+    /// How long ago the first marker after this one was written, as far as can be remembered; zero if there is
+    /// none.
+    pub(crate) fn since_marker_after(&self, number: u64) -> Duration {
+        let state = self.state.lock();
+        let first = state.written.partition_point(|(written, _)| *written <= number);
+        state.written.get(first).map_or(Duration::ZERO, |(_, written)| written.elapsed())
     }
 
     /// Declares a marker, which is about to be written under the cut-over's lock, to be the last

@@ -34,6 +34,9 @@ const WRITE_PATIENCE: Duration = Duration::from_secs(20);
 #[derive(Debug)]
 pub(crate) struct StreamConfig {
     pub(crate) connector: Connector,
+    /// Who knows the run's own connections, whose ids the binlog has: those of the server of the table, even if
+    /// this is a replica's.
+    pub(crate) own: Connector,
     /// The id under which the stream registers as a replica.
     pub(crate) server_id: u32,
     /// What the server is known by (`@@server_uuid`): after a failover positions mean nothing.
@@ -161,7 +164,7 @@ impl Stream {
         cancel: &Cancel,
         changed: &(dyn Fn(Key) -> bool + Sync),
     ) -> Result<ControlFlow<(), String>> {
-        let is_own = |connection| config.connector.is_own(connection);
+        let is_own = |connection| config.own.is_own(connection);
         let mut sink = FeedSink { feed: &self.feed, is_own: &is_own, changed, go_on: true };
         for event in events {
             // A run that ends by a panic cannot stop us, and only sets the latch.

@@ -39,7 +39,7 @@ const MOST_BYTES_ALONE: u64 = 8 << 20;
 /// Adapts the size to how long chunks take.
 #[derive(Debug)]
 pub(crate) struct Sizer {
-    goal: ChunkSize,
+    goal: Mutex<ChunkSize>,
     /// The most rows while others write.
     most: u64,
     most_alone: u64,
@@ -56,11 +56,25 @@ impl Sizer {
             ChunkSize::Rows(rows) => rows.max(1),
             ChunkSize::Time(_) => FIRST.min(most),
         };
-        Sizer { goal, most, most_alone, rows: Mutex::new(first), gap: AtomicU64::new(0) }
+        Sizer {
+            goal: Mutex::new(goal),
+            most,
+            most_alone,
+            rows: Mutex::new(first),
+            gap: AtomicU64::new(0),
+        }
     }
 
     pub(crate) fn rows(&self) -> u64 {
         *self.rows.lock()
+    }
+
+    /// Another goal, from the next chunk on that is cut.
+    pub(crate) fn aim_at(&self, goal: ChunkSize) {
+        *self.goal.lock() = goal;
+        if let ChunkSize::Rows(rows) = goal {
+            *self.rows.lock() = rows.max(1);
+        }
     }
 
     /// Chunks are numbered from 0 again.
@@ -82,7 +96,7 @@ impl Sizer {
     }
 
     fn learn(&self, rows: u64, time: Duration, alone: bool) {
-        let ChunkSize::Time(goal) = self.goal else {
+        let ChunkSize::Time(goal) = *self.goal.lock() else {
             return;
         };
         if rows == 0 {
@@ -149,5 +163,10 @@ mod tests {
         let fixed = Sizer::new(ChunkSize::Rows(7), 1);
         fixed.learn(7, Duration::from_micros(1), true);
         assert_eq!(fixed.rows(), 7);
+        fixed.aim_at(ChunkSize::Rows(9));
+        assert_eq!(fixed.rows(), 9);
+        fixed.aim_at(ChunkSize::default());
+        fixed.learn(9, Duration::from_micros(1), true);
+        assert_eq!(fixed.rows(), 18);
     }
 }

@@ -71,11 +71,14 @@ impl Crowd {
         self.changed.notify_all();
     }
 
-    /// A chunk is finished; `calm` says whether the application's writes go as fast as they should.
-    pub(crate) fn finished(&self, rows: u64, calm: bool) {
+    /// A chunk is finished; `calm` says whether the application's writes go as fast as they should. At
+    /// `most` so many may work from now on.
+    pub(crate) fn finished(&self, rows: u64, calm: bool, most: usize) {
+        let most = most.clamp(1, self.most);
         let mut state = self.state.lock();
         let now = Instant::now();
-        if state.active <= self.most && state.learn(rows, calm, self.most, now) {
+        let dismissed = state.active > self.most;
+        if !dismissed && (state.limit(most) || state.learn(rows, calm, most, now)) {
             log::debug!("{} workers", state.active);
             self.changed.notify_all();
         }
@@ -83,6 +86,16 @@ impl Crowd {
 }
 
 impl State {
+    /// Whether there are too many workers, who then become fewer.
+    fn limit(&mut self, most: usize) -> bool {
+        let too_many = self.active > most;
+        if too_many {
+            self.active = most;
+            self.before = None;
+        }
+        too_many
+    }
+
     /// Whether the number of workers changes.
     fn learn(&mut self, rows: u64, calm: bool, most: usize, now: Instant) -> bool {
         self.rows += rows;
@@ -151,6 +164,19 @@ mod tests {
     fn shrinks_when_writers_slow_down() {
         let seen = windows(4, 5, |active| (1000, active == 1));
         assert_eq!(seen, [2, 1, 1, 1, 1]);
+    }
+
+    #[test]
+    fn the_most_may_change() {
+        let crowd = Crowd::new(4, false);
+        crowd.finished(1, true, 1);
+        assert_eq!(crowd.state.lock().active, 1);
+        // More come when they have shown that they help.
+        crowd.finished(1, true, 4);
+        assert_eq!(crowd.state.lock().active, 1);
+        crowd.dismiss();
+        crowd.finished(1, true, 1);
+        assert_eq!(crowd.state.lock().active, usize::MAX);
     }
 
     #[test]

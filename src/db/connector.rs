@@ -2,6 +2,7 @@
 
 use std::collections::HashSet;
 use std::fmt;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
@@ -42,6 +43,8 @@ pub(crate) struct Connector {
     /// Of sessions that define tables, and of those that move rows, once they are known.
     definition: Arc<OnceLock<Modes>>,
     rows: Arc<OnceLock<Modes>>,
+    /// The server's binlog format is another, and is to stay so.
+    own_row_format: Arc<AtomicBool>,
 }
 
 impl fmt::Debug for Connector {
@@ -90,6 +93,7 @@ impl Connector {
             identity: Arc::default(),
             definition: Arc::default(),
             rows: Arc::default(),
+            own_row_format: Arc::default(),
         })
     }
 
@@ -134,6 +138,15 @@ impl Connector {
     /// From now on sessions that move rows are set up so.
     pub(crate) fn move_rows_in(&self, modes: Modes) {
         let _ = self.rows.set(modes);
+    }
+
+    /// From now on sessions write rows to the binlog, whatever the server's format is.
+    pub(crate) fn write_rows(&self) {
+        self.own_row_format.store(true, Ordering::SeqCst);
+    }
+
+    pub(super) fn writes_rows(&self) -> bool {
+        self.own_row_format.load(Ordering::SeqCst)
     }
 
     pub(super) fn definition_modes(&self) -> Option<&Modes> {

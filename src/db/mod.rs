@@ -7,4 +7,6 @@ mod session;
 pub(crate) use connector::to_error;
 pub(crate) use connector::{Connector, Flavor};
 pub(crate) use modes::{Dates, Modes, RowsMode, SqlMode};
-pub(crate) use session::{DEFAULT_GROUP, Done, Mark, Purpose, Retries, Session, in_group, missing};
+pub(crate) use session::{
+    DEFAULT_GROUP, Done, Mark, NamedRow, Purpose, Retries, Session, in_group, missing,
+};

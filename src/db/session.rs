@@ -353,6 +353,9 @@ fn setup(connector: &Connector, flavor: Flavor, purpose: Purpose) -> Vec<String>
     if flavor == Flavor::MariaDb {
         statements.push(NO_SNAPSHOT.to_owned());
     }
+    if connector.writes_rows() && purpose != Purpose::Inspect {
+        statements.push("SET SESSION binlog_format = 'ROW'".to_owned());
+    }
     let lock_wait = "SET SESSION lock_wait_timeout = 5";
     match purpose {
         Purpose::Inspect => {

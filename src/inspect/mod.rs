@@ -10,9 +10,10 @@ pub(crate) mod kept;
 pub(crate) mod key;
 pub(crate) mod mapping;
 pub(crate) mod neighbours;
+mod replication;
 pub(crate) mod server;
 pub(crate) mod table;
 pub(crate) mod trigger;
 
-pub(crate) use server::ServerInfo;
+pub(crate) use server::{ServerInfo, Version};
 pub(crate) use table::Table;

@@ -80,7 +80,11 @@ impl ServerInfo {
         Ok(info)
     }
 
-    fn is(&self, variable: &str, values: &[&str]) -> bool {
+    pub(super) fn number(&self, variable: &str) -> Option<u64> {
+        self.variables.get(variable)?.parse().ok()
+    }
+
+    pub(super) fn is(&self, variable: &str, values: &[&str]) -> bool {
         self.variables
             .get(variable)
             .is_some_and(|value| values.iter().any(|v| v.eq_ignore_ascii_case(value)))
@@ -178,7 +182,8 @@ impl ServerInfo {
 
     /// Whether the settings allow a run: a binlog in row format, in commit order, on a server that
     /// takes writes.
-    pub(crate) fn check_settings(&self, may_switch_format: bool) -> Result<()> {
+    /// What `any_format` says does not matter where the binlog of a replica is read.
+    pub(crate) fn check_settings(&self, any_format: bool) -> Result<()> {
         let refuse = |why: String| Err(Error::new(ErrorKind::BinlogSettings, why));
         if !self.is("log_bin", &["ON", "1"]) {
             return refuse(
@@ -186,7 +191,7 @@ impl ServerInfo {
                     .to_owned(),
             );
         }
-        if self.binlog_format != "ROW" && !may_switch_format {
+        if self.binlog_format != "ROW" && !any_format {
             return refuse(format!(
                 "binlog_format is {}, and rows can be followed only with ROW: set it, or allow the \
                  run to switch it (switch_to_row_format)",
@@ -318,10 +323,16 @@ fn read_variables(session: &mut Session) -> Result<HashMap<String, String>> {
         "innodb_native_foreign_keys",
         "log_bin",
         "log_bin_trust_function_creators",
+        "log_replica_updates",
+        "log_slave_updates",
         "lower_case_table_names",
         "max_allowed_packet",
         "read_only",
+        "replica_parallel_workers",
+        "replica_preserve_commit_order",
         "server_id",
+        "slave_parallel_workers",
+        "slave_preserve_commit_order",
         "sql_mode",
         "super_read_only",
         "system_time_zone",

@@ -42,10 +42,12 @@ pub(crate) fn in_chunks<T: Send>(
                     let began = Instant::now();
                     let (rows, result) = work(&chunk, &mut session)?;
                     sizer.learn_of(&chunk, rows, began.elapsed(), !control.others_write());
-                    crowd.finished(rows, control.writers_are_calm());
+                    let rest = control.rest(began.elapsed());
+                    crowd.finished(rows, control.writers_are_calm(), control.copy_workers());
                     if done.send(result).is_err() {
                         return Ok(());
                     }
+                    cancel.sleep(rest)?;
                 }
             })?;
         }

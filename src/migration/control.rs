@@ -1,20 +1,22 @@
 //! What a run shares with its owner: the requests of the one, the state of the other.
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, OnceLock};
 use std::time::{Duration, Instant};
 
 use parking_lot::Mutex;
 
+use super::counting::Counting;
 use super::observer::{Event, Observer};
 use super::progress::Progress;
 use crate::binlog::Feed;
 use crate::cancel::Cancel;
+use crate::copy::ChunkSize;
 use crate::copy::chunk_size::Sizer;
 use crate::error::{Error, ErrorKind, Phase, Result};
 use crate::refresh::Refresher;
-use crate::throttle::Gate;
+use crate::throttle::{Gate, Limits};
 
 /// Shared by the run, its threads, and its handle.
 pub(crate) struct Control {
@@ -39,9 +41,16 @@ pub(crate) struct Control {
     pub(crate) rows_copied: AtomicU64,
     /// In the pass that goes on.
     pub(crate) rows_verified: AtomicU64,
-    rows_estimated: u64,
+    rows_estimated: AtomicU64,
+    rows_are_counted: AtomicBool,
+    pub(crate) counting: Counting,
     pub(crate) attempts: AtomicU32,
     writes: Mutex<Writes>,
+    pub(crate) limits: Arc<Mutex<Limits>>,
+    /// How many may copy.
+    copy_workers: AtomicUsize,
+    /// Other chunks than the caller wanted first.
+    chunk_size: Mutex<Option<ChunkSize>>,
     follower: OnceLock<Follower>,
 }
 
@@ -102,6 +111,8 @@ impl std::fmt::Debug for Control {
 impl Control {
     pub(crate) fn new(
         observer: Option<Box<dyn Observer>>,
+        limits: Limits,
+        copy_workers: usize,
         has_policies: bool,
         rows_estimated: u64,
     ) -> Self {
@@ -122,14 +133,23 @@ impl Control {
             copy_took: OnceLock::new(),
             rows_copied: AtomicU64::new(0),
             rows_verified: AtomicU64::new(0),
-            rows_estimated,
+            rows_estimated: AtomicU64::new(rows_estimated),
+            rows_are_counted: AtomicBool::new(false),
+            counting: Counting::default(),
             attempts: AtomicU32::new(0),
             writes: Mutex::default(),
+            limits: Arc::new(Mutex::new(limits)),
+            copy_workers: AtomicUsize::new(copy_workers),
+            chunk_size: Mutex::default(),
             follower: OnceLock::new(),
         }
     }
 
     pub(crate) fn watch(&self, feed: &Arc<Feed>, refresher: &Arc<Refresher>, sizer: &Arc<Sizer>) {
+        let chunk_size = self.chunk_size.lock();
+        if let Some(size) = *chunk_size {
+            sizer.aim_at(size);
+        }
         let _ = self.follower.set(Follower {
             feed: Arc::clone(feed),
             refresher: Arc::clone(refresher),
@@ -137,19 +157,27 @@ impl Control {
         });
     }
 
-    /// Tells the observer. If that panics before the swap, the run ends.
+    /// Tells the observer. If that panics before the swap, or has a veto, the run ends.
     pub(crate) fn tell(&self, event: &Event) {
         let mut observer = self.observer.lock();
-        let told = observer.as_mut().map(|o| catch_unwind(AssertUnwindSafe(|| o.on_event(event))));
+        let told = observer.as_mut().map(|observer| {
+            catch_unwind(AssertUnwindSafe(|| {
+                observer.on_event(event);
+                observer.veto(event)
+            }))
+        });
         if let Some(Err(_)) = told {
             *observer = None;
-            drop(observer);
-            if self.swapped.load(Ordering::SeqCst) {
-                // What is left to do, the proof first of all, matters more.
-                self.warnings.lock().push("the observer panicked".to_owned());
-            } else {
-                self.fail(Error::new(ErrorKind::Panic, "the observer panicked"));
-            }
+        }
+        drop(observer);
+        let swapped = self.swapped.load(Ordering::SeqCst);
+        match told {
+            None | Some(Ok(None)) => {}
+            // What is left to do, the proof first of all, matters more.
+            Some(Ok(Some(veto))) if swapped => self.warn(format!("the observer's veto: {veto}")),
+            Some(Err(_)) if swapped => self.warn("the observer panicked".to_owned()),
+            Some(Ok(Some(veto))) => self.give_up(Error::new(ErrorKind::Vetoed, veto)),
+            Some(Err(_)) => self.fail(Error::new(ErrorKind::Panic, "the observer panicked")),
         }
     }
 
@@ -183,6 +211,35 @@ impl Control {
         }
     }
 
+    /// Like [`fail`](Self::fail), but an attempt to cut over that is under way may come to its end.
+    pub(crate) fn give_up(&self, error: Error) {
+        self.failure.lock().get_or_insert(error);
+        self.abort();
+    }
+
+    /// The size of the chunks that are still to be cut.
+    pub(crate) fn set_chunk_size(&self, size: ChunkSize) {
+        let mut chunk_size = self.chunk_size.lock();
+        *chunk_size = Some(size);
+        if let Some(follower) = self.follower.get() {
+            follower.sizer.aim_at(size);
+        }
+    }
+
+    /// How many may copy, of those that are there.
+    pub(crate) fn set_copy_workers(&self, workers: usize) {
+        self.copy_workers.store(workers.max(1), Ordering::Relaxed);
+    }
+
+    pub(crate) fn copy_workers(&self) -> usize {
+        self.copy_workers.load(Ordering::Relaxed)
+    }
+
+    /// The rest after a chunk that took `time`.
+    pub(crate) fn rest(&self, time: Duration) -> Duration {
+        self.limits.lock().rest(time)
+    }
+
     /// The tables are swapped: from now on the run can only end as swapped.
     pub(crate) fn note_swap(&self) {
         self.swapped.store(true, Ordering::SeqCst);
@@ -191,6 +248,12 @@ impl Control {
     /// Something that the report is to say.
     pub(crate) fn warn(&self, warning: String) {
         self.warnings.lock().push(warning);
+    }
+
+    /// How many rows there are, counted.
+    pub(crate) fn note_exact_rows(&self, rows: u64) {
+        self.rows_estimated.store(rows, Ordering::Relaxed);
+        self.rows_are_counted.store(true, Ordering::Relaxed);
     }
 
     /// For the report.
@@ -285,7 +348,8 @@ impl Control {
             phase: self.phase(),
             rows_copied: self.rows_copied.load(Ordering::Relaxed),
             rows_verified: self.rows_verified.load(Ordering::Relaxed),
-            rows_estimated: self.rows_estimated,
+            rows_estimated: self.rows_estimated.load(Ordering::Relaxed),
+            rows_are_counted: self.rows_are_counted.load(Ordering::Relaxed),
             chunk_rows: follower.map_or(0, |f| f.sizer.rows()),
             keys_changed: follower.map_or(0, |f| f.feed.keys()),
             keys_refreshed: follower.map_or(0, |f| f.refresher.refreshed()),

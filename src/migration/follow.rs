@@ -12,7 +12,7 @@ use crate::binlog::{BinlogPosition, Feed, KeyPart, Stream, StreamConfig, Watched
 use crate::checkpoint::StateTable;
 use crate::copy::ChunkSize;
 use crate::copy::chunk_size::Sizer;
-use crate::db::{Connector, Flavor, Session};
+use crate::db::{Connector, Flavor, Purpose, Session};
 use crate::error::{Error, ErrorKind, Result};
 use crate::inspect::table::Index;
 use crate::inspect::{ServerInfo, Table};
@@ -40,17 +40,34 @@ pub(crate) struct Follow {
     pub(crate) new_key: KeyShape,
 }
 
+/// A replica whose binlog is read.
+#[derive(Debug)]
+pub(crate) struct StreamServer {
+    pub(crate) connector: Connector,
+    pub(crate) server: ServerInfo,
+}
+
+/// Where the changes come from.
+pub(crate) struct Source<'a> {
+    pub(crate) connector: &'a Connector,
+    pub(crate) server: &'a ServerInfo,
+    /// The one whose binlog is read, if it is not the server's own.
+    pub(crate) replica: Option<&'a StreamServer>,
+    pub(crate) server_id: u32,
+    /// Must have been read after the ghost was made, and before anything is copied.
+    pub(crate) start: BinlogPosition,
+}
+
 impl Follow {
-    /// `start` must have been read after the ghost was made, and before anything is copied.
     pub(crate) fn new(
-        connector: &Connector,
-        server: &ServerInfo,
-        server_id: u32,
+        source: Source<'_>,
         table: &Table,
         ghost: &Ghost,
-        start: BinlogPosition,
         options: &Options,
     ) -> Result<Self> {
+        let Source { connector, server, replica, server_id, start } = source;
+        let (streams, stream_server) =
+            replica.map_or((connector, server), |replica| (&replica.connector, &replica.server));
         let pair = Arc::new(ghost.pair.clone());
         let new_key = new_key(&ghost.key, &ghost.table, server.flavor);
         let source_names = pair.key.columns.iter().map(|column| column.source.as_str());
@@ -92,10 +109,11 @@ impl Follow {
         Ok(Follow {
             stream: Stream::new(Arc::clone(&feed)),
             config: StreamConfig {
-                connector: connector.clone(),
+                connector: streams.clone(),
+                own: connector.clone(),
                 server_id,
-                identity_query: server.identity_query(),
-                identity: server.identity.clone(),
+                identity_query: stream_server.identity_query(),
+                identity: stream_server.identity.clone(),
                 start,
                 watch,
                 retries: options.retries(),
@@ -114,14 +132,24 @@ impl Follow {
 }
 
 /// A server id that nobody else has: one that a replica has too would throw it off the stream.
-pub(crate) fn free_server_id(session: &mut Session, server: &ServerInfo) -> Result<u32> {
-    let taken = server.replica_ids(session)?;
+pub(crate) fn free_server_id(
+    session: &mut Session,
+    server: &ServerInfo,
+    replica: Option<&StreamServer>,
+) -> Result<u32> {
+    let mut taken = server.replica_ids(session)?;
+    taken.push(server.server_id);
+    if let Some(StreamServer { connector, server }) = replica {
+        let mut session = Session::open(connector, server.flavor, Purpose::Inspect)?;
+        taken.extend(server.replica_ids(&mut session)?);
+        taken.push(server.server_id);
+    }
     for salt in 0..1000_u32 {
         // A hasher with random keys is the standard library's only source of randomness. Ids in
         // the upper half are rarely given to servers by hand.
         let hash = RandomState::new().hash_one(salt);
         let id = u32::try_from(hash >> 33).unwrap_or(salt) | 0x8000_0000;
-        if id != server.server_id && !taken.contains(&id) && id != u32::MAX {
+        if !taken.contains(&id) && id != u32::MAX {
             return Ok(id);
         }
     }

@@ -6,7 +6,9 @@ use std::thread::JoinHandle;
 use super::control::Control;
 use super::progress::Progress;
 use super::report::Report;
+use crate::copy::ChunkSize;
 use crate::error::{Error, ErrorKind, Result, TableState};
+use crate::throttle::Limits;
 
 /// A run that goes on in threads of its own.
 ///
@@ -37,6 +39,43 @@ impl Handle {
     /// Lets a paused run go on, unless a throttling policy holds it back.
     pub fn resume(&self) {
         self.control.gate.set_paused(false);
+    }
+
+    /// What holds the run back at present.
+    pub fn limits(&self) -> Limits {
+        self.control.limits.lock().clone()
+    }
+
+    /// Changes what holds the run back. It counts within a fraction of a second.
+    ///
+    /// ```no_run
+    /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// # let handle = online_alter::OnlineAlter::new("mysql://db1/app", "t").start()?;
+    /// let busy = "Threads_running=25".parse()?;
+    /// handle.change_limits(|limits| limits.max_load = busy);
+    /// # Ok(())
+    /// # }
+    /// ```
+    pub fn change_limits(&self, change: impl FnOnce(&mut Limits)) {
+        let mut limits = self.limits();
+        change(&mut limits);
+        *self.control.limits.lock() = limits;
+    }
+
+    /// Another size of the ranges that are copied at a time, from the next one on that is cut.
+    pub fn set_chunk_size(&self, size: ChunkSize) {
+        self.control.set_chunk_size(size);
+    }
+
+    /// How many connections copy and compare rows at most, from 1, and no more than the run began with
+    /// ([`copy_workers`](crate::OnlineAlter::copy_workers)).
+    pub fn set_copy_workers(&self, workers: usize) {
+        self.control.set_copy_workers(workers);
+    }
+
+    /// How many connections copy and compare rows at most, as last set.
+    pub fn copy_workers(&self) -> usize {
+        self.control.copy_workers()
     }
 
     /// Lets the cut-over go ahead as soon as everything is copied, whatever postpones it.

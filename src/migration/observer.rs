@@ -71,6 +71,14 @@ pub enum Event {
 pub trait Observer: Send {
     /// Receives an event.
     fn on_event(&mut self, event: &Event);
+
+    /// Whether the run must not go on, and why: asked right after [`on_event`](Self::on_event), for each event. It
+    /// then ends cleanly, with [`ErrorKind::Vetoed`](crate::ErrorKind::Vetoed) and that reason. The last chance is
+    /// [`Event::CutOverAttempt`]. Default: it may go on.
+    fn veto(&mut self, event: &Event) -> Option<String> {
+        let _ = event;
+        None
+    }
 }
 
 impl<F: FnMut(&Event) + Send> Observer for F {

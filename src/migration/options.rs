@@ -8,6 +8,7 @@ use crate::db::Retries;
 use crate::inspect::neighbours::Wishes;
 use crate::sql::alter::Stated;
 use crate::steps::Steps;
+use crate::throttle::Limits;
 
 /// What becomes of the table as it was, after the swap.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -64,6 +65,9 @@ pub(crate) struct Options {
     pub(crate) retries: u32,
     pub(crate) lock_timeout: Duration,
     pub(crate) old_table: OldTable,
+    pub(crate) exact_row_count: bool,
+    pub(crate) attempt_instant: bool,
+    pub(crate) native_below_rows: u64,
     pub(crate) replace_ghost: bool,
     pub(crate) replace_old: bool,
     pub(crate) switch_to_row_format: bool,
@@ -76,6 +80,7 @@ pub(crate) struct Options {
     pub(crate) column_map: Vec<Stated>,
     pub(crate) allow_zero_in_date: bool,
     pub(crate) wishes: Wishes,
+    pub(crate) limits: Limits,
     pub(crate) steps: Steps,
 }
 
@@ -92,6 +97,9 @@ impl Default for Options {
             retries: 60,
             lock_timeout: Duration::from_secs(3),
             old_table: OldTable::Keep,
+            exact_row_count: false,
+            attempt_instant: false,
+            native_below_rows: 0,
             replace_ghost: false,
             replace_old: false,
             switch_to_row_format: false,
@@ -104,6 +112,7 @@ impl Default for Options {
             column_map: Vec::new(),
             allow_zero_in_date: false,
             wishes: Wishes::default(),
+            limits: Limits::default(),
             steps: Steps::default(),
         }
     }

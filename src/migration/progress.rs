@@ -16,8 +16,12 @@ pub struct Progress {
     pub rows_copied: u64,
     /// Rows compared so far, in the pass over all rows that goes on or was the last.
     pub rows_verified: u64,
-    /// The server's estimate of the rows to copy; it may well be half or twice the truth.
+    /// The server's estimate of the rows to copy, which may well be half or twice the truth; or their number, once
+    /// they [are counted](Self::rows_are_counted).
     pub rows_estimated: u64,
+    /// Whether the rows were counted ([`exact_row_count`](crate::OnlineAlter::exact_row_count)): those that were
+    /// there then.
+    pub rows_are_counted: bool,
     /// Rows in a chunk at present.
     pub chunk_rows: u64,
     /// Changed keys that came through the binlog stream.

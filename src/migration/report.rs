@@ -3,6 +3,7 @@
 use std::fmt;
 use std::time::Duration;
 
+use super::native::NativeAlter;
 use super::verification::Verification;
 
 /// What a run has done.
@@ -11,7 +12,9 @@ use super::verification::Verification;
 pub struct Report {
     /// The table, quoted.
     pub table: String,
-    /// The table as it was, under its new name, quoted; `None` if it was dropped.
+    /// How the server altered the table by itself, if it did: then nothing was copied.
+    pub native: Option<NativeAlter>,
+    /// The table as it was, under its new name, quoted; `None` if it was dropped, or there was none.
     pub old_table: Option<String>,
     /// Rows that the copy read.
     pub rows_copied: u64,
@@ -49,6 +52,14 @@ pub struct Report {
 
 impl fmt::Display for Report {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if let Some(how) = self.native {
+            let seconds = self.elapsed.as_secs_f64();
+            return write!(
+                f,
+                "{} is altered by the server itself, {how}, in {seconds:.1} s",
+                self.table
+            );
+        }
         writeln!(
             f,
             "{} is altered: {} rows copied, {} keys refreshed in {:.1} s; cut over in {} attempt(s), \

@@ -1,20 +1,24 @@
 //! A run from beginning to end: set up, through its stages, and tidied up after.
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::Arc;
 use std::sync::atomic::Ordering;
+use std::time::{Duration, Instant};
 
 use super::cause;
 use super::cleanup::{Made, clean_up};
 use super::control::Control;
 use super::crew::{Crew, DismissCrew};
-use super::follow::{Follow, free_server_id};
+use super::follow::{Follow, Source, StreamServer, free_server_id};
 use super::ghost::{self, Ghost};
 use super::guard::Guard;
+use super::native;
 use super::observer::Event;
 use super::options::{OldTable, Options};
 use super::postpone::Postpone;
 use super::report::Report;
 use super::stages::{Outcome, Stages};
+use crate::binlog::BinlogPosition;
 use crate::checkpoint::StateTable;
 use crate::cutover::Attempts;
 use crate::db::{Connector, Purpose, Session};
@@ -27,13 +31,15 @@ use crate::inspect::{ServerInfo, Table};
 use crate::sql::alter::AlterClause;
 use crate::sql::{KeyShape, TableName};
 use crate::steps::Step;
-use crate::throttle::AllOf;
+use crate::throttle::{AllOf, KeepLimits, Sources};
 
 /// Everything that a run starts from.
 #[derive(Debug)]
 pub(crate) struct Migration {
     pub(crate) connector: Connector,
     pub(crate) server: ServerInfo,
+    /// The replica whose binlog is read; none if it is the server's own.
+    pub(crate) stream: Option<StreamServer>,
     pub(crate) table: Table,
     pub(crate) clause: AlterClause,
     pub(crate) key: KeyShape,
@@ -93,7 +99,10 @@ fn stages(
 ) -> Result<Report> {
     control.enter(Phase::Prepare);
     migration.postpone.prepare()?;
-    let Migration { connector, server, table, options, .. } = &*migration;
+    let postpone = &mut std::mem::replace(&mut migration.postpone, Postpone::never());
+    let policies = &mut std::mem::take(&mut migration.policies);
+    let migration = &*migration;
+    let Migration { connector, server, stream, table, neighbours, options, .. } = migration;
     switch_to_row_format(connector, server, options)?;
     let guard = guard.insert(Guard::take(connector, server.flavor, &table.name)?);
     let mut definer = Session::open(connector, server.flavor, Purpose::Definition)?;
@@ -101,28 +110,32 @@ fn stages(
         let why = format!("the definition of {} was changed since the plan was made", table.name);
         return Err(Error::new(ErrorKind::TableChanged, why));
     }
+    if let Some(how) = native::attempt(migration, control)? {
+        control.note_swap();
+        return Ok(native::report(migration, control, how));
+    }
     let state = StateTable::new(table.name.state());
     let ghost = prepare(migration, control, &state, guard, &mut definer, made)?;
     options.steps.at(Step::GhostCreated, definer.id());
 
     control.enter(Phase::Fence);
     let schema = table.name.schema.as_str();
-    let start = server.binlog_position(&mut definer, schema)?;
+    let start = match stream {
+        Some(replica) => start_on_replica(migration, control, &state, replica, &mut definer)?,
+        None => server.binlog_position(&mut definer, schema)?,
+    };
     // Again, as the plan may be old; from here on the stream would show one being made.
     let mut inspector = Session::open(connector, server.flavor, Purpose::Inspect)?;
-    let neighbours = &migration.neighbours;
     neighbours.check_unchanged(&mut inspector, server, &table.name, &options.wishes)?;
     drop(inspector);
     let server_id = match options.server_id {
         Some(id) => id,
-        None => free_server_id(&mut definer, server)?,
+        None => free_server_id(&mut definer, server, stream.as_ref())?,
     };
-    let follow = Follow::new(connector, server, server_id, table, &ghost, start, options)?;
+    let source = Source { connector, server, replica: stream.as_ref(), server_id, start };
+    let follow = Follow::new(source, table, &ghost, options)?;
     control.watch(&follow.feed, &follow.refresher, &follow.sizer);
 
-    let Migration { connector, server, table, neighbours, options, postpone, policies, .. } =
-        migration;
-    let neighbours = &*neighbours;
     let flavor = server.flavor;
     let outcome = std::thread::scope(|scope| {
         let _dismiss = DismissCrew(control);
@@ -148,25 +161,24 @@ fn stages(
             }
             kept
         })?;
-        if !policies.is_empty() {
-            let mut session = open(Purpose::Inspect)?;
-            crew.spawn("throttle", move || {
-                let tell = |reason: Option<&str>| {
-                    control.tell(&match reason {
-                        Some(reason) => Event::Throttled(reason.to_owned()),
-                        None => Event::Unthrottled,
-                    });
-                };
-                control.gate.keep(policies, &mut session, &|| follow.feed.lag(), cancel, &tell);
-                Ok(())
-            })?;
-        }
+        crew.spawn("throttle", move || {
+            keep_gate(control, policies, follow, state, &|| open(Purpose::Inspect));
+            Ok(())
+        })?;
         for part in 0..options.refresh_workers.max(1) {
             let mut session = open(Purpose::Refresh)?;
             crew.spawn("refresh", move || {
                 const MOST_KEYS: usize = 1000;
                 let (refresher, gate) = (&follow.refresher, &control.gate);
                 crate::refresh::worker::run(refresher, part, MOST_KEYS, &mut session, gate, cancel)
+            })?;
+        }
+
+        if options.exact_row_count {
+            let session = open(Purpose::Inspect)?;
+            crew.spawn("count", move || {
+                control.counting.count(session, &table.name, control);
+                Ok(())
             })?;
         }
 
@@ -184,10 +196,49 @@ fn stages(
         };
         let result = stages.in_step(&mut session, &mut definer, postpone);
         cancel.set();
-        follow.stream.stop(Some(&mut session));
+        match stream {
+            None => follow.stream.stop(Some(&mut session)),
+            Some(replica) => {
+                follow.stream.stop(Session::open_plain(&replica.connector).ok().as_mut());
+            }
+        }
+        if control.counting.stop(&mut session).is_err()
+            && let Ok(mut other) = open(Purpose::Inspect)
+        {
+            let _ = control.counting.stop(&mut other);
+        }
         result
     })?;
     Ok(finish(migration, control, &state, definer, &follow, outcome))
+}
+
+/// Asks the policies whether the run may write, for as long as it goes on.
+fn keep_gate(
+    control: &Control,
+    policies: &mut AllOf,
+    follow: &Follow,
+    state: &StateTable,
+    open: &dyn Fn() -> Result<Session>,
+) {
+    let tell = |reason: Option<&str>| {
+        control.tell(&match reason {
+            Some(reason) => Event::Throttled(reason.to_owned()),
+            None => Event::Unthrottled,
+        });
+    };
+    // A full set keeps the stream waiting, and is emptied only by writing.
+    let stream_lag = || if follow.pending.is_full() { Duration::ZERO } else { follow.feed.lag() };
+    let sources = Sources {
+        open,
+        stream_lag: &stream_lag,
+        heartbeats: state.last_marker_sql(),
+        since_heartbeat_after: &|number| follow.feed.since_marker_after(number),
+    };
+    let mut limits = KeepLimits::new(Arc::clone(&control.limits));
+    let gate = &control.gate;
+    if let Some(why) = gate.keep(&mut [&mut limits, policies], &sources, &control.cancel, &tell) {
+        control.give_up(Error::new(ErrorKind::CriticalLoad, why));
+    }
 }
 
 /// Sets the whole server to row format, if it is not and the caller allowed it. Sessions that are
@@ -209,6 +260,43 @@ fn switch_to_row_format(
     }
     log::info!("switching the server's binlog_format from {} to ROW", server.binlog_format);
     session.exec("SET GLOBAL binlog_format = 'ROW'").map(drop)
+}
+
+/// Where to begin to read the binlog of a replica: behind a marker that has come to it, and with it all that the run
+/// has created. It also tells whether the run's changes come to that server at all.
+fn start_on_replica(
+    migration: &Migration,
+    control: &Control,
+    state: &StateTable,
+    replica: &StreamServer,
+    definer: &mut Session,
+) -> Result<BinlogPosition> {
+    const PATIENCE: Duration = Duration::from_secs(60);
+    const LOOK_AGAIN: Duration = Duration::from_millis(50);
+    let marker = state.write_canary(definer)?;
+    let mut session = Session::open(&replica.connector, replica.server.flavor, Purpose::Inspect)?;
+    let end = Instant::now() + PATIENCE;
+    loop {
+        let seen = match session.scalar(&state.last_marker_sql()) {
+            Err(error) if error.fault() == Some(Fault::NoSuchTable) => None,
+            other => other?.and_then(|seen| seen.parse::<u64>().ok()),
+        };
+        if seen.is_some_and(|seen| seen >= marker) {
+            let schema = migration.table.name.schema.as_str();
+            return replica.server.binlog_position(&mut session, schema);
+        }
+        if Instant::now() > end {
+            let why = format!(
+                "a change that was written to {} did not come to the replica {} within {} s: does it \
+                 replicate from this server, and is it up to date?",
+                state.name(),
+                replica.connector.address(),
+                PATIENCE.as_secs()
+            );
+            return Err(Error::new(ErrorKind::Binlog, why));
+        }
+        control.cancel.sleep(LOOK_AGAIN)?;
+    }
 }
 
 /// Creates the state table and the ghost.
@@ -261,10 +349,10 @@ fn create_table(definer: &mut Session, sql: &str, name: &TableName, made: &mut M
 
 impl Attempts for Control {
     fn begins(&self, attempt: u32) -> Result<()> {
-        self.defer_abort()?;
         self.attempts.store(attempt, Ordering::Relaxed);
+        // The last chance for a veto.
         self.tell(&Event::CutOverAttempt { attempt });
-        Ok(())
+        self.defer_abort()
     }
 
     fn failed(&self, attempt: u32, why: &str) {
@@ -300,6 +388,7 @@ fn finish(
     let dropped = may_drop && drop_table(&old);
     Report {
         table: table.name.to_string(),
+        native: None,
         old_table: (!dropped).then(|| old.to_string()),
         rows_copied: control.rows_copied.load(Ordering::Relaxed),
         keys_refreshed: follow.refresher.refreshed(),

@@ -67,6 +67,9 @@ impl Stages<'_> {
         self.fence(session)?;
         control.enter(Phase::Copy);
         self.copy(session)?;
+        if let Err(error) = control.counting.stop(session) {
+            log::debug!("the counting of rows goes on: {}", error.message());
+        }
         self.options.steps.at(Step::CopyDone, session.id());
         let ahead = self.complete(session, definer, verifier.as_ref())?;
         if let Some(verifier) = &mut verifier {

@@ -105,6 +105,12 @@ impl Pending {
         true
     }
 
+    /// Whether the stream has to wait for room.
+    pub(crate) fn is_full(&self) -> bool {
+        let state = self.state.lock();
+        state.len() >= self.limit && !state.unlimited
+    }
+
     fn insert(&self, state: &mut State, key: Key) -> bool {
         self.part_of(state, &key).is_some_and(|part| part.insert(key))
     }

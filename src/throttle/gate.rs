@@ -4,7 +4,7 @@ use std::time::{Duration, Instant};
 
 use parking_lot::{Condvar, Mutex};
 
-use super::policy::{Signals, StatusError, ThrottlePolicy, Verdict};
+use super::policy::{SignalError, Signals, ThrottlePolicy, Verdict};
 use crate::cancel::Cancel;
 use crate::db::Session;
 use crate::error::Result;
@@ -12,6 +12,9 @@ use crate::sql::literal;
 
 /// How often the policies are asked.
 const INTERVAL: Duration = Duration::from_millis(200);
+
+/// A policy that has not answered for so long is not believed any more: nobody knows what it would say.
+const STALE: Duration = Duration::from_secs(10);
 
 /// How often a wait looks whether the run was asked to stop. What it waits for wakes it at once.
 const CANCEL_CHECK: Duration = Duration::from_millis(50);
@@ -27,6 +30,8 @@ pub(crate) struct Gate {
 struct State {
     paused: bool,
     waiting_for: Option<String>,
+    /// When the policies have answered last.
+    asked: Option<Instant>,
     shut_since: Option<Instant>,
     shut_before: Duration,
 }
@@ -37,6 +42,7 @@ impl Gate {
         let mut state = State {
             paused: false,
             waiting_for: has_policies.then(|| "the first measurement".to_owned()),
+            asked: None,
             shut_since: None,
             shut_before: Duration::ZERO,
         };
@@ -84,39 +90,60 @@ impl Gate {
         self.changed.notify_all();
     }
 
-    /// Asks the policies again and again, until the run is asked to stop. `on_change` is told when
-    /// the reason comes and goes.
+    /// Asks the policies again and again, until the run is asked to stop, or one of them wants to end it: for that
+    /// reason. `on_change` is told when the reason to wait comes and goes.
     pub(crate) fn keep(
         &self,
-        policies: &mut dyn ThrottlePolicy,
-        session: &mut Session,
-        lag: &dyn Fn() -> Duration,
+        policies: &mut [&mut dyn ThrottlePolicy],
+        sources: &Sources<'_>,
         cancel: &Cancel,
         on_change: &dyn Fn(Option<&str>),
-    ) {
+    ) -> Option<String> {
+        let mut server = Server { sources, session: None, cancel };
         let mut told: Option<bool> = None;
         loop {
-            let verdict = policies.check(&mut Server { session, lag, cancel });
-            let reason = match verdict {
-                Verdict::Proceed => None,
-                Verdict::Wait(reason) => Some(reason),
+            let (reason, ends) = match all(policies, &mut server) {
+                Verdict::Proceed => (None, false),
+                Verdict::Wait(reason) => (Some(reason), false),
+                Verdict::Abort(reason) => (Some(reason), true),
             };
+            // First of all: who is told may take his time.
+            self.change(|state| {
+                state.waiting_for.clone_from(&reason);
+                state.asked = Some(Instant::now());
+            });
             // The figures in a reason change all the time; that it holds is what matters.
             if told != Some(reason.is_some()) && (told.is_some() || reason.is_some()) {
                 on_change(reason.as_deref());
             }
             told = Some(reason.is_some());
-            self.change(|state| state.waiting_for = reason);
+            if ends {
+                return reason;
+            }
             if cancel.sleep(INTERVAL).is_err() {
-                return;
+                return None;
             }
         }
     }
 }
 
+/// What the first policy says that does not want to go on.
+fn all(policies: &mut [&mut dyn ThrottlePolicy], signals: &mut dyn Signals) -> Verdict {
+    let mut verdicts = policies.iter_mut().map(|policy| policy.check(signals));
+    verdicts.find(|verdict| *verdict != Verdict::Proceed).unwrap_or(Verdict::Proceed)
+}
+
 impl State {
     fn reason(&self) -> Option<String> {
-        if self.paused { Some("commanded by user".to_owned()) } else { self.waiting_for.clone() }
+        if self.paused {
+            return Some("commanded by user".to_owned());
+        }
+        let silence = self.asked.map_or(Duration::ZERO, |asked| asked.elapsed());
+        self.waiting_for.clone().or_else(|| {
+            (silence >= STALE).then(|| {
+                format!("the throttling policies have not answered for {} s", silence.as_secs())
+            })
+        })
     }
 
     fn clock(&mut self) {
@@ -131,28 +158,131 @@ impl State {
     }
 }
 
-/// The signals of the server itself.
+/// Where the signals come from.
+pub(crate) struct Sources<'a> {
+    /// A connection to the server, for whoever asks it for something.
+    pub(crate) open: &'a dyn Fn() -> Result<Session>,
+    pub(crate) stream_lag: &'a dyn Fn() -> Duration,
+    /// A query for the number of the last heartbeat.
+    pub(crate) heartbeats: String,
+    pub(crate) since_heartbeat_after: &'a dyn Fn(u64) -> Duration,
+}
+
+impl std::fmt::Debug for Sources<'_> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Sources").finish_non_exhaustive()
+    }
+}
+
+/// The signals of a run.
 struct Server<'a> {
-    session: &'a mut Session,
-    lag: &'a dyn Fn() -> Duration,
+    sources: &'a Sources<'a>,
+    session: Option<Session>,
     cancel: &'a Cancel,
 }
 
-impl Signals for Server<'_> {
-    fn status(&mut self, name: &str) -> Result<u64, StatusError> {
-        let wrong = |why: String| StatusError { name: name.to_owned(), why };
-        let sql = format!("SHOW GLOBAL STATUS WHERE Variable_name = {}", literal::text(name));
-        let rows = self.session.rows(&sql).map_err(|error| {
+impl Server<'_> {
+    fn rows(&mut self, sql: &str) -> Result<Vec<Vec<Option<String>>>> {
+        let session = match &mut self.session {
+            Some(session) => session,
+            none => none.insert((self.sources.open)()?),
+        };
+        let rows = session.rows(sql);
+        if rows.is_err() {
             // The next try should find a connection again.
-            let _ = self.session.reopen(self.cancel);
-            wrong(error.message().to_owned())
-        })?;
+            let _ = session.reopen(self.cancel);
+        }
+        rows
+    }
+}
+
+impl Signals for Server<'_> {
+    fn status(&mut self, name: &str) -> Result<u64, SignalError> {
+        let wrong = |why: String| SignalError { what: format!("the status variable {name}"), why };
+        let sql = format!("SHOW GLOBAL STATUS WHERE Variable_name = {}", literal::text(name));
+        let rows = self.rows(&sql).map_err(|error| wrong(error.message().to_owned()))?;
         let value = rows.into_iter().next().and_then(|row| row.into_iter().nth(1)).flatten();
         let value = value.ok_or_else(|| wrong("there is no such variable".to_owned()))?;
         value.parse().map_err(|_| wrong(format!("it is not a number but {value}")))
     }
 
+    fn query(&mut self, sql: &str) -> Result<Option<String>, SignalError> {
+        let rows = self.rows(sql).map_err(|error| SignalError {
+            what: "the result of a query".to_owned(),
+            why: error.message().to_owned(),
+        })?;
+        Ok(rows.into_iter().next().and_then(|row| row.into_iter().next()).flatten())
+    }
+
     fn stream_lag(&self) -> Duration {
-        (self.lag)()
+        (self.sources.stream_lag)()
+    }
+
+    fn heartbeats(&self) -> &str {
+        &self.sources.heartbeats
+    }
+
+    fn since_heartbeat_after(&self, number: u64) -> Duration {
+        (self.sources.since_heartbeat_after)(number)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::error::Error;
+    use crate::throttle::StatusLimits;
+
+    fn keep(
+        gate: &Gate,
+        policies: &mut [&mut dyn ThrottlePolicy],
+        cancel: &Cancel,
+    ) -> Option<String> {
+        let sources = Sources {
+            open: &|| Err(Error::aborted()),
+            stream_lag: &|| Duration::ZERO,
+            heartbeats: String::new(),
+            since_heartbeat_after: &|_| Duration::ZERO,
+        };
+        gate.keep(policies, &sources, cancel, &|_| ())
+    }
+
+    #[test]
+    fn a_policy_can_end_the_run() {
+        let gate = Gate::new(true);
+        assert!(!gate.is_open());
+        let mut asked = 0;
+        let mut policy = || {
+            asked += 1;
+            if asked < 3 { Verdict::Proceed } else { Verdict::Abort("enough".to_owned()) }
+        };
+        let mut fine = || Verdict::Proceed;
+        let ended = keep(&gate, &mut [&mut fine, &mut policy], &Cancel::default());
+        assert_eq!((ended.as_deref(), asked), (Some("enough"), 3));
+        // Nothing more is written.
+        assert_eq!(gate.reason().as_deref(), Some("enough"));
+    }
+
+    #[test]
+    fn policies_that_do_not_answer_shut_the_gate() {
+        let gate = Gate::new(false);
+        gate.change(|state| state.asked = Instant::now().checked_sub(STALE * 2));
+        assert!(gate.reason().is_some_and(|reason| reason.contains("not answered for 20 s")));
+        gate.change(|state| state.asked = Some(Instant::now()));
+        assert!(gate.is_open());
+    }
+
+    #[test]
+    fn a_signal_that_cannot_be_read_shuts_the_gate() {
+        let gate = Gate::new(true);
+        let cancel = Cancel::default();
+        let mut limits = StatusLimits::new().limit("Threads_running", 1);
+        let mut first = || {
+            cancel.set();
+            assert_eq!(gate.reason().as_deref(), Some("the first measurement"));
+            Verdict::Proceed
+        };
+        assert_eq!(keep(&gate, &mut [&mut first, &mut limits], &cancel), None);
+        assert!(gate.reason().is_some_and(|reason| reason.contains("cannot be read")));
     }
 }

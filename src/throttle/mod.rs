@@ -5,10 +5,22 @@
 
 mod flag_file;
 mod gate;
+#[cfg(feature = "http")]
+mod http;
+mod limits;
 mod policy;
+mod query;
+mod replica_lag;
 mod status;
+mod time_window;
 
 pub use flag_file::FlagFile;
-pub(crate) use gate::Gate;
-pub use policy::{AllOf, Signals, StatusError, ThrottlePolicy, Verdict};
+pub(crate) use gate::{Gate, Sources};
+#[cfg(feature = "http")]
+pub use http::HttpCheck;
+pub(crate) use limits::KeepLimits;
+pub use limits::Limits;
+pub use policy::{AllOf, SignalError, Signals, ThrottlePolicy, Verdict};
+pub use query::ThrottleQuery;
 pub use status::{ParseStatusLimitsError, StatusLimits};
+pub use time_window::{ParseTimeWindowError, TimeWindow};

@@ -4,30 +4,44 @@ use std::time::Duration;
 
 /// What a policy says.
 #[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
 pub enum Verdict {
     /// Go on.
     Proceed,
     /// Hold back, for this reason. The reason is shown to people and may change from one check to
     /// the next.
     Wait(String),
+    /// End the run, for this reason, with the table as it was. An attempt to cut over that is under way is
+    /// not broken off.
+    Abort(String),
 }
 
-/// A status variable could not be read.
+/// A signal could not be read.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("the status variable {name} cannot be read: {why}")]
-pub struct StatusError {
-    pub(crate) name: String,
+#[error("{what} cannot be read: {why}")]
+pub struct SignalError {
+    pub(crate) what: String,
     pub(crate) why: String,
 }
 
 /// What a policy can look at.
 pub trait Signals {
     /// A numeric status variable of the server, as `SHOW GLOBAL STATUS` has it.
-    fn status(&mut self, name: &str) -> Result<u64, StatusError>;
+    fn status(&mut self, name: &str) -> Result<u64, SignalError>;
+
+    /// The first value of the first row of a query's result, as text; `None` if it is NULL or there is none.
+    /// The server is the one of the table.
+    fn query(&mut self, sql: &str) -> Result<Option<String>, SignalError>;
 
     /// For how long a change has been under way in the binlog stream without having come through.
-    /// Zero when the stream is up to date.
+    /// Zero when the stream is up to date, and while it is the run itself that lets it wait.
     fn stream_lag(&self) -> Duration;
+
+    /// A query for the number of the last heartbeat of the run, on whatever server the heartbeats have come to.
+    fn heartbeats(&self) -> &str;
+
+    /// How long ago the first heartbeat after this one was written; zero if there is none.
+    fn since_heartbeat_after(&self, number: u64) -> Duration;
 }
 
 /// Decides whether the run may write now.
@@ -90,15 +104,33 @@ impl ThrottlePolicy for AllOf {
 pub(crate) mod tests {
     use super::*;
 
-    /// Signals of a server whose every status variable has this value.
-    pub(crate) struct Everything(pub(crate) Result<u64, StatusError>);
+    /// Signals of a server whose every status variable, and every query, has this value.
+    pub(crate) struct Everything {
+        pub(crate) value: Result<u64, SignalError>,
+        pub(crate) lag: Duration,
+    }
+
+    impl Everything {
+        pub(crate) fn with(value: Result<u64, SignalError>) -> Self {
+            Everything { value, lag: Duration::ZERO }
+        }
+    }
 
     impl Signals for Everything {
-        fn status(&mut self, _: &str) -> Result<u64, StatusError> {
-            self.0.clone()
+        fn status(&mut self, _: &str) -> Result<u64, SignalError> {
+            self.value.clone()
+        }
+        fn query(&mut self, _: &str) -> Result<Option<String>, SignalError> {
+            self.value.clone().map(|value| Some(value.to_string()))
         }
         fn stream_lag(&self) -> Duration {
-            Duration::ZERO
+            self.lag
+        }
+        fn heartbeats(&self) -> &'static str {
+            ""
+        }
+        fn since_heartbeat_after(&self, _: u64) -> Duration {
+            self.lag
         }
     }
 
@@ -109,8 +141,8 @@ pub(crate) mod tests {
             move || Verdict::Wait(reason.clone())
         };
         let mut none = AllOf::new();
-        assert_eq!(none.check(&mut Everything(Ok(0))), Verdict::Proceed);
+        assert_eq!(none.check(&mut Everything::with(Ok(0))), Verdict::Proceed);
         let mut policies = AllOf::new().and(|| Verdict::Proceed).and(wait("a")).and(wait("b"));
-        assert_eq!(policies.check(&mut Everything(Ok(0))), Verdict::Wait("a".into()));
+        assert_eq!(policies.check(&mut Everything::with(Ok(0))), Verdict::Wait("a".into()));
     }
 }

@@ -1,8 +1,9 @@
 //! Throttling by status variables of the server, such as `Threads_running`.
 
+use std::fmt;
 use std::str::FromStr;
 
-use super::policy::{Signals, ThrottlePolicy, Verdict};
+use super::policy::{SignalError, Signals, ThrottlePolicy, Verdict};
 
 /// Holds back while any of the named status variables is at or above its limit.
 ///
@@ -55,35 +56,63 @@ impl FromStr for StatusLimits {
     }
 }
 
-impl ThrottlePolicy for StatusLimits {
-    fn check(&mut self, signals: &mut dyn Signals) -> Verdict {
+impl StatusLimits {
+    pub(super) fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+
+    /// The first variable at or above its limit, with both figures.
+    pub(super) fn exceeded(
+        &self,
+        signals: &mut dyn Signals,
+    ) -> Result<Option<String>, SignalError> {
         for (name, limit) in &self.0 {
-            match signals.status(name) {
-                Ok(value) if value < *limit => {}
-                Ok(value) => return Verdict::Wait(format!("max-load {name}={value} >= {limit}")),
-                Err(error) => return Verdict::Wait(error.to_string()),
+            let value = signals.status(name)?;
+            if value >= *limit {
+                return Ok(Some(format!("{name}={value} >= {limit}")));
             }
         }
-        Verdict::Proceed
+        Ok(None)
+    }
+}
+
+/// In the form in which it is read.
+impl fmt::Display for StatusLimits {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        for (number, (name, limit)) in self.0.iter().enumerate() {
+            let comma = if number > 0 { "," } else { "" };
+            write!(f, "{comma}{name}={limit}")?;
+        }
+        Ok(())
+    }
+}
+
+impl ThrottlePolicy for StatusLimits {
+    fn check(&mut self, signals: &mut dyn Signals) -> Verdict {
+        match self.exceeded(signals) {
+            Ok(None) => Verdict::Proceed,
+            Ok(Some(load)) => Verdict::Wait(format!("max-load {load}")),
+            Err(error) => Verdict::Wait(error.to_string()),
+        }
     }
 }
 
 #[cfg(test)]
 mod tests {
-    use super::super::policy::StatusError;
     use super::super::policy::tests::Everything;
     use super::*;
 
     #[test]
     fn limits_hold_from_the_limit_on_and_fail_closed() {
         let mut limits: StatusLimits = "Threads_running=25".parse().unwrap();
-        assert_eq!(limits.check(&mut Everything(Ok(24))), Verdict::Proceed);
+        assert_eq!(limits.to_string(), "Threads_running=25");
+        assert_eq!(limits.check(&mut Everything::with(Ok(24))), Verdict::Proceed);
         assert_eq!(
-            limits.check(&mut Everything(Ok(25))),
+            limits.check(&mut Everything::with(Ok(25))),
             Verdict::Wait("max-load Threads_running=25 >= 25".into())
         );
-        let gone = StatusError { name: "Threads_running".into(), why: "gone".into() };
-        assert!(matches!(limits.check(&mut Everything(Err(gone))), Verdict::Wait(_)));
+        let gone = SignalError { what: "Threads_running".into(), why: "gone".into() };
+        assert!(matches!(limits.check(&mut Everything::with(Err(gone))), Verdict::Wait(_)));
     }
 
     #[test]

@@ -20,6 +20,9 @@ use crate::harness::{BIGINT, PATIENCE, Run, on_each, path, program};
 
 #[path = "../../examples/common/column_map.rs"]
 mod column_map;
+#[allow(dead_code, reason = "only some of it is tested apart from the program")]
+#[path = "../../examples/common/mod.rs"]
+mod common;
 mod compare;
 #[allow(dead_code, reason = "only some of it is tested apart from the program")]
 #[path = "../../examples/alter/conf.rs"]
@@ -28,10 +31,17 @@ mod conf;
 #[path = "../../examples/alter/flags.rs"]
 mod flags;
 mod harness;
+#[allow(dead_code, reason = "only some of it is tested apart from the program")]
+#[path = "../../examples/alter/hooks.rs"]
+mod hooks;
 mod neighbours;
+mod operate;
 #[allow(dead_code, reason = "only some of it is tested apart from the program")]
 #[path = "../../examples/alter/server.rs"]
 mod server;
+#[allow(dead_code, reason = "only some of it is tested apart from the program")]
+#[path = "../../examples/alter/throttle.rs"]
+mod throttle;
 
 #[test]
 fn prints_the_plan_and_does_nothing() {

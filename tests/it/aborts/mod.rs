@@ -4,10 +4,12 @@
 mod attempts;
 mod connections;
 mod leftovers;
+mod limits;
 mod panics;
 mod phases;
 mod postponing;
 mod throttling;
+mod vetoes;
 
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};

@@ -1,0 +1,264 @@
+//! A run's socket, with gh-ost's interactive commands: `echo status | nc -U /tmp/gh-ost.app.t.sock`.
+
+use std::io::{self, BufRead, BufReader, Read, Write};
+use std::os::unix::fs::PermissionsExt;
+use std::os::unix::net::{UnixListener, UnixStream};
+use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::thread;
+use std::time::Duration;
+
+use online_alter::mysql::Opts;
+use online_alter::{ChunkSize, Handle};
+
+use crate::hooks::Hooks;
+use crate::throttle::{control_replicas, nice_ratio};
+
+const HELP: &str = "\
+status, info                   the status, with what holds the run back
+sup                            the status in one line
+coordinates                    how far the binary log has been read
+applier, inspector             the server
+chunk-size=<rows>              10 to 100000
+copy-workers=<number>          no more than the run began with
+nice-ratio=<ratio>             0 to 100: rest after each chunk for so many times the time that it took
+max-lag-millis=<millis>        100 or more
+max-load=<limits>              Threads_running=25,..
+critical-load=<limits>
+throttle-query=<sql>
+throttle-control-replicas=<h>  host[:port],..
+throttle, pause, suspend       write nothing until told otherwise
+no-throttle, unthrottle, resume, continue
+unpostpone, no-postpone, cut-over
+panic                          abort, cleanly
+help
+A command that sets a value answers `=?` with it. throttle, no-throttle, unpostpone and panic may name
+the table, as in throttle=t: another run then refuses them.";
+
+/// What commands are about.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Target<'a> {
+    pub(crate) handle: &'a Handle,
+    pub(crate) table: &'a str,
+    pub(crate) opts: &'a Opts,
+    pub(crate) hooks: &'a Hooks,
+}
+
+impl Target<'_> {
+    /// Carries out one command, and gives the answer.
+    pub(crate) fn answer(self, line: &str) -> String {
+        let line = line.trim();
+        if let Err(why) = self.hooks.call("interactive-command", &[("COMMAND", line.to_owned())]) {
+            return format!("error: {why}");
+        }
+        let (command, value) = match line.split_once('=') {
+            Some((command, value)) => (command.trim(), Some(value.trim())),
+            None => (line, None),
+        };
+        match self.carry_out(command, value) {
+            Ok(answer) => answer,
+            Err(why) => format!("error: {why}"),
+        }
+    }
+
+    fn carry_out(self, command: &str, value: Option<&str>) -> Result<String, String> {
+        let Target { handle, table, .. } = self;
+        let of_this_table = || match value {
+            Some(name) if name != table => {
+                Err(format!("this run is of {table}, not of {name}: nothing is done"))
+            }
+            _ => Ok(()),
+        };
+        match command {
+            "help" => return Ok(HELP.to_owned()),
+            "sup" => return Ok(handle.progress().to_string()),
+            "status" | "info" => {}
+            "coordinates" => {
+                let position = handle.progress().position;
+                return Ok(position.map_or_else(|| "-".to_owned(), |at| at.to_string()));
+            }
+            "applier" | "inspector" => {
+                return Ok(online_alter::Endpoint::from(self.opts.clone()).address());
+            }
+            "throttle" | "pause" | "suspend" => {
+                of_this_table()?;
+                handle.pause();
+            }
+            "no-throttle" | "unthrottle" | "resume" | "continue" => {
+                of_this_table()?;
+                handle.resume();
+            }
+            "unpostpone" | "no-postpone" | "cut-over" => {
+                of_this_table()?;
+                handle.cut_over();
+            }
+            "panic" => {
+                of_this_table()?;
+                handle.abort();
+                return Ok("aborting cleanly".to_owned());
+            }
+            _ => return self.set(command, value.ok_or_else(|| unknown(command))?),
+        }
+        Ok(self.status())
+    }
+
+    fn set(self, name: &str, value: &str) -> Result<String, String> {
+        let handle = self.handle;
+        if value == "?" {
+            return self.get(name);
+        }
+        match name {
+            "chunk-size" => {
+                let rows = value.parse().ok().filter(|rows| (10..=100_000).contains(rows));
+                let rows = rows.ok_or("a number from 10 to 100000 is wanted")?;
+                handle.set_chunk_size(ChunkSize::Rows(rows));
+            }
+            "copy-workers" => {
+                let workers = value.parse().ok().filter(|workers| *workers > 0);
+                handle.set_copy_workers(workers.ok_or("a number from 1 is wanted")?);
+            }
+            "nice-ratio" => {
+                let ratio = nice_ratio(value)?;
+                handle.change_limits(|limits| limits.nice_ratio = ratio);
+            }
+            "max-lag-millis" => {
+                let millis = value.parse().ok().filter(|millis| *millis >= 100);
+                let millis = millis.ok_or("a number from 100 is wanted")?;
+                handle.change_limits(|limits| limits.max_lag = Some(Duration::from_millis(millis)));
+            }
+            "max-load" => {
+                let load = value.parse().map_err(|error| format!("{error}"))?;
+                handle.change_limits(|limits| limits.max_load = load);
+            }
+            "critical-load" => {
+                let load = value.parse().map_err(|error| format!("{error}"))?;
+                handle.change_limits(|limits| limits.critical_load = load);
+            }
+            "throttle-query" => {
+                let query = Some(value.to_owned()).filter(|query| !query.is_empty());
+                handle.change_limits(|limits| limits.throttle_query = query);
+            }
+            "throttle-control-replicas" => {
+                let replicas = control_replicas(value)?.endpoints(self.opts);
+                handle.change_limits(|limits| limits.control_replicas = replicas);
+            }
+            _ => return Err(unknown(name)),
+        }
+        Ok(self.status())
+    }
+
+    fn get(self, name: &str) -> Result<String, String> {
+        let limits = self.handle.limits();
+        Ok(match name {
+            "chunk-size" => self.handle.progress().chunk_rows.to_string(),
+            "copy-workers" => self.handle.copy_workers().to_string(),
+            "nice-ratio" => limits.nice_ratio.to_string(),
+            "max-lag-millis" => limits.max_lag.map_or(0, |lag| lag.as_millis()).to_string(),
+            "max-load" => limits.max_load.to_string(),
+            "critical-load" => limits.critical_load.to_string(),
+            "throttle-query" => limits.throttle_query.unwrap_or_default(),
+            "throttle-control-replicas" => {
+                let replicas = limits.control_replicas.iter();
+                replicas.map(online_alter::Endpoint::address).collect::<Vec<_>>().join(",")
+            }
+            _ => return Err(unknown(name)),
+        })
+    }
+
+    /// gh-ost's hints, and the status.
+    fn status(self) -> String {
+        let values = ["chunk-size", "max-lag-millis", "max-load", "critical-load", "nice-ratio"];
+        let values = values.map(|name| format!("{name}: {}", self.get(name).unwrap_or_default()));
+        format!("# {}; {}\n{}", self.table, values.join("; "), self.handle.progress())
+    }
+}
+
+fn unknown(command: &str) -> String {
+    format!("unknown command `{command}`: try help")
+}
+
+/// Answers the socket's commands while `work` goes on.
+pub(crate) fn serving<T>(
+    socket: Option<&Socket>,
+    target: Target<'_>,
+    work: impl FnOnce() -> T,
+) -> T {
+    let Some(socket) = socket else {
+        return work();
+    };
+    let stop = AtomicBool::new(false);
+    thread::scope(|scope| {
+        // However the work ends.
+        let _stop = Stop(&stop);
+        scope.spawn(|| socket.serve(&stop, &|line| target.answer(line)));
+        work()
+    })
+}
+
+struct Stop<'a>(&'a AtomicBool);
+
+impl Drop for Stop<'_> {
+    fn drop(&mut self) {
+        self.0.store(true, Ordering::SeqCst);
+    }
+}
+
+/// A socket that takes commands, until it is dropped.
+#[derive(Debug)]
+pub(crate) struct Socket {
+    path: PathBuf,
+    listener: UnixListener,
+}
+
+impl Socket {
+    /// Makes the socket, for this user alone. One that is there already may be another run's.
+    pub(crate) fn bind(path: &Path, replace: bool) -> Result<Self, String> {
+        let wrong = |error: io::Error| format!("the socket {}: {error}", path.display());
+        if replace && path.exists() {
+            std::fs::remove_file(path).map_err(wrong)?;
+        }
+        let listener = UnixListener::bind(path).map_err(|error| match error.kind() {
+            io::ErrorKind::AddrInUse => format!(
+                "the socket {} is there already, maybe of another run: if not, say \
+                 --initially-drop-socket-file",
+                path.display()
+            ),
+            _ => wrong(error),
+        })?;
+        std::fs::set_permissions(path, std::fs::Permissions::from_mode(0o600)).map_err(wrong)?;
+        listener.set_nonblocking(true).map_err(wrong)?;
+        Ok(Socket { path: path.to_owned(), listener })
+    }
+
+    /// Answers until it is told to stop. As with gh-ost, a connection has one command.
+    pub(crate) fn serve(&self, stop: &AtomicBool, answer: &dyn Fn(&str) -> String) {
+        const LOOK: Duration = Duration::from_millis(50);
+        while !stop.load(Ordering::SeqCst) {
+            match self.listener.accept() {
+                Ok((stream, _)) => {
+                    if let Err(error) = converse(stream, answer) {
+                        log::debug!("a command on the socket: {error}");
+                    }
+                }
+                Err(_) => thread::sleep(LOOK),
+            }
+        }
+    }
+}
+
+fn converse(mut stream: UnixStream, answer: &dyn Fn(&str) -> String) -> io::Result<()> {
+    const PATIENCE: Duration = Duration::from_secs(2);
+    const LONGEST: u64 = 1 << 16;
+    stream.set_nonblocking(false)?;
+    stream.set_read_timeout(Some(PATIENCE))?;
+    stream.set_write_timeout(Some(PATIENCE))?;
+    let mut line = String::new();
+    BufReader::new((&stream).take(LONGEST)).read_line(&mut line)?;
+    writeln!(stream, "{}", answer(&line))
+}
+
+impl Drop for Socket {
+    fn drop(&mut self) {
+        let _ = std::fs::remove_file(&self.path);
+    }
+}

@@ -1,0 +1,206 @@
+//! gh-ost's hooks: programs in a directory, called at the points of a run at which gh-ost calls them, with its
+//! names of environment variables. A program that fails at a point that comes before something ends the run.
+
+use std::fs;
+use std::io::stderr;
+use std::os::unix::fs::PermissionsExt;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::{Duration, Instant};
+
+use clap::Args;
+use online_alter::{Event, Observer, Phase, Progress};
+
+use crate::common::warn;
+
+/// Flags with gh-ost's names, units and defaults.
+#[derive(Debug, Args)]
+#[command(next_help_heading = "Hooks")]
+pub(crate) struct HookFlags {
+    /// A directory with executables gh-ost-on-startup*, -validated*, -before-row-copy*, -row-copy-complete*,
+    /// -begin-postponed*, -before-cut-over*, -interactive-command*, -status*, -success* and -failure*. They get
+    /// gh-ost's environment variables (GH_OST_TABLE_NAME, ..); one that fails ends the run, cleanly
+    #[arg(long, value_name = "DIR")]
+    pub(crate) hooks_path: Option<PathBuf>,
+
+    /// Text for the hooks: GH_OST_HOOKS_HINT
+    #[arg(long, value_name = "TEXT", default_value = "")]
+    pub(crate) hooks_hint: String,
+
+    /// GH_OST_HOOKS_HINT_OWNER
+    #[arg(long, value_name = "TEXT", default_value = "")]
+    pub(crate) hooks_hint_owner: String,
+
+    /// GH_OST_HOOKS_HINT_TOKEN
+    #[arg(long, value_name = "TEXT", default_value = "")]
+    pub(crate) hooks_hint_token: String,
+
+    /// Seconds between calls of gh-ost-on-status*
+    #[arg(long, value_name = "SECONDS", default_value_t = 60, value_parser = clap::value_parser!(u64).range(1..))]
+    pub(crate) hooks_status_interval: u64,
+}
+
+/// The hooks of a run. Clones share what they tell of its progress.
+#[derive(Debug, Clone)]
+pub(crate) struct Hooks {
+    path: Option<PathBuf>,
+    /// What does not change during the run.
+    fixed: Vec<(&'static str, String)>,
+    progress: Arc<Mutex<Option<Progress>>>,
+    status_interval: Duration,
+    status_due: Instant,
+    copied: bool,
+}
+
+/// What a run is about.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct About<'a> {
+    pub(crate) schema: &'a str,
+    pub(crate) table: &'a str,
+    pub(crate) alter: &'a str,
+    pub(crate) host: &'a str,
+    pub(crate) executes: bool,
+}
+
+impl Hooks {
+    pub(crate) fn new(flags: &HookFlags, about: About<'_>) -> Self {
+        let hostname = fs::read_to_string("/proc/sys/kernel/hostname").unwrap_or_default();
+        let fixed = vec![
+            ("DATABASE_NAME", about.schema.to_owned()),
+            ("TABLE_NAME", about.table.to_owned()),
+            ("GHOST_TABLE_NAME", format!("_{}_gho", about.table)),
+            ("OLD_TABLE_NAME", format!("_{}_del", about.table)),
+            ("DDL", about.alter.to_owned()),
+            ("MIGRATED_HOST", about.host.to_owned()),
+            ("INSPECTED_HOST", about.host.to_owned()),
+            ("EXECUTING_HOST", hostname.trim().to_owned()),
+            ("HOOKS_HINT", flags.hooks_hint.clone()),
+            ("HOOKS_HINT_OWNER", flags.hooks_hint_owner.clone()),
+            ("HOOKS_HINT_TOKEN", flags.hooks_hint_token.clone()),
+            ("DRY_RUN", (!about.executes).to_string()),
+            ("REVERT", "false".to_owned()),
+        ];
+        let status_interval = Duration::from_secs(flags.hooks_status_interval);
+        Hooks {
+            path: flags.hooks_path.clone(),
+            fixed,
+            progress: Arc::default(),
+            status_interval,
+            status_due: Instant::now() + status_interval,
+            copied: false,
+        }
+    }
+
+    /// How far the run has come: what hooks are told from now on. Now and then a hook wants to know.
+    pub(crate) fn note(&mut self, progress: Progress) {
+        let status = progress.to_string();
+        *self.progress.lock().unwrap_or_else(PoisonError::into_inner) = Some(progress);
+        if Instant::now() >= self.status_due {
+            self.status_due = Instant::now() + self.status_interval;
+            if let Err(why) = self.call("status", &[("STATUS", status)]) {
+                warn(why);
+            }
+        }
+    }
+
+    /// Runs all programs of a point, one after the other, until one fails.
+    pub(crate) fn call(&self, point: &str, more: &[(&str, String)]) -> Result<(), String> {
+        let Some(path) = &self.path else {
+            return Ok(());
+        };
+        let wrong = |why: std::io::Error| format!("the hooks in {}: {why}", path.display());
+        for program in programs(path, point).map_err(wrong)? {
+            let mut command = Command::new(&program);
+            for (name, value) in self.fixed.iter().chain(&self.figures()).chain(more) {
+                command.env(format!("GH_OST_{name}"), value);
+            }
+            // The password, should it have come that way, is nobody else's business.
+            let command = command.env_remove("MYSQL_PWD").stdin(Stdio::null()).stdout(stderr());
+            let status = command.status().map_err(wrong)?;
+            if !status.success() {
+                return Err(format!("the hook {} failed: {status}", program.display()));
+            }
+        }
+        Ok(())
+    }
+
+    /// What changes during the run.
+    fn figures(&self) -> Vec<(&'static str, String)> {
+        let progress = self.progress.lock().unwrap_or_else(PoisonError::into_inner).clone();
+        let Some(progress) = progress else {
+            return Vec::new();
+        };
+        let lag = format!("{:.6}", progress.stream_lag.as_secs_f64());
+        vec![
+            ("ELAPSED_SECONDS", format!("{:.6}", progress.elapsed.as_secs_f64())),
+            ("ELAPSED_COPY_SECONDS", format!("{:.6}", progress.copy_time.as_secs_f64())),
+            ("ESTIMATED_ROWS", progress.rows_estimated.to_string()),
+            ("COPIED_ROWS", progress.rows_copied.to_string()),
+            ("INSPECTED_LAG", lag.clone()),
+            ("HEARTBEAT_LAG", lag),
+            ("PROGRESS", format!("{:.6}", progress.copied_share() * 100.0)),
+            ("ETA_SECONDS", progress.eta().map_or(-1.0, |eta| eta.as_secs_f64()).to_string()),
+        ]
+    }
+}
+
+/// The executables of a point, in the order of their names.
+fn programs(path: &Path, point: &str) -> std::io::Result<Vec<PathBuf>> {
+    let prefix = format!("gh-ost-on-{point}");
+    let mut found = Vec::new();
+    for entry in fs::read_dir(path)? {
+        let entry = entry?;
+        let named = entry.file_name().to_string_lossy().starts_with(&prefix);
+        // Through links, too.
+        let meta = fs::metadata(entry.path())?;
+        if named && meta.is_file() && meta.permissions().mode() & 0o111 != 0 {
+            found.push(entry.path());
+        }
+    }
+    found.sort();
+    Ok(found)
+}
+
+impl Observer for Hooks {
+    fn on_event(&mut self, _: &Event) {}
+
+    fn veto(&mut self, event: &Event) -> Option<String> {
+        let point = match event {
+            Event::Phase(Phase::Copy) => "before-row-copy",
+            Event::Phase(Phase::Postponed) => "begin-postponed",
+            Event::Phase(phase) if *phase > Phase::Copy && !self.copied => {
+                self.copied = true;
+                "row-copy-complete"
+            }
+            Event::CutOverAttempt { .. } => "before-cut-over",
+            _ => return None,
+        };
+        self.call(point, &[]).err()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn finds_the_executables_of_a_point_in_order() {
+        let dir = std::env::temp_dir().join(format!("online-alter-hooks-{}", std::process::id()));
+        fs::create_dir_all(&dir).unwrap();
+        for (name, mode) in [
+            ("gh-ost-on-status-2", 0o755),
+            ("gh-ost-on-status", 0o700),
+            ("gh-ost-on-status-not", 0o644),
+            ("gh-ost-on-success", 0o755),
+        ] {
+            fs::write(dir.join(name), "").unwrap();
+            fs::set_permissions(dir.join(name), fs::Permissions::from_mode(mode)).unwrap();
+        }
+        fs::create_dir_all(dir.join("gh-ost-on-status-dir")).unwrap();
+        let found = programs(&dir, "status").unwrap();
+        fs::remove_dir_all(&dir).unwrap();
+        assert_eq!(found, [dir.join("gh-ost-on-status"), dir.join("gh-ost-on-status-2")]);
+        assert!(programs(&dir, "status").is_err());
+    }
+}

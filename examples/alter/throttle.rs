@@ -1,0 +1,190 @@
+//! What holds a run back, as the command line says it.
+
+use std::path::PathBuf;
+use std::time::Duration;
+
+use clap::Args;
+use online_alter::mysql::{Opts, OptsBuilder};
+use online_alter::throttle::{StatusLimits, TimeWindow};
+use online_alter::{Endpoint, OnlineAlter, Postpone};
+
+/// Flags with gh-ost's names, units and defaults, unless it says otherwise here.
+#[derive(Debug, Args)]
+#[command(next_help_heading = "Throttling")]
+pub(crate) struct ThrottleFlags {
+    /// Write nothing while the stream of the binary log, or a control replica, is behind by so many milliseconds
+    #[arg(long, value_name = "MILLIS", default_value_t = 1500, value_parser = clap::value_parser!(u64).range(100..))]
+    pub(crate) max_lag_millis: u64,
+
+    /// Replicas that must not fall behind: host[:port],.. They are asked for the run's heartbeats, as the user of --url
+    #[arg(long, value_name = "HOSTS", value_parser = control_replicas)]
+    pub(crate) throttle_control_replicas: Option<ControlReplicas>,
+
+    /// How often a heartbeat is written, 10 to 1000 (gh-ost: 100, from 100 on)
+    #[arg(long, value_name = "MILLIS", default_value_t = 500, value_parser = clap::value_parser!(u64).range(10..=1000))]
+    pub(crate) heartbeat_interval_millis: u64,
+
+    /// Write nothing while a status variable of the server is at its limit or above, such as
+    /// Threads_running=25,Threads_connected=500
+    #[arg(long, value_name = "LIMITS")]
+    pub(crate) max_load: Option<StatusLimits>,
+
+    /// Abort, cleanly, when a status variable of the server is at its limit or above
+    #[arg(long, value_name = "LIMITS")]
+    pub(crate) critical_load: Option<StatusLimits>,
+
+    /// Look again after so long before a critical load aborts
+    #[arg(long, value_name = "MILLIS", default_value_t = 0)]
+    pub(crate) critical_load_interval_millis: u64,
+
+    /// When the load is critical, write nothing for so long instead of aborting. 0: abort
+    #[arg(long, value_name = "SECONDS", default_value_t = 0)]
+    pub(crate) critical_load_hibernate_seconds: u64,
+
+    /// Write nothing while this query, asked once a second, answers with a number above zero
+    #[arg(long, value_name = "SQL")]
+    pub(crate) throttle_query: Option<String>,
+
+    /// Write nothing unless this http:// URL answers a HEAD request with 200, as freno does
+    #[cfg(feature = "http")]
+    #[arg(long, value_name = "URL")]
+    pub(crate) throttle_http: Option<String>,
+
+    /// How often that is asked at most
+    #[cfg(feature = "http")]
+    #[arg(long, value_name = "MILLIS", default_value_t = 100)]
+    pub(crate) throttle_http_interval_millis: u64,
+
+    /// How long that may take to answer
+    #[cfg(feature = "http")]
+    #[arg(long, value_name = "MILLIS", default_value_t = 1000)]
+    pub(crate) throttle_http_timeout_millis: u64,
+
+    /// Go on when that cannot be reached
+    #[cfg(feature = "http")]
+    #[arg(long)]
+    pub(crate) ignore_http_errors: bool,
+
+    /// Write nothing while this file exists. It is looked for five times a second
+    #[arg(long, value_name = "FILE")]
+    pub(crate) throttle_flag_file: Option<PathBuf>,
+
+    /// The same with another file, which runs may have in common
+    #[arg(long, value_name = "FILE", default_value = "/tmp/gh-ost.throttle")]
+    pub(crate) throttle_additional_flag_file: PathBuf,
+
+    /// Rest after each chunk for so many times the time that it took, 0 to 100
+    #[arg(long, value_name = "RATIO", default_value_t = 0.0, value_parser = nice_ratio)]
+    pub(crate) nice_ratio: f64,
+
+    /// Write only in this time of the day, in UTC unless an offset is given: 22:00-06:00+02:00. gh-ost has no such
+    /// flag
+    #[arg(long, value_name = "TIME")]
+    pub(crate) window: Option<TimeWindow>,
+
+    /// Cut over only in this time of the day
+    #[arg(long, value_name = "TIME", conflicts_with = "postpone_cut_over_flag_file")]
+    pub(crate) cut_over_window: Option<TimeWindow>,
+}
+
+impl ThrottleFlags {
+    /// `opts` say how to connect to replicas, where their own name says no more than the host.
+    pub(crate) fn apply(&self, mut alter: OnlineAlter, opts: &Opts) -> OnlineAlter {
+        alter = alter
+            .heartbeat_interval(Duration::from_millis(self.heartbeat_interval_millis))
+            .throttle_flag_file(&self.throttle_additional_flag_file)
+            .limits(|limits| {
+                limits.max_lag = Some(Duration::from_millis(self.max_lag_millis));
+                limits.max_load = self.max_load.clone().unwrap_or_default();
+                limits.critical_load = self.critical_load.clone().unwrap_or_default();
+                limits.critical_load_recheck =
+                    Duration::from_millis(self.critical_load_interval_millis);
+                let seconds = self.critical_load_hibernate_seconds;
+                limits.critical_load_hibernation =
+                    (seconds > 0).then(|| Duration::from_secs(seconds));
+                limits.throttle_query.clone_from(&self.throttle_query);
+                limits.nice_ratio = self.nice_ratio;
+                let replicas = self.throttle_control_replicas.as_ref();
+                limits.control_replicas =
+                    replicas.map(|replicas| replicas.endpoints(opts)).unwrap_or_default();
+            });
+        #[cfg(feature = "http")]
+        if let Some(url) = &self.throttle_http {
+            let check = online_alter::throttle::HttpCheck::new(url)
+                .interval(Duration::from_millis(self.throttle_http_interval_millis))
+                .timeout(Duration::from_millis(self.throttle_http_timeout_millis))
+                .ignore_errors(self.ignore_http_errors);
+            alter = alter.throttle(check);
+        }
+        if let Some(file) = &self.throttle_flag_file {
+            alter = alter.throttle_flag_file(file);
+        }
+        if let Some(window) = self.window {
+            alter = alter.throttle(window);
+        }
+        if let Some(window) = self.cut_over_window {
+            alter = alter.postpone_cut_over(Postpone::while_true(move || !window.is_open()));
+        }
+        alter
+    }
+}
+
+/// Hosts and ports.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(crate) struct ControlReplicas(Vec<(String, u16)>);
+
+impl ControlReplicas {
+    /// With user, password and all else from `opts`.
+    pub(crate) fn endpoints(&self, opts: &Opts) -> Vec<Endpoint> {
+        let endpoint = |(host, port): &(String, u16)| {
+            let opts = OptsBuilder::from_opts(opts.clone());
+            opts.ip_or_hostname(Some(host)).tcp_port(*port).socket(None::<String>).into()
+        };
+        self.0.iter().map(endpoint).collect()
+    }
+}
+
+/// `host[:port],..`, the port 3306 by default; an address of IPv6 in brackets.
+pub(crate) fn control_replicas(text: &str) -> Result<ControlReplicas, String> {
+    let one = |item: &str| {
+        let wrong = || format!("`{item}` is not of the form host[:port]");
+        let (host, port) = match item.rsplit_once(':') {
+            Some((host, port)) if !port.ends_with(']') => {
+                (host, port.parse().map_err(|_| wrong())?)
+            }
+            _ => (item, 3306),
+        };
+        let host = host.trim_start_matches('[').trim_end_matches(']');
+        if host.is_empty() { Err(wrong()) } else { Ok((host.to_owned(), port)) }
+    };
+    let items = text.split(',').map(str::trim).filter(|item| !item.is_empty());
+    items.map(one).collect::<Result<_, _>>().map(ControlReplicas)
+}
+
+pub(crate) fn nice_ratio(text: &str) -> Result<f64, String> {
+    let ratio = text.parse().ok().filter(|ratio| (0.0..=100.0).contains(ratio));
+    ratio.ok_or_else(|| "a number from 0 to 100 is wanted".to_owned())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn reads_lists_of_replicas() {
+        let list = control_replicas("db2, db3:3307,[::1]:3308,[::2]").unwrap();
+        let expected = [("db2", 3306), ("db3", 3307), ("::1", 3308), ("::2", 3306)];
+        assert_eq!(list.0, expected.map(|(host, port)| (host.to_owned(), port)));
+        assert_eq!(control_replicas(""), Ok(ControlReplicas::default()));
+        for bad in [":1", "db2:x", "db2:99999"] {
+            assert!(control_replicas(bad).is_err(), "{bad}");
+        }
+    }
+
+    #[test]
+    fn replicas_are_reached_as_the_server_is() {
+        let opts = Opts::from_url("mysql://u:p@db1:3305/app?socket=/s").unwrap();
+        let endpoints = control_replicas("db2:7").unwrap().endpoints(&opts);
+        assert_eq!(endpoints, ["mysql://u:p@db2:7/app".into()]);
+    }
+}

@@ -1,0 +1,122 @@
+//! Leaving the ALTER to the server where that is quick: it only changes the definition, or the table is small.
+
+use std::fmt;
+use std::time::Duration;
+
+use super::control::Control;
+use super::report::Report;
+use super::run::Migration;
+use crate::db::{Flavor, Purpose, Session};
+use crate::error::{Error, Result, TableState};
+use crate::fault::Fault;
+use crate::inspect::Version;
+use crate::inspect::table::Definition;
+
+/// How the server altered the table by itself.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum NativeAlter {
+    /// With `ALGORITHM=INSTANT`: only the definition was changed.
+    Instant,
+    /// As it sees fit, as the table had few rows. Writers waited meanwhile.
+    Small,
+}
+
+impl fmt::Display for NativeAlter {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            NativeAlter::Instant => "by ALGORITHM=INSTANT",
+            NativeAlter::Small => "as a small table",
+        })
+    }
+}
+
+/// Lets the server try, if the caller wants that. `None` if it cannot, or the table's lock was not to be had: then
+/// the table is as it was.
+pub(super) fn attempt(migration: &Migration, control: &Control) -> Result<Option<NativeAlter>> {
+    let Migration { server, table, clause, options, .. } = migration;
+    let (name, text) = (&table.name, &clause.text);
+    // In MySQL 8.0.29 tables with INSTANT columns could be corrupted.
+    // <https://dev.mysql.com/doc/relnotes/mysql/8.0/en/news-8-0-30.html>
+    let is_sound = server.flavor != Flavor::MySql || server.version != Version(8, 0, 29);
+    if options.attempt_instant && is_sound {
+        // In front: behind the clause it could be part of a comment, and the table be copied under a lock.
+        let sql = format!("ALTER TABLE {name} ALGORITHM=INSTANT, {text}");
+        if let Attempt::Done = alter(migration, control, &sql)? {
+            return Ok(Some(NativeAlter::Instant));
+        }
+    }
+    if options.native_below_rows > 0 && has_fewer_rows(migration, options.native_below_rows)? {
+        let sql = format!("ALTER TABLE {name} {text}");
+        match alter(migration, control, &sql)? {
+            Attempt::Done => return Ok(Some(NativeAlter::Small)),
+            Attempt::Refused(error) if error.fault() == Some(Fault::LockWait) => {}
+            Attempt::Refused(error) => return Err(error.context("the server's own ALTER")),
+        }
+    }
+    Ok(None)
+}
+
+/// Counted, as estimates of small tables are no good.
+fn has_fewer_rows(migration: &Migration, rows: u64) -> Result<bool> {
+    let Migration { connector, server, table, .. } = migration;
+    let mut session = Session::open(connector, server.flavor, Purpose::Inspect)?;
+    let sql = format!("SELECT COUNT(*) FROM (SELECT 1 FROM {} LIMIT {rows}) AS few", table.name);
+    let counted = session.scalar(&sql)?.and_then(|count| count.parse::<u64>().ok());
+    Ok(counted.is_some_and(|count| count < rows))
+}
+
+enum Attempt {
+    Done,
+    /// With the table as it was.
+    Refused(Error),
+}
+
+fn alter(migration: &Migration, control: &Control, sql: &str) -> Result<Attempt> {
+    let Migration { connector, server, table, options, .. } = migration;
+    control.cancel.check()?;
+    let open = || Session::open(connector, server.flavor, Purpose::Definition);
+    let mut session = open()?;
+    // Everybody waits behind the one that waits for the lock.
+    let seconds = options.lock_timeout.as_secs().max(1);
+    session.exec(&format!("SET SESSION lock_wait_timeout = {seconds}"))?;
+    match session.exec(sql) {
+        Ok(_) => Ok(Attempt::Done),
+        Err(error) if error.fault() != Some(Fault::Gone) => {
+            log::debug!("the server does not alter the table by itself: {}", error.message());
+            Ok(Attempt::Refused(error))
+        }
+        Err(error) => {
+            // The answer is lost. Once the connection has ended, the definition tells.
+            let unknown =
+                |why: Error| why.context(error.message()).with_table_state(TableState::Unknown);
+            let mut other = open().map_err(unknown)?;
+            other.end(session.mark(), &control.cancel).map_err(unknown)?;
+            let now = Definition::read(&mut other, &table.name).map_err(unknown)?;
+            if now.text == table.definition.text { Err(error) } else { Ok(Attempt::Done) }
+        }
+    }
+}
+
+/// The report of a run that had nothing to copy.
+pub(super) fn report(migration: &Migration, control: &Control, how: NativeAlter) -> Report {
+    Report {
+        table: migration.table.name.to_string(),
+        native: Some(how),
+        old_table: None,
+        rows_copied: 0,
+        keys_refreshed: 0,
+        keys_changed: 0,
+        elapsed: control.elapsed(),
+        copy_time: Duration::ZERO,
+        cut_over_attempts: 0,
+        locked: Duration::ZERO,
+        throttled_time: Duration::ZERO,
+        verification: None,
+        reconciled_keys: Vec::new(),
+        conflicting_keys: Vec::new(),
+        foreign_keys: Vec::new(),
+        triggers: Vec::new(),
+        warnings: control.take_warnings(),
+    }
+}

@@ -1,0 +1,231 @@
+//! The limits that can be changed while a run goes on, and the policy that keeps them.
+
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use parking_lot::Mutex;
+
+use super::policy::{Signals, ThrottlePolicy, Verdict};
+use super::query::ThrottleQuery;
+use super::replica_lag::Replicas;
+use super::status::StatusLimits;
+use crate::endpoint::Endpoint;
+
+/// The lag that replicas may have if nothing else is said: gh-ost's default.
+const MAX_LAG: Duration = Duration::from_millis(1500);
+
+/// What holds a run back. Everything in here can be changed while the run goes on:
+/// [`Handle::change_limits`](crate::Handle::change_limits).
+#[derive(Clone, Debug)]
+#[non_exhaustive]
+pub struct Limits {
+    /// Hold back while the binlog stream, or a control replica, is behind by this or more. Default: none for the
+    /// stream, and 1.5 s for control replicas.
+    pub max_lag: Option<Duration>,
+    /// Replicas that must not fall behind, besides the server itself. Each is asked several times a second for the last
+    /// heartbeat that it has replicated; lag is the time since the first one that it has not, by this machine's
+    /// clock. One that cannot be asked holds the run back. Default: none.
+    pub control_replicas: Vec<Endpoint>,
+    /// Hold back while a status variable of the server is at its limit or above. Default: none.
+    pub max_load: StatusLimits,
+    /// End the run, cleanly, when a status variable of the server is at its limit or above. Default: none.
+    pub critical_load: StatusLimits,
+    /// A critical load ends the run only if it is still (or again) there after so long. Default: zero, at once.
+    pub critical_load_recheck: Duration,
+    /// Hold back for so long when the load is critical, instead of ending the run. Default: none.
+    pub critical_load_hibernation: Option<Duration>,
+    /// Hold back while this query, asked once a second on the server of the table, answers with a number above zero
+    /// ([`ThrottleQuery`]). Default: none.
+    pub throttle_query: Option<String>,
+    /// After each chunk, rest for so many times the time that it took: 0.5 leaves two thirds of the time to the copy.
+    /// Default: zero.
+    pub nice_ratio: f64,
+}
+
+impl Default for Limits {
+    fn default() -> Self {
+        Limits {
+            max_lag: None,
+            control_replicas: Vec::new(),
+            max_load: StatusLimits::new(),
+            critical_load: StatusLimits::new(),
+            critical_load_recheck: Duration::ZERO,
+            critical_load_hibernation: None,
+            throttle_query: None,
+            nice_ratio: 0.0,
+        }
+    }
+}
+
+impl Limits {
+    /// Whether there is anything to ask for.
+    pub(crate) fn are_any(&self) -> bool {
+        let Limits { max_lag, control_replicas, max_load, critical_load, throttle_query, .. } =
+            self;
+        max_lag.is_some()
+            || throttle_query.is_some()
+            || !(control_replicas.is_empty() && max_load.is_empty() && critical_load.is_empty())
+    }
+
+    /// The rest after a chunk that took `time`. At most 100 times that, as with gh-ost.
+    pub(crate) fn rest(&self, time: Duration) -> Duration {
+        if self.nice_ratio > 0.0 {
+            time.mul_f64(self.nice_ratio.min(100.0))
+        } else {
+            Duration::ZERO
+        }
+    }
+}
+
+/// Keeps the limits, whatever they are at the moment.
+#[derive(Debug)]
+pub(crate) struct KeepLimits {
+    limits: Arc<Mutex<Limits>>,
+    replicas: Replicas,
+    query: Option<ThrottleQuery>,
+    hibernates_until: Option<Instant>,
+    critical_since: Option<Instant>,
+}
+
+impl KeepLimits {
+    pub(crate) fn new(limits: Arc<Mutex<Limits>>) -> Self {
+        KeepLimits {
+            limits,
+            replicas: Replicas::default(),
+            query: None,
+            hibernates_until: None,
+            critical_since: None,
+        }
+    }
+
+    fn check_critical_load(&mut self, limits: &Limits, signals: &mut dyn Signals) -> Verdict {
+        let now = Instant::now();
+        if self.hibernates_until.is_some_and(|until| now < until) {
+            return Verdict::Wait("critical-load-hibernate".to_owned());
+        }
+        self.hibernates_until = None;
+        let load = match limits.critical_load.exceeded(signals) {
+            Err(error) => return Verdict::Wait(error.to_string()),
+            Ok(None) => {
+                self.critical_since = None;
+                return Verdict::Proceed;
+            }
+            Ok(Some(load)) => format!("critical-load {load}"),
+        };
+        if let Some(time) = limits.critical_load_hibernation {
+            self.hibernates_until = Some(now + time);
+            return Verdict::Wait(format!("{load}: hibernating for {} s", time.as_secs()));
+        }
+        let since = *self.critical_since.get_or_insert(now);
+        if now.duration_since(since) < limits.critical_load_recheck {
+            return Verdict::Wait(load);
+        }
+        Verdict::Abort(load)
+    }
+}
+
+impl ThrottlePolicy for KeepLimits {
+    fn check(&mut self, signals: &mut dyn Signals) -> Verdict {
+        let limits = self.limits.lock().clone();
+        let verdict = self.check_critical_load(&limits, signals);
+        if verdict != Verdict::Proceed {
+            return verdict;
+        }
+        let verdict = limits.max_load.clone().check(signals);
+        if verdict != Verdict::Proceed {
+            return verdict;
+        }
+        let lag = signals.stream_lag();
+        if limits.max_lag.is_some_and(|most| lag >= most) {
+            return Verdict::Wait(format!("lag={:.3}s", lag.as_secs_f64()));
+        }
+        if self.query.as_ref().map(ThrottleQuery::sql) != limits.throttle_query.as_deref() {
+            self.query = limits.throttle_query.as_ref().map(ThrottleQuery::new);
+        }
+        let verdict = self.query.as_mut().map_or(Verdict::Proceed, |query| query.check(signals));
+        if verdict != Verdict::Proceed {
+            return verdict;
+        }
+        self.replicas.check(&limits.control_replicas, limits.max_lag.unwrap_or(MAX_LAG), signals)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::policy::SignalError;
+    use super::super::policy::tests::Everything;
+    use super::*;
+
+    fn keeper(change: impl FnOnce(&mut Limits)) -> (KeepLimits, Arc<Mutex<Limits>>) {
+        let limits = Arc::new(Mutex::new(Limits::default()));
+        change(&mut limits.lock());
+        (KeepLimits::new(Arc::clone(&limits)), limits)
+    }
+
+    fn load(limit: u64) -> StatusLimits {
+        StatusLimits::new().limit("Threads_running", limit)
+    }
+
+    #[test]
+    fn without_limits_nothing_is_asked() {
+        let (mut keeper, _) = keeper(|_| ());
+        let nothing = SignalError { what: "x".into(), why: "gone".into() };
+        assert_eq!(keeper.check(&mut Everything::with(Err(nothing))), Verdict::Proceed);
+    }
+
+    #[test]
+    fn a_changed_limit_counts_at_once() {
+        let (mut keeper, limits) = keeper(|limits| limits.max_load = load(10));
+        let wait = Verdict::Wait("max-load Threads_running=20 >= 10".into());
+        assert_eq!(keeper.check(&mut Everything::with(Ok(20))), wait);
+        limits.lock().max_load = load(21);
+        assert_eq!(keeper.check(&mut Everything::with(Ok(20))), Verdict::Proceed);
+        limits.lock().throttle_query = Some("q".to_owned());
+        let wait = Verdict::Wait("throttle-query".into());
+        assert_eq!(keeper.check(&mut Everything::with(Ok(20))), wait);
+        limits.lock().throttle_query = None;
+        limits.lock().max_lag = Some(Duration::from_secs(2));
+        let behind = Everything { lag: Duration::from_secs(2), ..Everything::with(Ok(20)) };
+        assert_eq!(keeper.check(&mut { behind }), Verdict::Wait("lag=2.000s".into()));
+    }
+
+    #[test]
+    fn a_critical_load_ends_the_run_at_once_or_after_a_second_look() {
+        let (mut keeper, limits) = keeper(|limits| limits.critical_load = load(10));
+        let critical = "critical-load Threads_running=10 >= 10".to_owned();
+        assert_eq!(keeper.check(&mut Everything::with(Ok(9))), Verdict::Proceed);
+        assert_eq!(keeper.check(&mut Everything::with(Ok(10))), Verdict::Abort(critical.clone()));
+        limits.lock().critical_load_recheck = Duration::from_secs(3600);
+        keeper.critical_since = None;
+        assert_eq!(keeper.check(&mut Everything::with(Ok(10))), Verdict::Wait(critical.clone()));
+        keeper.critical_since = Instant::now().checked_sub(Duration::from_secs(3600));
+        assert_eq!(keeper.check(&mut Everything::with(Ok(10))), Verdict::Abort(critical.clone()));
+        // What has passed is forgotten.
+        assert_eq!(keeper.check(&mut Everything::with(Ok(9))), Verdict::Proceed);
+        assert_eq!(keeper.check(&mut Everything::with(Ok(10))), Verdict::Wait(critical));
+    }
+
+    #[test]
+    fn hibernation_instead() {
+        let (mut keeper, _) = keeper(|limits| {
+            limits.critical_load = load(10);
+            limits.critical_load_hibernation = Some(Duration::from_secs(60));
+        });
+        assert!(matches!(keeper.check(&mut Everything::with(Ok(10))), Verdict::Wait(_)));
+        // Whatever the load is meanwhile.
+        let sleeps = Verdict::Wait("critical-load-hibernate".into());
+        assert_eq!(keeper.check(&mut Everything::with(Ok(0))), sleeps);
+        keeper.hibernates_until = Some(Instant::now());
+        assert_eq!(keeper.check(&mut Everything::with(Ok(0))), Verdict::Proceed);
+    }
+
+    #[test]
+    fn the_rest_after_a_chunk() {
+        let rest = |nice_ratio| {
+            Limits { nice_ratio, ..Limits::default() }.rest(Duration::from_millis(100))
+        };
+        for (ratio, millis) in [(0.0, 0), (-1.0, 0), (f64::NAN, 0), (0.5, 50), (1e9, 10_000)] {
+            assert_eq!(rest(ratio), Duration::from_millis(millis), "{ratio}");
+        }
+    }
+}

@@ -1,0 +1,168 @@
+//! The socket and the hooks of a run.
+
+use std::fs;
+use std::io::{Read, Write};
+use std::os::unix::fs::PermissionsExt;
+use std::os::unix::net::UnixStream;
+use std::path::Path;
+use std::thread;
+use std::time::{Duration, Instant};
+
+use online_alter_support::csm;
+
+use crate::harness::{PATIENCE, on_each, path};
+
+/// One command, and its answer.
+fn say(socket: &Path, command: &str) -> String {
+    let began = Instant::now();
+    let mut stream = loop {
+        match UnixStream::connect(socket) {
+            Ok(stream) => break stream,
+            Err(error) => assert!(began.elapsed() < PATIENCE, "{error}"),
+        }
+        thread::sleep(Duration::from_millis(20));
+    };
+    writeln!(stream, "{command}").unwrap();
+    let mut answer = String::new();
+    stream.read_to_string(&mut answer).unwrap();
+    answer
+}
+
+#[test]
+fn takes_commands_on_a_socket() {
+    on_each("example_socket", 100, |bench| {
+        let (socket, file) = (bench.file("sock"), bench.file("postpone"));
+        let args = [
+            "--execute",
+            "--serve-socket-file",
+            path(&socket),
+            "--postpone-cut-over-flag-file",
+            path(&file),
+        ];
+        let run = bench.alter(&args);
+        run.wait_for("State: postponing cut-over");
+        assert_eq!(fs::metadata(&socket).unwrap().permissions().mode() & 0o777, 0o600);
+        assert!(say(&socket, "status").contains("State: postponing cut-over"));
+        for (command, answer) in [
+            ("chunk-size=500", "chunk-size: 500;"),
+            ("chunk-size=?", "500\n"),
+            ("max-lag-millis=2500", "max-lag-millis: 2500;"),
+            ("nice-ratio=0.5", "nice-ratio: 0.5"),
+            ("max-load=Threads_running=500,Threads_connected=900", "Threads_connected=900"),
+            ("critical-load=Threads_running=800", "critical-load: Threads_running=800"),
+            ("throttle-control-replicas=", "State: "),
+            ("throttle-control-replicas=?", "\n"),
+            ("copy-workers=?", "4\n"),
+            ("help", "throttle-query=<sql>"),
+            ("sup", "Copy: 100/"),
+            ("applier", "127.0.0.1:"),
+            ("chunk-size=1", "error: a number from 10 to 100000 is wanted"),
+            ("throttle=other", "error: this run is of courseware_studentmodule, not of other"),
+            ("nonsense", "error: unknown command `nonsense`: try help"),
+        ] {
+            let said = say(&socket, command);
+            assert!(said.contains(answer), "{command}: {said}");
+        }
+        assert!(say(&socket, "throttle").contains("throttled, commanded by user"));
+        assert!(!say(&socket, "no-throttle").contains("throttled"));
+        let query = "throttle-query=SELECT 1 = 1";
+        say(&socket, query);
+        run.wait_for("throttled, throttle-query");
+        assert!(!bench.is_bigint());
+        say(&socket, "throttle-query=");
+        // Another run's socket is not taken away, unless that is said.
+        let second = bench.alter(&["--execute", "--serve-socket-file", path(&socket)]).ends_with(1);
+        assert!(second.err.contains("works on") || second.err.contains("is there already"));
+        say(&socket, &format!("unpostpone={}", csm::TABLE));
+        run.ends_with(0);
+        assert!(bench.is_bigint() && !socket.exists());
+    });
+}
+
+#[test]
+fn a_command_aborts() {
+    on_each("example_socket_panic", 100, |bench| {
+        let (socket, file) = (bench.file("sock"), bench.file("postpone"));
+        fs::write(&socket, "left by a dead run").unwrap();
+        let args = [
+            "--execute",
+            "--serve-socket-file",
+            path(&socket),
+            "--postpone-cut-over-flag-file",
+            path(&file),
+        ];
+        let refused = bench.alter(&args).ends_with(1);
+        assert!(refused.err.contains("--initially-drop-socket-file"), "{}", refused.err);
+        let run = bench.alter(&[&args[..], &["--initially-drop-socket-file"]].concat());
+        run.wait_for("State: postponing cut-over");
+        assert_eq!(say(&socket, "panic"), "aborting cleanly\n");
+        run.ends_with(1);
+        bench.assert_untouched();
+    });
+}
+
+/// A hook that notes its name and some variables.
+fn hook(dir: &Path, point: &str, then: &str) {
+    let program = dir.join(format!("gh-ost-on-{point}-1"));
+    let script = format!(
+        "#!/bin/sh\necho {point} $GH_OST_DATABASE_NAME.$GH_OST_TABLE_NAME $GH_OST_COPIED_ROWS \
+         $GH_OST_HOOKS_HINT $GH_OST_DRY_RUN $GH_OST_COMMAND $MYSQL_PWD >> {}\n{then}\n",
+        path(&dir.join("log"))
+    );
+    fs::write(&program, script).unwrap();
+    fs::set_permissions(&program, fs::Permissions::from_mode(0o755)).unwrap();
+}
+
+#[test]
+fn calls_hooks() {
+    on_each("example_hooks", 100, |bench| {
+        for point in [
+            "startup",
+            "validated",
+            "before-row-copy",
+            "row-copy-complete",
+            "before-cut-over",
+            "success",
+            "failure",
+        ] {
+            hook(&bench.dir, point, "exit 0");
+        }
+        let args = ["--execute", "--hooks-path", path(&bench.dir), "--hooks-hint", "why"];
+        bench.alter(&args).ends_with(0);
+        let log = fs::read_to_string(bench.file("log")).unwrap();
+        let points: Vec<&str> = log.lines().filter_map(|line| line.split(' ').next()).collect();
+        let expected = [
+            "startup",
+            "validated",
+            "before-row-copy",
+            "row-copy-complete",
+            "before-cut-over",
+            "success",
+        ];
+        assert_eq!(points, expected, "{log}");
+        assert!(
+            log.contains("startup example_hooks.courseware_studentmodule why false\n"),
+            "{log}"
+        );
+        assert!(
+            log.contains("success example_hooks.courseware_studentmodule 100 why false\n"),
+            "{log}"
+        );
+    });
+}
+
+#[test]
+fn a_hook_that_fails_ends_the_run() {
+    for point in ["startup", "validated", "before-row-copy", "before-cut-over"] {
+        on_each("example_hook_fails", 100, |bench| {
+            hook(&bench.dir, point, "exit 7");
+            hook(&bench.dir, "failure", "exit 0");
+            let ended = bench.alter(&["--execute", "--hooks-path", path(&bench.dir)]).ends_with(1);
+            let why = format!("gh-ost-on-{point}-1 failed: exit status: 7");
+            assert!(ended.err.contains(&why), "{point}: {}", ended.err);
+            bench.assert_untouched();
+            let log = fs::read_to_string(bench.file("log")).unwrap();
+            assert_eq!(log.lines().count(), if point == "startup" { 1 } else { 2 }, "{log}");
+        });
+    }
+}

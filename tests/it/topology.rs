@@ -1,0 +1,155 @@
+//! Where the binlog is read from: replicas, replicas of replicas, and those that will not do.
+
+use mysql::prelude::Queryable;
+use online_alter::{ChunkSize, Endpoint, Error, ErrorKind, OnlineAlter, TableState};
+use online_alter_support::{
+    Database, Flavor, Server, Table, Workload, Writers, available, check, csm, database,
+};
+
+use crate::harness::{FLAVORS, alter, tables, wait_until};
+
+const BIGINT: &str = "CHANGE id id BIGINT UNSIGNED NOT NULL AUTO_INCREMENT";
+
+fn replica_of(primary: &Server, options: &[&str]) -> Option<Server> {
+    let builder = Server::builder(primary.flavor()).replica_of(primary);
+    available(options.iter().fold(builder, |builder, option| builder.option(*option)).start())
+}
+
+/// Alters the table under writers, with the binlog of `stream`; all `replicas` follow.
+fn under_writers(primary: &Server, db: &Database, stream: &Server, replicas: &[&Server]) {
+    let mut conn = db.conn();
+    csm::create_table(&mut conn, csm::TABLE).unwrap();
+    csm::fill(&mut conn, csm::TABLE, 2_000).unwrap();
+    let wait_for_all = || {
+        let mut source = primary;
+        for replica in replicas {
+            source.wait_for_replica(replica).unwrap();
+            source = replica;
+        }
+    };
+    wait_for_all();
+    let mut workload = Workload::new(Table::csm(csm::TABLE));
+    workload.rate = Some(300.0);
+    let writers = Writers::start(db.url(), workload).unwrap();
+    wait_until("they write", || writers.statements() > 50);
+    let report = alter(db, csm::TABLE, BIGINT)
+        .stream_from(stream.url())
+        .chunk_size(ChunkSize::Rows(100))
+        .run()
+        .unwrap_or_else(|error| panic!("{error}"));
+    let goal = writers.statements() + 50;
+    wait_until("they go on", || writers.statements() > goal);
+    let outcome = writers.stop();
+    assert_eq!(outcome.errors, Vec::<String>::new());
+    check(&mut conn, &Table::csm(csm::TABLE), &outcome).unwrap().assert_clean();
+    assert!(report.keys_changed > 0 && report.reconciled_keys.is_empty(), "{report:?}");
+    let state = |conn: &mut mysql::Conn| -> (String, Vec<mysql::Row>) {
+        let row: mysql::Row =
+            conn.query_first(format!("SHOW CREATE TABLE {}", csm::TABLE)).unwrap().unwrap();
+        let sums =
+            format!("SELECT COUNT(*), SUM(id), SUM(student_id), MAX(id) FROM {}", csm::TABLE);
+        (row.get(1).unwrap(), conn.query(sums).unwrap())
+    };
+    wait_for_all();
+    for replica in replicas {
+        let mut there = replica.conn();
+        there.query_drop(format!("USE {}", db.name())).unwrap();
+        assert_eq!(state(&mut there), state(&mut conn));
+    }
+    assert_eq!(tables(&mut conn), [format!("_{}_del", csm::TABLE), csm::TABLE.to_owned()]);
+}
+
+#[test]
+fn a_replica_and_a_replica_of_it() {
+    for flavor in FLAVORS {
+        let Some(primary) = available(Server::start(flavor)) else { continue };
+        let Some(replica) = replica_of(&primary, &[]) else { continue };
+        let db = database(&primary, "topology_replica");
+        under_writers(&primary, &db, &replica, &[&replica]);
+        drop(db);
+        let Some(last) = replica_of(&replica, &[]) else { continue };
+        let db = database(&primary, "topology_chain");
+        under_writers(&primary, &db, &last, &[&replica, &last]);
+    }
+}
+
+/// A primary that writes statements, and a replica that makes rows of them.
+#[test]
+fn a_primary_in_statement_format() {
+    for format in ["STATEMENT", "MIXED"] {
+        let options = [format!("--binlog-format={format}")];
+        let builder = Server::builder(Flavor::MariaDb).option(&options[0]);
+        let Some(primary) = available(builder.start()) else { return };
+        let Some(replica) = replica_of(&primary, &[]) else { return };
+        let db = database(&primary, "topology_statements");
+        let mut conn = db.conn();
+        let error = alter(&db, "t", "ADD c INT").plan().unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::BinlogSettings, "{error}");
+        under_writers(&primary, &db, &replica, &[&replica]);
+        let now: Option<String> = conn.query_first("SELECT @@GLOBAL.binlog_format").unwrap();
+        assert_eq!(now.as_deref(), Some(format));
+    }
+}
+
+fn refused(alter: OnlineAlter, kind: ErrorKind, why: &str) {
+    let error: Error = alter.plan().unwrap_err();
+    assert_eq!(error.kind(), kind, "{error}");
+    assert_eq!(error.table_state(), TableState::Untouched);
+    assert!(error.to_string().contains(why), "{error}");
+}
+
+#[test]
+fn replicas_that_will_not_do() {
+    for flavor in FLAVORS {
+        let Some(primary) = available(Server::start(flavor)) else { continue };
+        let db = database(&primary, "topology_refused");
+        let mut conn = db.conn();
+        conn.query_drop("CREATE TABLE t (id INT PRIMARY KEY, v INT)").unwrap();
+        let from = |stream: Endpoint| alter(&db, "t", "ADD c INT").stream_from(stream);
+        refused(from(primary.url().into()), ErrorKind::Config, "the server of the table itself");
+        let Some(stranger) = available(Server::start(flavor)) else { continue };
+        refused(from(stranger.url().into()), ErrorKind::UnsupportedServer, "is no replica");
+        for (options, why) in [
+            (vec!["--replicate-wild-ignore-table=%.t"], "has filters"),
+            (vec!["--replicate-do-db=other"], "has filters"),
+            (vec!["--skip-log-slave-updates"], "does not log what it replicates"),
+        ] {
+            let Some(replica) = replica_of(&primary, &options) else { continue };
+            primary.wait_for_replica(&replica).unwrap();
+            refused(from(replica.url().into()), ErrorKind::BinlogSettings, why);
+        }
+        let Some(replica) = replica_of(&primary, &[]) else { continue };
+        primary.wait_for_replica(&replica).unwrap();
+        let mut there = replica.conn();
+        there.query_drop("ALTER TABLE topology_refused.t ADD extra INT").unwrap();
+        refused(from(replica.url().into()), ErrorKind::UnsupportedServer, "has other columns");
+        there.query_drop("DROP TABLE topology_refused.t").unwrap();
+        refused(from(replica.url().into()), ErrorKind::NoSuchTable, "on the replica");
+        assert_eq!(tables(&mut conn), ["t"]);
+    }
+}
+
+/// Nothing of the run comes to the replica: it says so, and leaves nothing.
+#[test]
+fn a_replica_that_does_not_replicate() {
+    for flavor in FLAVORS {
+        let Some(primary) = available(Server::start(flavor)) else { continue };
+        let Some(replica) = replica_of(&primary, &[]) else { continue };
+        let db = database(&primary, "topology_stopped");
+        let mut conn = db.conn();
+        conn.query_drop("CREATE TABLE t (id INT PRIMARY KEY, v INT)").unwrap();
+        primary.wait_for_replica(&replica).unwrap();
+        let word = if flavor == Flavor::Mysql { "REPLICA" } else { "SLAVE" };
+        replica.conn().query_drop(format!("STOP {word}")).unwrap();
+        let handle = alter(&db, "t", "ADD c INT").stream_from(replica.url()).start().unwrap();
+        wait_until("it waits for the replica", || tables(&mut conn).len() == 3);
+        handle.abort();
+        assert_eq!(handle.join().unwrap_err().kind(), ErrorKind::Aborted);
+        assert_eq!(tables(&mut conn), ["t"]);
+        // And one that only was behind is waited for.
+        let handle = alter(&db, "t", "ADD c INT").stream_from(replica.url()).start().unwrap();
+        wait_until("it waits for the replica", || tables(&mut conn).len() == 3);
+        replica.conn().query_drop(format!("START {word}")).unwrap();
+        handle.join().unwrap();
+    }
+}
