@@ -19,6 +19,7 @@ use crate::inspect::{ServerInfo, Table, key};
 use crate::refresh::pending::Collect;
 use crate::refresh::{Pending, Touched};
 use crate::sql::alter::AlterClause;
+use crate::sql::key::Bound;
 use crate::sql::statements::TablePair;
 use crate::sql::{Ident, Key, KeyColumn, KeyShape, KeyType, TableName};
 
@@ -203,15 +204,22 @@ impl Boundaries {
         Ok(Boundaries { pair: Arc::new(pair), session, cancel: Cancel::default() })
     }
 
-    /// Finds all chunks of so many rows, and returns how many they are.
-    pub fn all(&mut self, rows: u64) -> Result<u64> {
+    /// Finds all chunks of so many rows, and returns how many they are. Of integers, those in the `hole` are no keys: as
+    /// in a run, that is seen of the chunks that are cut into it.
+    pub fn all(&mut self, rows: u64, hole: std::ops::Range<i128>) -> Result<u64> {
         const RETRIES: Retries = Retries { attempts: 1, longest_pause: Duration::ZERO };
         let Self { pair, session, cancel } = self;
         let mut chunker = Chunker::new(Arc::clone(pair), RETRIES, session, cancel)?;
         let sizer = Sizer::new(ChunkSize::Rows(rows), 1);
         let mut chunks = 0;
-        while chunker.next(&sizer, session, cancel)?.is_some() {
+        while let Some(chunk) = chunker.next(&sizer, session, cancel)? {
             chunks += 1;
+            let end = |bound: &Option<Bound>| bound.as_ref().and_then(Bound::int_value);
+            if let Some((after, through)) = end(&chunk.after).zip(end(&chunk.through)) {
+                let in_hole = (through + 1).min(hole.end) - (after + 1).max(hole.start);
+                let there = u64::try_from(through - after - in_hole.max(0)).unwrap_or(0);
+                sizer.learn_of(&chunk, there, Duration::ZERO, true);
+            }
         }
         Ok(chunks)
     }

@@ -128,7 +128,7 @@ pub use endpoint::Endpoint;
 pub use error::{Error, ErrorKind, Leftover, Phase, Result, TableState};
 pub use migration::{
     Event, Handle, IndexBuild, NativeAlter, Observer, OldTable, OnMismatch, Postpone, Progress,
-    Report, Verification,
+    Rehearsal, Report, Verification,
 };
 pub use mysql;
 pub use obstacle::{Obstacle, ObstacleKind};

@@ -6,7 +6,9 @@ use std::sync::Arc;
 use crate::checkpoint::StateTable;
 use crate::cutover::dressing::Dressing;
 use crate::error::{Error, ErrorKind, Result};
-use crate::migration::{Control, Handle, IndexBuild, Migration, Observer, Report, run};
+use crate::migration::{
+    Control, Handle, IndexBuild, Migration, Observer, Rehearsal, Report, rehearse, run,
+};
 use crate::sql::TableName;
 use crate::sql::statements::join;
 
@@ -183,6 +185,14 @@ impl Plan {
             has_policies,
             table.rows,
         ))
+    }
+
+    /// Does all that a run does before the copy, and takes it back: creates the new table, has the server apply the ALTER to
+    /// it while it is empty, and reads the binlog up to a change of its own. So privileges are checked by use,
+    /// and the definition is seen that the table would have. Applications notice nothing.
+    pub fn rehearse(mut self) -> Result<Rehearsal> {
+        let control = self.control();
+        rehearse(self.migration, &control)
     }
 
     /// Runs it on this thread, to the end.

@@ -63,6 +63,11 @@ pub(crate) struct Flags {
     #[arg(long)]
     pub(crate) execute: bool,
 
+    /// Create the new table, alter it while it is empty, read the binary log up to a change of the tool's own, drop
+    /// everything again, and print the definition (gh-ost does so without --execute)
+    #[arg(long, conflicts_with = "execute")]
+    pub(crate) noop: bool,
+
     /// Wait before the cut-over while this file exists. It is created when the run starts; removing
     /// it releases the cut-over
     #[arg(long, value_name = "FILE")]

@@ -73,6 +73,11 @@ fn alter(flags: &Flags, opts: &Opts, stream: Option<Opts>, hooks: &Hooks) -> Res
     }
     let plan = builder.plan()?;
     hooks.call("validated", &[]).map_err(Failure::Refused)?;
+    if flags.noop {
+        say(&plan);
+        say(plan.rehearse()?);
+        return Ok(exit::DONE);
+    }
     if !flags.execute {
         say(&plan);
         say("nothing is done yet: --execute does it");

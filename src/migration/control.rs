@@ -10,6 +10,7 @@ use parking_lot::Mutex;
 use super::counting::Counting;
 use super::observer::{Event, Observer};
 use super::progress::Progress;
+use super::rehearsal::Rehearsal;
 use crate::binlog::Feed;
 use crate::cancel::Cancel;
 use crate::copy::ChunkSize;
@@ -44,6 +45,7 @@ pub(crate) struct Control {
     rows_estimated: AtomicU64,
     rows_are_counted: AtomicBool,
     pub(crate) counting: Counting,
+    pub(crate) rehearsed: Mutex<Option<Rehearsal>>,
     pub(crate) attempts: AtomicU32,
     writes: Mutex<Writes>,
     pub(crate) limits: Arc<Mutex<Limits>>,
@@ -136,6 +138,7 @@ impl Control {
             rows_estimated: AtomicU64::new(rows_estimated),
             rows_are_counted: AtomicBool::new(false),
             counting: Counting::default(),
+            rehearsed: Mutex::default(),
             attempts: AtomicU32::new(0),
             writes: Mutex::default(),
             limits: Arc::new(Mutex::new(limits)),

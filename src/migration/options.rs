@@ -65,6 +65,8 @@ pub(crate) struct Options {
     pub(crate) retries: u32,
     pub(crate) lock_timeout: Duration,
     pub(crate) old_table: OldTable,
+    /// Stop before the copy.
+    pub(crate) rehearsal: bool,
     pub(crate) exact_row_count: bool,
     pub(crate) attempt_instant: bool,
     pub(crate) native_below_rows: u64,
@@ -97,6 +99,7 @@ impl Default for Options {
             retries: 60,
             lock_timeout: Duration::from_secs(3),
             old_table: OldTable::Keep,
+            rehearsal: false,
             exact_row_count: false,
             attempt_instant: false,
             native_below_rows: 0,

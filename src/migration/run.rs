@@ -16,6 +16,7 @@ use super::native;
 use super::observer::Event;
 use super::options::{OldTable, Options};
 use super::postpone::Postpone;
+use super::rehearsal::Rehearsal;
 use super::report::Report;
 use super::stages::{Outcome, Stages};
 use crate::binlog::BinlogPosition;
@@ -87,8 +88,29 @@ pub(crate) fn run(mut migration: Migration, control: &Control) -> Result<Report>
     if let Some(guard) = guard {
         guard.release();
     }
-    control.tell(&Event::Finished { succeeded: result.is_ok() });
+    let succeeded = result.is_ok() || control.rehearsed.lock().is_some();
+    control.tell(&Event::Finished { succeeded });
     result
+}
+
+/// Goes as far as the copy, and takes everything back.
+pub(crate) fn rehearse(mut migration: Migration, control: &Control) -> Result<Rehearsal> {
+    let options = &mut migration.options;
+    options.rehearsal = true;
+    options.keep_on_failure = false;
+    (options.attempt_instant, options.native_below_rows) = (false, 0);
+    let ended = run(migration, control);
+    let rehearsed = control.rehearsed.lock().take();
+    match (ended, rehearsed) {
+        (Err(error), Some(rehearsal))
+            if error.kind() == ErrorKind::Aborted && error.leftovers().is_empty() =>
+        {
+            Ok(rehearsal)
+        }
+        (Err(error), _) => Err(error),
+        (Ok(_), _) => Err(Error::new(ErrorKind::Panic, "a rehearsal altered the table")
+            .with_table_state(TableState::Swapped)),
+    }
 }
 
 fn stages(

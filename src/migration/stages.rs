@@ -14,6 +14,7 @@ use super::ghost::Ghost;
 use super::observer::Event;
 use super::options::Options;
 use super::postpone::Postpone;
+use super::rehearsal::Rehearsal;
 use super::verification::{Verification, Verifier};
 use crate::checkpoint::StateTable;
 use crate::copy::chunk::{Chunk, Watermark};
@@ -65,6 +66,9 @@ impl Stages<'_> {
         let control = self.control;
         let mut verifier = if self.options.verify { Some(Verifier::new(self)?) } else { None };
         self.fence(session)?;
+        if self.options.rehearsal {
+            return self.rehearsed(definer);
+        }
         control.enter(Phase::Copy);
         self.copy(session)?;
         if let Err(error) = control.counting.stop(session) {
@@ -88,6 +92,19 @@ impl Stages<'_> {
         drop(inspector);
         let (swapped, proof) = self.cut_over(session, definer)?;
         Ok(Outcome { swapped, proof, verification: verifier.map(Verifier::into_found) })
+    }
+
+    /// All that is left is to take everything back, as a run does that is stopped.
+    fn rehearsed(&self, definer: &mut Session) -> Result<Outcome> {
+        let ghost = &self.follow.pair.ghost;
+        definer.exec(&format!("LOCK TABLES {ghost} WRITE"))?;
+        definer.exec("UNLOCK TABLES")?;
+        let (of_ghost, of_table) = (ghost.table.to_string(), self.table.name.table.to_string());
+        *self.control.rehearsed.lock() = Some(Rehearsal {
+            table: self.table.name.to_string(),
+            definition: self.ghost.table.definition.text.replacen(&of_ghost, &of_table, 1),
+        });
+        Err(Error::aborted())
     }
 
     /// The copy may begin only behind a marker that was written after the stream's start: a change

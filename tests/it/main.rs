@@ -26,6 +26,7 @@ mod parallel;
 mod proxy;
 mod refreshes;
 mod refusals;
+mod rehearsal;
 mod stream;
 mod topology;
 mod values;
