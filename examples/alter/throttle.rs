@@ -20,6 +20,10 @@ pub(crate) struct ThrottleFlags {
     #[arg(long, value_name = "HOSTS", value_parser = control_replicas)]
     pub(crate) throttle_control_replicas: Option<ControlReplicas>,
 
+    /// All replicas that are attached must not fall behind, wherever they are. gh-ost has no such flag
+    #[arg(long)]
+    pub(crate) throttle_attached_replicas: bool,
+
     /// How often a heartbeat is written, 10 to 1000 (gh-ost: 100, from 100 on)
     #[arg(long, value_name = "MILLIS", default_value_t = 500, value_parser = clap::value_parser!(u64).range(10..=1000))]
     pub(crate) heartbeat_interval_millis: u64,
@@ -104,6 +108,7 @@ impl ThrottleFlags {
                     (seconds > 0).then(|| Duration::from_secs(seconds));
                 limits.throttle_query.clone_from(&self.throttle_query);
                 limits.nice_ratio = self.nice_ratio;
+                limits.attached_replicas = self.throttle_attached_replicas;
                 let replicas = self.throttle_control_replicas.as_ref();
                 limits.control_replicas =
                     replicas.map(|replicas| replicas.endpoints(opts)).unwrap_or_default();

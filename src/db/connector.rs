@@ -11,6 +11,7 @@ use mysql_common::proto::codec::error::PacketCodecError;
 use parking_lot::Mutex;
 
 use super::modes::Modes;
+use crate::endpoint::Endpoint;
 use crate::error::{Error, ErrorKind, Result};
 use crate::fault::Fault;
 
@@ -102,6 +103,12 @@ impl Connector {
             Some(socket) => socket.to_owned(),
             None => format!("{}:{}", self.opts.get_ip_or_hostname(), self.opts.get_tcp_port()),
         }
+    }
+
+    /// Another server, for the same user.
+    pub(crate) fn at(&self, host: &str, port: u16) -> Endpoint {
+        let opts = OptsBuilder::from_opts(self.opts.clone());
+        opts.ip_or_hostname(Some(host)).tcp_port(port).socket(None::<String>).into()
     }
 
     pub(crate) fn default_schema(&self) -> Option<&str> {

@@ -263,11 +263,15 @@ impl ServerInfo {
         has.then_some("utf8mb4_0900_bin")
     }
 
+    /// Asks for the replicas that are attached: server id, host and port come first.
+    pub(crate) fn replicas_sql(&self) -> &'static str {
+        let new_words = self.flavor == Flavor::MySql && self.version >= Version(8, 0, 22);
+        if new_words { "SHOW REPLICAS" } else { "SHOW SLAVE HOSTS" }
+    }
+
     /// Like [`replica_ids`](Self::replica_ids), with an error if the user may not see them.
     pub(crate) fn all_replica_ids(&self, session: &mut Session) -> Result<Vec<u32>> {
-        let new_words = self.flavor == Flavor::MySql && self.version >= Version(8, 0, 22);
-        let sql = if new_words { "SHOW REPLICAS" } else { "SHOW SLAVE HOSTS" };
-        let ids = session.rows(sql)?.into_iter();
+        let ids = session.rows(self.replicas_sql())?.into_iter();
         Ok(ids.filter_map(|row| row.into_iter().next()??.parse().ok()).collect())
     }
 }

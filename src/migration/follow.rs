@@ -19,6 +19,7 @@ use crate::inspect::{ServerInfo, Table};
 use crate::refresh::{Flights, Pending, Refresher, Touched, Turns};
 use crate::sql::statements::TablePair;
 use crate::sql::{KeyColumn, KeyShape};
+use crate::throttle::FIRST_STREAM_ID;
 
 /// How long a chunk should take where refreshes have to wait for its end.
 const SHORT_TURN: Duration = Duration::from_millis(100);
@@ -148,7 +149,7 @@ pub(crate) fn free_server_id(
         // A hasher with random keys is the standard library's only source of randomness. Ids in
         // the upper half are rarely given to servers by hand.
         let hash = RandomState::new().hash_one(salt);
-        let id = u32::try_from(hash >> 33).unwrap_or(salt) | 0x8000_0000;
+        let id = u32::try_from(hash >> 33).unwrap_or(salt) | FIRST_STREAM_ID;
         if !taken.contains(&id) && id != u32::MAX {
             return Ok(id);
         }

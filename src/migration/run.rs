@@ -184,7 +184,7 @@ fn stages(
             kept
         })?;
         crew.spawn("throttle", move || {
-            keep_gate(control, policies, follow, state, &|| open(Purpose::Inspect));
+            keep_gate((connector, server), control, policies, follow, state);
             Ok(())
         })?;
         for part in 0..options.refresh_workers.max(1) {
@@ -236,12 +236,13 @@ fn stages(
 
 /// Asks the policies whether the run may write, for as long as it goes on.
 fn keep_gate(
+    (connector, server): (&Connector, &ServerInfo),
     control: &Control,
     policies: &mut AllOf,
     follow: &Follow,
     state: &StateTable,
-    open: &dyn Fn() -> Result<Session>,
 ) {
+    let open = || Session::open(connector, server.flavor, Purpose::Inspect);
     let tell = |reason: Option<&str>| {
         control.tell(&match reason {
             Some(reason) => Event::Throttled(reason.to_owned()),
@@ -251,8 +252,10 @@ fn keep_gate(
     // A full set keeps the stream waiting, and is emptied only by writing.
     let stream_lag = || if follow.pending.is_full() { Duration::ZERO } else { follow.feed.lag() };
     let sources = Sources {
-        open,
+        open: &open,
         stream_lag: &stream_lag,
+        replicas: server.replicas_sql(),
+        at: &|host, port| connector.at(host, port),
         heartbeats: state.last_marker_sql(),
         since_heartbeat_after: &|number| follow.feed.since_marker_after(number),
     };

@@ -7,6 +7,7 @@ use parking_lot::{Condvar, Mutex};
 use super::policy::{SignalError, Signals, ThrottlePolicy, Verdict};
 use crate::cancel::Cancel;
 use crate::db::Session;
+use crate::endpoint::Endpoint;
 use crate::error::Result;
 use crate::sql::literal;
 
@@ -15,6 +16,9 @@ const INTERVAL: Duration = Duration::from_millis(200);
 
 /// A policy that has not answered for so long is not believed any more: nobody knows what it would say.
 const STALE: Duration = Duration::from_secs(10);
+
+/// Streams that runs read have ids from here on, if nobody has given them others, and no host.
+pub(crate) const FIRST_STREAM_ID: u32 = 0x8000_0000;
 
 /// How often a wait looks whether the run was asked to stop. What it waits for wakes it at once.
 const CANCEL_CHECK: Duration = Duration::from_millis(50);
@@ -163,6 +167,10 @@ pub(crate) struct Sources<'a> {
     /// A connection to the server, for whoever asks it for something.
     pub(crate) open: &'a dyn Fn() -> Result<Session>,
     pub(crate) stream_lag: &'a dyn Fn() -> Duration,
+    /// A query for the attached replicas.
+    pub(crate) replicas: &'a str,
+    /// Another server, for the same user.
+    pub(crate) at: &'a dyn Fn(&str, u16) -> Endpoint,
     /// A query for the number of the last heartbeat.
     pub(crate) heartbeats: String,
     pub(crate) since_heartbeat_after: &'a dyn Fn(u64) -> Duration,
@@ -214,6 +222,29 @@ impl Signals for Server<'_> {
         Ok(rows.into_iter().next().and_then(|row| row.into_iter().next()).flatten())
     }
 
+    fn attached_replicas(&mut self) -> Result<Vec<Endpoint>, SignalError> {
+        let wrong = |why: String| SignalError { what: "the list of replicas".to_owned(), why };
+        let rows = self.rows(self.sources.replicas);
+        let rows = rows.map_err(|error| wrong(error.message().to_owned()))?;
+        let mut replicas = Vec::new();
+        for row in rows {
+            // Server id, host, port, .. on all versions.
+            let mut values = row.into_iter().map(Option::unwrap_or_default);
+            let mut next = || values.next().unwrap_or_default();
+            let (id, host, port) = (next(), next(), next());
+            let is_stream = id.parse().is_ok_and(|id: u32| id >= FIRST_STREAM_ID);
+            match port.parse() {
+                Ok(port) if !host.is_empty() => replicas.push((self.sources.at)(&host, port)),
+                _ if is_stream && host.is_empty() => {}
+                _ => {
+                    let why = format!("the replica {id} does not say where it is (report_host)");
+                    return Err(wrong(why));
+                }
+            }
+        }
+        Ok(replicas)
+    }
+
     fn stream_lag(&self) -> Duration {
         (self.sources.stream_lag)()
     }
@@ -241,6 +272,8 @@ mod tests {
         let sources = Sources {
             open: &|| Err(Error::aborted()),
             stream_lag: &|| Duration::ZERO,
+            replicas: "",
+            at: &|_, _| "".into(),
             heartbeats: String::new(),
             since_heartbeat_after: &|_| Duration::ZERO,
         };

@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 
 use parking_lot::Mutex;
 
-use super::policy::{Signals, ThrottlePolicy, Verdict};
+use super::policy::{SignalError, Signals, ThrottlePolicy, Verdict};
 use super::query::ThrottleQuery;
 use super::replica_lag::Replicas;
 use super::status::StatusLimits;
@@ -13,6 +13,9 @@ use crate::endpoint::Endpoint;
 
 /// The lag that replicas may have if nothing else is said: gh-ost's default.
 const MAX_LAG: Duration = Duration::from_millis(1500);
+
+/// How often attached replicas are looked for.
+const LOOK_AGAIN: Duration = Duration::from_secs(10);
 
 /// What holds a run back. Everything in here can be changed while the run goes on:
 /// [`Handle::change_limits`](crate::Handle::change_limits).
@@ -26,6 +29,9 @@ pub struct Limits {
     /// heartbeat that it has replicated; lag is the time since the first one that it has not, by this machine's
     /// clock. One that cannot be asked holds the run back. Default: none.
     pub control_replicas: Vec<Endpoint>,
+    /// The same for all replicas that are attached to the server, whoever they are: they are looked for every ten
+    /// seconds. See [`Signals::attached_replicas`] for what that takes. Default: no.
+    pub attached_replicas: bool,
     /// Hold back while a status variable of the server is at its limit or above. Default: none.
     pub max_load: StatusLimits,
     /// End the run, cleanly, when a status variable of the server is at its limit or above. Default: none.
@@ -47,6 +53,7 @@ impl Default for Limits {
         Limits {
             max_lag: None,
             control_replicas: Vec::new(),
+            attached_replicas: false,
             max_load: StatusLimits::new(),
             critical_load: StatusLimits::new(),
             critical_load_recheck: Duration::ZERO,
@@ -63,6 +70,7 @@ impl Limits {
         let Limits { max_lag, control_replicas, max_load, critical_load, throttle_query, .. } =
             self;
         max_lag.is_some()
+            || self.attached_replicas
             || throttle_query.is_some()
             || !(control_replicas.is_empty() && max_load.is_empty() && critical_load.is_empty())
     }
@@ -82,6 +90,7 @@ impl Limits {
 pub(crate) struct KeepLimits {
     limits: Arc<Mutex<Limits>>,
     replicas: Replicas,
+    attached: Option<(Instant, Vec<Endpoint>)>,
     query: Option<ThrottleQuery>,
     hibernates_until: Option<Instant>,
     critical_since: Option<Instant>,
@@ -92,6 +101,7 @@ impl KeepLimits {
         KeepLimits {
             limits,
             replicas: Replicas::default(),
+            attached: None,
             query: None,
             hibernates_until: None,
             critical_since: None,
@@ -124,6 +134,17 @@ impl KeepLimits {
     }
 }
 
+impl KeepLimits {
+    fn attached(&mut self, signals: &mut dyn Signals) -> Result<&[Endpoint], SignalError> {
+        let fresh = self.attached.take().filter(|(found, _)| found.elapsed() < LOOK_AGAIN);
+        let attached = match fresh {
+            Some(fresh) => fresh,
+            None => (Instant::now(), signals.attached_replicas()?),
+        };
+        Ok(&self.attached.insert(attached).1)
+    }
+}
+
 impl ThrottlePolicy for KeepLimits {
     fn check(&mut self, signals: &mut dyn Signals) -> Verdict {
         let limits = self.limits.lock().clone();
@@ -146,13 +167,19 @@ impl ThrottlePolicy for KeepLimits {
         if verdict != Verdict::Proceed {
             return verdict;
         }
-        self.replicas.check(&limits.control_replicas, limits.max_lag.unwrap_or(MAX_LAG), signals)
+        let mut replicas = limits.control_replicas;
+        if limits.attached_replicas {
+            match self.attached(signals) {
+                Ok(attached) => replicas.extend_from_slice(attached),
+                Err(error) => return Verdict::Wait(error.to_string()),
+            }
+        }
+        self.replicas.check(&replicas, limits.max_lag.unwrap_or(MAX_LAG), signals)
     }
 }
 
 #[cfg(test)]
 mod tests {
-    use super::super::policy::SignalError;
     use super::super::policy::tests::Everything;
     use super::*;
 

@@ -15,7 +15,7 @@ mod status;
 mod time_window;
 
 pub use flag_file::FlagFile;
-pub(crate) use gate::{Gate, Sources};
+pub(crate) use gate::{FIRST_STREAM_ID, Gate, Sources};
 #[cfg(feature = "http")]
 pub use http::HttpCheck;
 pub(crate) use limits::KeepLimits;

@@ -2,6 +2,8 @@
 
 use std::time::Duration;
 
+use crate::endpoint::Endpoint;
+
 /// What a policy says.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
@@ -32,6 +34,11 @@ pub trait Signals {
     /// The first value of the first row of a query's result, as text; `None` if it is NULL or there is none.
     /// The server is the one of the table.
     fn query(&mut self, sql: &str) -> Result<Option<String>, SignalError>;
+
+    /// The replicas that are attached to the server, each as the user of the run would reach it; not those streams that
+    /// runs like this one read. An error if one of them does not say where it is (`report_host`), or the user may not
+    /// see them: that takes REPLICATION SLAVE on MySQL, and REPLICATION MASTER ADMIN on MariaDB.
+    fn attached_replicas(&mut self) -> Result<Vec<Endpoint>, SignalError>;
 
     /// For how long a change has been under way in the binlog stream without having come through.
     /// Zero when the stream is up to date, and while it is the run itself that lets it wait.
@@ -122,6 +129,9 @@ pub(crate) mod tests {
         }
         fn query(&mut self, _: &str) -> Result<Option<String>, SignalError> {
             self.value.clone().map(|value| Some(value.to_string()))
+        }
+        fn attached_replicas(&mut self) -> Result<Vec<Endpoint>, SignalError> {
+            self.value.clone().map(|_| Vec::new())
         }
         fn stream_lag(&self) -> Duration {
             self.lag

@@ -27,6 +27,7 @@ mod proxy;
 mod refreshes;
 mod refusals;
 mod rehearsal;
+mod runbook;
 mod stream;
 mod topology;
 mod values;

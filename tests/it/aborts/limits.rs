@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use mysql::Conn;
 use mysql::prelude::Queryable;
-use online_alter::throttle::StatusLimits;
+use online_alter::throttle::{Limits, StatusLimits};
 use online_alter::{ChunkSize, Endpoint, ErrorKind, OnlineAlter, Phase, Step};
 use online_alter_support::{Flavor, Server, available, database};
 
@@ -167,12 +167,23 @@ fn applying(conn: &mut Conn, flavor: Flavor, verb: &str) {
 
 #[test]
 fn a_control_replica_that_falls_behind() {
+    falls_behind("limits_lag", |limits, replica| {
+        limits.control_replicas = vec![replica.url().into()];
+    });
+}
+
+#[test]
+fn an_attached_replica_that_falls_behind() {
+    falls_behind("limits_attached", |limits, _| limits.attached_replicas = true);
+}
+
+fn falls_behind(name: &str, watch: impl Fn(&mut Limits, &Server)) {
     for flavor in FLAVORS {
         let Some(primary) = available(Server::start(flavor)) else { return };
         let Some(replica) = available(Server::builder(flavor).replica_of(&primary).start()) else {
             return;
         };
-        let db = database(&primary, "limits_lag");
+        let db = database(&primary, name);
         let mut conn = db.conn();
         conn.query_drop("CREATE TABLE t (id INT PRIMARY KEY, v INT NOT NULL)").unwrap();
         let rows: Vec<String> = (0..ROWS).map(|id| format!("({id}, {id})")).collect();
@@ -180,7 +191,7 @@ fn a_control_replica_that_falls_behind() {
         let most = Duration::from_millis(700);
         let paced = |alter: OnlineAlter| {
             alter.copy_workers(1).limits(|limits| {
-                limits.control_replicas = vec![replica.url().into()];
+                watch(limits, &replica);
                 limits.max_lag = Some(most);
                 // So that it takes a while.
                 limits.nice_ratio = 5.0;
@@ -217,7 +228,7 @@ fn a_control_replica_that_falls_behind() {
         assert!(report.throttled_time > most);
         primary.wait_for_replica(&replica).unwrap();
         let altered: Option<u64> =
-            on_replica.query_first("SELECT SUM(c) FROM limits_lag.t").unwrap();
+            on_replica.query_first(format!("SELECT SUM(c) FROM {name}.t")).unwrap();
         assert_eq!(altered, Some(7 * ROWS));
     }
 }
