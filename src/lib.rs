@@ -123,6 +123,7 @@ mod steps;
 pub use binlog::BinlogPosition;
 pub use compare::{Compare, Comparison};
 pub use copy::ChunkSize;
+pub use cutover::{Blocker, KillBlockers};
 pub use difference::{ColumnDifference, Difference, DifferenceKind};
 pub use endpoint::Endpoint;
 pub use error::{Error, ErrorKind, Leftover, Phase, Result, TableState};

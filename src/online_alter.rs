@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use crate::copy::ChunkSize;
+use crate::cutover::KillBlockers;
 use crate::endpoint::Endpoint;
 use crate::error::Result;
 use crate::inspect::neighbours::ForeignKeys;
@@ -162,6 +163,14 @@ impl OnlineAlter {
     pub fn cut_over_lock_timeout(mut self, timeout: Duration) -> Self {
         self.request.options.lock_timeout =
             timeout.clamp(Duration::from_secs(1), Duration::from_secs(3600));
+        self
+    }
+
+    /// Let the run end connections that keep the table from being locked for the cut-over, within limits. MySQL only, and
+    /// the user needs CONNECTION_ADMIN, and SELECT on `performance_schema`. Default: none is ended; who is in the way is in
+    /// [`Event::CutOverFailed`](crate::Event::CutOverFailed).
+    pub fn kill_blockers(mut self, which: KillBlockers) -> Self {
+        self.request.options.kill_blockers = Some(which);
         self
     }
 

@@ -86,6 +86,9 @@ impl Request {
         if let Some(group) = &self.options.resource_group {
             check_resource_group(group, server.flavor, &mut session)?;
         }
+        if self.options.kill_blockers.is_some() {
+            check_kill(server.flavor, &mut session)?;
+        }
         if self.options.index_build == IndexBuild::Auto {
             // A user who may not see replicas must not harm them.
             let none = server.all_replica_ids(&mut session).is_ok_and(|ids| ids.is_empty());
@@ -128,6 +131,17 @@ impl Request {
         };
         Ok(Plan::new(migration, dressing, self.observer, replaced, warnings))
     }
+}
+
+/// Whether blockers of the cut-over can be found, and ended.
+fn check_kill(flavor: Flavor, session: &mut Session) -> Result<()> {
+    if flavor != Flavor::MySql {
+        let why =
+            "MariaDB does not tell who keeps a table from being locked: kill_blockers is for MySQL";
+        return Err(Error::new(ErrorKind::Config, why));
+    }
+    let any_of = vec!["CONNECTION_ADMIN", "SUPER"];
+    grants::check_also(session, flavor, &[grants::Wanted { any_of, on: None, or: None }])
 }
 
 /// The replica whose binlog is read, if it can be.

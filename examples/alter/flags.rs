@@ -99,6 +99,11 @@ pub(crate) struct Flags {
     #[arg(long, value_name = "SECONDS", default_value_t = 3, value_parser = clap::value_parser!(u64).range(1..=60))]
     pub(crate) cut_over_lock_timeout_seconds: u64,
 
+    /// End connections that keep the table from being locked: after so many failed attempts to cut over, those that
+    /// have been in their statement, or without one, for a minute; ten in all. MySQL only; gh-ost has no such flag
+    #[arg(long, value_name = "ATTEMPTS", value_parser = clap::value_parser!(u32).range(1..))]
+    pub(crate) kill_blockers_after: Option<u32>,
+
     /// Count the rows, beside the copy, so that the progress is exact
     #[arg(long)]
     pub(crate) exact_rowcount: bool,

@@ -24,9 +24,12 @@ pub(crate) struct Told {
 impl Observer for Told {
     fn on_event(&mut self, event: &Event) {
         match event {
-            Event::CutOverFailed { attempt, reason, .. } => {
+            Event::CutOverFailed { attempt, reason, blockers, .. } => {
                 let note = format!("attempt {attempt} to cut over was given up: {reason}");
                 let _ = self.notes.send(note);
+                for blocker in blockers.iter().take(3) {
+                    let _ = self.notes.send(format!("  the table is used by {blocker}"));
+                }
             }
             Event::Phase(phase) => log::info!("phase: {phase}"),
             Event::Throttled(reason) => log::info!("throttled: {reason}"),

@@ -6,6 +6,7 @@
 //! became of a swap whose answer was lost, [`dressing`] what goes on the ghost at the last moment, and [`proof`] shows after the swap that no write was
 //! missed, or repairs it.
 
+mod blockers;
 pub(crate) mod dressing;
 mod outcome;
 pub(crate) mod proof;
@@ -13,12 +14,14 @@ mod queued_rename;
 mod rename_under_lock;
 mod under_lock;
 
+use std::fmt::Write as _;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 use std::time::{Duration, Instant};
 
 use parking_lot::Mutex;
 
+pub use self::blockers::{Blocker, KillBlockers};
 use self::dressing::Dressing;
 use crate::binlog::Feed;
 use crate::cancel::Cancel;
@@ -59,6 +62,8 @@ pub(crate) struct CutOver<'a> {
     pub(crate) dressed: AtomicBool,
     /// How many attempts were given up because the parents were in use.
     pub(crate) yields: AtomicU32,
+    /// How many blockers were ended.
+    pub(crate) killed: AtomicU32,
     pub(crate) gate: &'a Gate,
     pub(crate) limits: CutOverLimits,
 }
@@ -113,6 +118,7 @@ pub(crate) struct CutOverLimits {
     pub(crate) attempts: u32,
     /// The longest pause between attempts.
     pub(crate) longest_pause: Duration,
+    pub(crate) kill_blockers: Option<KillBlockers>,
 }
 
 impl CutOverLimits {
@@ -145,7 +151,7 @@ pub(crate) trait Attempts {
     /// An attempt begins; an error if it should not.
     fn begins(&self, attempt: u32) -> Result<()>;
     /// It was given up, with everything as it was.
-    fn failed(&self, attempt: u32, why: &str);
+    fn failed(&self, attempt: u32, why: &str, blockers: &[Blocker]);
 }
 
 impl CutOver<'_> {
@@ -175,13 +181,46 @@ impl CutOver<'_> {
                     return Ok(Swapped { attempts: attempt, locked });
                 }
                 Attempt::Retry(reason) => {
-                    told.failed(attempt, &reason);
+                    let blockers = self.blockers(control);
+                    told.failed(attempt, &reason, &blockers);
                     why = reason;
+                    if let Some(first) = blockers.first() {
+                        let _ = write!(why, "; maybe because of {first}");
+                    }
+                    self.kill_blockers(control, attempt, &blockers)?;
                 }
             }
         }
         let attempts = self.limits.attempts;
         Err(Error::new(ErrorKind::CutOver, format!("no cut-over in {attempts} attempts: {why}")))
+    }
+
+    /// Who is in the way, as far as that can be seen.
+    fn blockers(&self, control: &mut Session) -> Vec<Blocker> {
+        let found = blockers::find(control, self.connector, self.flavor, &self.pair.source);
+        found.unwrap_or_else(|error| {
+            log::debug!("it is not seen who uses the table: {}", error.message());
+            Vec::new()
+        })
+    }
+
+    /// Ends those of them that may be ended.
+    fn kill_blockers(&self, control: &mut Session, attempt: u32, found: &[Blocker]) -> Result<()> {
+        let Some(may) = self.limits.kill_blockers.filter(|may| attempt >= may.after_attempts)
+        else {
+            return Ok(());
+        };
+        let is_somebody =
+            |blocker: &&Blocker| !["system user", "event_scheduler", ""].contains(&&*blocker.user);
+        let old = found.iter().filter(|blocker| blocker.time >= may.older_than);
+        for blocker in old.filter(is_somebody) {
+            if self.killed.fetch_add(1, Ordering::SeqCst) >= may.at_most {
+                return Ok(());
+            }
+            log::warn!("ending {blocker}, which keeps the table from being locked");
+            control.kill(blocker.connection).map_err(|error| error.context("ending a blocker"))?;
+        }
+        Ok(())
     }
 
     /// `held`: whether the workers have been told to pause.

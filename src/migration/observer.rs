@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use crossbeam_channel::Sender;
 
+use crate::cutover::Blocker;
 use crate::error::Phase;
 
 /// Something that happened in a run.
@@ -47,6 +48,9 @@ pub enum Event {
         attempt: u32,
         /// Why.
         reason: String,
+        /// Who used the table right behind that, the longest first, as far as the user may see it: on MySQL by
+        /// `performance_schema`; on MariaDB, which does not tell who holds locks, all whose transactions are open.
+        blockers: Vec<Blocker>,
     },
     /// The tables are swapped.
     #[non_exhaustive]

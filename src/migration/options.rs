@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use crate::copy::ChunkSize;
-use crate::cutover::CutOverLimits;
+use crate::cutover::{CutOverLimits, KillBlockers};
 use crate::db::Retries;
 use crate::inspect::neighbours::Wishes;
 use crate::sql::alter::Stated;
@@ -64,6 +64,7 @@ pub(crate) struct Options {
     pub(crate) heartbeat: Duration,
     pub(crate) retries: u32,
     pub(crate) lock_timeout: Duration,
+    pub(crate) kill_blockers: Option<KillBlockers>,
     pub(crate) old_table: OldTable,
     /// Stop before the copy.
     pub(crate) rehearsal: bool,
@@ -98,6 +99,7 @@ impl Default for Options {
             heartbeat: Duration::from_millis(500),
             retries: 60,
             lock_timeout: Duration::from_secs(3),
+            kill_blockers: None,
             old_table: OldTable::Keep,
             rehearsal: false,
             exact_row_count: false,
@@ -131,6 +133,7 @@ impl Options {
             lock_timeout: self.lock_timeout,
             attempts: self.retries,
             longest_pause: Duration::from_secs(5),
+            kill_blockers: self.kill_blockers,
         }
     }
 }

@@ -21,7 +21,7 @@ use super::report::Report;
 use super::stages::{Outcome, Stages};
 use crate::binlog::BinlogPosition;
 use crate::checkpoint::StateTable;
-use crate::cutover::Attempts;
+use crate::cutover::{Attempts, Blocker};
 use crate::db::{Connector, Purpose, Session};
 use crate::error::{Error, ErrorKind, Phase, Result, TableState};
 use crate::fault::Fault;
@@ -380,9 +380,10 @@ impl Attempts for Control {
         self.defer_abort()
     }
 
-    fn failed(&self, attempt: u32, why: &str) {
+    fn failed(&self, attempt: u32, why: &str, blockers: &[Blocker]) {
         log::debug!("cut-over attempt {attempt} failed: {why}");
-        self.tell(&Event::CutOverFailed { attempt, reason: why.to_owned() });
+        let (reason, blockers) = (why.to_owned(), blockers.to_vec());
+        self.tell(&Event::CutOverFailed { attempt, reason, blockers });
         self.allow_abort();
     }
 }

@@ -302,6 +302,7 @@ impl Stages<'_> {
             dressing: &self.ghost.dressing,
             dressed: AtomicBool::new(false),
             yields: AtomicU32::new(0),
+            killed: AtomicU32::new(0),
             gate: &control.gate,
             limits: options.cut_over_limits(),
         };

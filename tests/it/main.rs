@@ -13,6 +13,7 @@
 )]
 
 mod aborts;
+mod blockers;
 mod copying;
 mod cutover;
 mod harness;
