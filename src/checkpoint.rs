@@ -11,10 +11,12 @@
 //! ```
 
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::{SystemTime, UNIX_EPOCH};
 
 use crate::binlog::{Feed, KeyPart, WatchedTable};
 use crate::db::{Session, missing};
 use crate::error::Result;
+use crate::fault::Fault;
 use crate::sql::{KeyType, TAG, TableName, literal};
 
 /// The comment by which a state table of ours is known. gh-ost's has another one.
@@ -31,8 +33,26 @@ pub(crate) struct StateTable {
 }
 
 impl StateTable {
-    pub(crate) fn new(name: TableName) -> Self {
-        StateTable { name, next_marker: AtomicU64::new(1) }
+    /// `before` is the last marker that an earlier run has left, if one has. Numbers go on from there, or from the
+    /// time of day: a replica that is behind may still show, and its binlog hold, the markers of earlier runs.
+    pub(crate) fn new(name: TableName, before: Option<u64>) -> Self {
+        let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+        let now = u64::try_from(now.as_micros()).unwrap_or(1);
+        let first = now.max(before.map_or(0, |before| before.saturating_add(1)));
+        StateTable { name, next_marker: AtomicU64::new(first) }
+    }
+
+    /// The last marker in a state table, if it is there.
+    pub(crate) fn last_marker(session: &mut Session, name: &TableName) -> Result<Option<u64>> {
+        let last = session.scalar(&format!("SELECT {TAG} seq FROM {name} WHERE id = {MARKER_ROW}"));
+        match last {
+            Err(error) if error.fault() == Some(Fault::NoSuchTable) => Ok(None),
+            // Of whoever it is.
+            Err(error) if error.server_code().is_some() && error.fault() == Some(Fault::Other) => {
+                Ok(None)
+            }
+            other => Ok(other?.and_then(|last| last.parse().ok())),
+        }
     }
 
     pub(crate) fn name(&self) -> &TableName {

@@ -39,14 +39,14 @@
 //!
 //! - It does not resume: a run that dies is started over, and its leftovers are replaced
 //!   when it is [told to](OnlineAlter::replace_ghost_table).
-//! - It works on the primary only, and refuses Galera, group replication with several primaries,
+//! - It writes to the primary only, and reads the binlog there or on a replica; it refuses Galera, group replication with several primaries,
 //!   foreign keys that refer to the table, and what the README lists under "Limits". Foreign keys to
 //!   other tables and triggers are taken over [when](OnlineAlter::keep_foreign_keys)
 //!   [told to](OnlineAlter::include_triggers).
 //!
 //! # What it needs
 //!
-//! MySQL 8.0.13 or MariaDB 10.6, or later; InnoDB; the binary log in row format; a primary key, or
+//! MySQL 8.0.13 or MariaDB 10.6, or later; InnoDB; the binary log in row format, there or on the replica that is read; a primary key, or
 //! a unique key of NOT NULL columns, whose columns the ALTER keeps; room for a second copy of the
 //! table. The user needs ALTER, CREATE, DELETE, DROP, INSERT, LOCK TABLES, SELECT, TRIGGER and
 //! UPDATE on the schema, and REPLICATION SLAVE and REPLICATION CLIENT (MariaDB: BINLOG MONITOR) on

@@ -76,8 +76,9 @@ impl OnlineAlter {
     }
 
     /// Read the binlog of this replica instead of the server's own, which then need not be in row format: a replica in
-    /// row format writes rows of what its primary wrote as statements. It may be a replica of a replica. It has to log
-    /// what it replicates (`log_replica_updates`), in the order of its primary, and without filters on the table. The cut-over
+    /// row format writes rows of what its primary wrote as statements (the plan warns of statements that are not safe
+    /// for that). It may be a replica of a replica. It has to log
+    /// what it replicates (`log_replica_updates`), all of it, in the order of its primary: filters are refused. The cut-over
     /// waits for the replica, while writers wait: attempts are given up after
     /// [a while](Self::cut_over_lock_timeout).
     ///
@@ -230,7 +231,8 @@ impl OnlineAlter {
     /// Ask the server first to change only the definition (`ALGORITHM=INSTANT`), waiting for the table's lock no longer
     /// than an attempt to [cut over](Self::cut_over_lock_timeout) would; where it cannot, or MySQL's limit of row
     /// versions is reached (error 4092), the rows are copied. Not on MySQL 8.0.29, which could corrupt such
-    /// tables. Default: no.
+    /// tables. It is the first thing that the run does: throttling and postponement do not hold it up, and the only
+    /// [veto](crate::Observer::veto) is at [`Phase::Prepare`](crate::Phase::Prepare). Default: no.
     /// <https://dev.mysql.com/doc/refman/9.7/en/innodb-online-ddl-operations.html>
     pub fn attempt_instant(mut self, attempt: bool) -> Self {
         self.request.options.attempt_instant = attempt;
@@ -239,7 +241,8 @@ impl OnlineAlter {
 
     /// Leave a table with fewer rows than this to the server's own ALTER: writers wait for as long as that takes.
     /// Rows are counted. Where the table's lock is not to be had within the time of an attempt to
-    /// [cut over](Self::cut_over_lock_timeout), they are copied after all. Default: 0, never.
+    /// [cut over](Self::cut_over_lock_timeout), they are copied after all. As with
+    /// [`attempt_instant`](Self::attempt_instant), nothing holds that up, and it cannot be aborted. Default: 0, never.
     pub fn native_below_rows(mut self, rows: u64) -> Self {
         self.request.options.native_below_rows = rows;
         self

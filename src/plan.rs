@@ -34,6 +34,9 @@ pub enum Warning {
         /// The tables that it refers to, quoted.
         parents: Vec<String>,
     },
+    /// The server writes statements to its binlog (`binlog_format=STATEMENT`), and the binlog of a replica is read. A statement
+    /// that is not safe for replication may do something to other rows there than here.
+    StatementsOnPrimary,
     /// The server's `binlog_format` will be switched to ROW.
     #[non_exhaustive]
     SwitchesFormat {
@@ -64,6 +67,11 @@ impl fmt::Display for Warning {
                 "writers to {} wait during the cut-over, too; on MySQL a transaction that uses them \
                  and then comes to the table may be rolled back as the victim of a deadlock",
                 parents.join(", ")
+            ),
+            Warning::StatementsOnPrimary => f.write_str(
+                "the server writes statements to its binlog, and rows are read from a replica: what a statement \
+                 that is not safe for replication does to other rows there than here, such as one with UUID() or \
+                 LIMIT, is not followed; verification finds what came before its last pass",
             ),
             Warning::SwitchesFormat { from } => {
                 write!(f, "binlog_format of the server will be switched from {from} to ROW")
@@ -158,7 +166,7 @@ impl Plan {
         let (ghost, old) = (source.ghost(), source.old());
         let mut statements: Vec<String> =
             self.replaced.iter().map(|name| format!("DROP TABLE {name}")).collect();
-        statements.push(StateTable::new(source.state()).create_sql());
+        statements.push(StateTable::new(source.state(), None).create_sql());
         statements.push(format!("CREATE TABLE {ghost} LIKE {source}"));
         statements.push(format!("ALTER TABLE {ghost} {}", clause.text));
         if options.analyze {

@@ -108,6 +108,9 @@ impl Request {
         if !checks.is_empty() {
             warnings.push(Warning::RenamedChecks(checks));
         }
+        if server.binlog_format == "STATEMENT" && stream.is_some() {
+            warnings.push(Warning::StatementsOnPrimary);
+        }
         if server.binlog_format != "ROW" && stream.is_none() {
             warnings.push(Warning::SwitchesFormat { from: server.binlog_format.clone() });
         }

@@ -29,7 +29,7 @@ throttle-query=<sql>
 throttle-control-replicas=<h>  host[:port],..
 throttle, pause, suspend       write nothing until told otherwise
 no-throttle, unthrottle, resume, continue
-unpostpone, no-postpone, cut-over
+unpostpone, no-postpone, cut-over  as soon as all is copied, whatever postpones it, now or later
 panic                          abort, cleanly
 help
 A command that sets a value answers `=?` with it. throttle, no-throttle, unpostpone and panic may name

@@ -86,6 +86,7 @@ impl Watch<'_> {
             thread::sleep(LOOK);
         }
         self.pass_on_notes();
+        self.hooks.note(handle.progress());
         if !self.quiet {
             say(handle.progress());
         }

@@ -20,7 +20,9 @@ use crate::common::warn;
 pub(crate) struct HookFlags {
     /// A directory with executables gh-ost-on-startup*, -validated*, -before-row-copy*, -row-copy-complete*,
     /// -begin-postponed*, -before-cut-over*, -interactive-command*, -status*, -success* and -failure*. They get
-    /// gh-ost's environment variables (GH_OST_TABLE_NAME, ..); one that fails ends the run, cleanly
+    /// gh-ost's environment variables (GH_OST_TABLE_NAME, ..); one that fails ends the run, cleanly. The tool waits for
+    /// them, and hears no signal meanwhile; -before-cut-over* is called before each attempt (gh-ost: once, before
+    /// -begin-postponed*)
     #[arg(long, value_name = "DIR")]
     pub(crate) hooks_path: Option<PathBuf>,
 
@@ -60,6 +62,8 @@ pub(crate) struct About<'a> {
     pub(crate) table: &'a str,
     pub(crate) alter: &'a str,
     pub(crate) host: &'a str,
+    /// The one whose binary log is read.
+    pub(crate) inspected: &'a str,
     pub(crate) executes: bool,
 }
 
@@ -73,7 +77,7 @@ impl Hooks {
             ("OLD_TABLE_NAME", format!("_{}_del", about.table)),
             ("DDL", about.alter.to_owned()),
             ("MIGRATED_HOST", about.host.to_owned()),
-            ("INSPECTED_HOST", about.host.to_owned()),
+            ("INSPECTED_HOST", about.inspected.to_owned()),
             ("EXECUTING_HOST", hostname.trim().to_owned()),
             ("HOOKS_HINT", flags.hooks_hint.clone()),
             ("HOOKS_HINT_OWNER", flags.hooks_hint_owner.clone()),
@@ -151,10 +155,13 @@ fn programs(path: &Path, point: &str) -> std::io::Result<Vec<PathBuf>> {
     let mut found = Vec::new();
     for entry in fs::read_dir(path)? {
         let entry = entry?;
-        let named = entry.file_name().to_string_lossy().starts_with(&prefix);
-        // Through links, too.
-        let meta = fs::metadata(entry.path())?;
-        if named && meta.is_file() && meta.permissions().mode() & 0o111 != 0 {
+        if !entry.file_name().to_string_lossy().starts_with(&prefix) {
+            continue;
+        }
+        // Through links, too; those that lead nowhere are none.
+        let is_program = fs::metadata(entry.path())
+            .is_ok_and(|meta| meta.is_file() && meta.permissions().mode() & 0o111 != 0);
+        if is_program {
             found.push(entry.path());
         }
     }

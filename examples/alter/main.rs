@@ -46,18 +46,19 @@ fn run(flags: &Flags) -> Result<u8, Failure> {
         return Err(Failure::Usage("which schema? Say --database or give it in --url".to_owned()));
     }
     let schema = flags.database.as_deref().or(opts.get_db_name()).unwrap_or_default();
+    let stream = server::stream_opts(flags, &opts).map_err(Failure::Usage)?;
     let about = About {
         schema,
         table: &flags.table,
         alter: &flags.alter,
         host: &opts.get_ip_or_hostname(),
+        inspected: &stream.as_ref().unwrap_or(&opts).get_ip_or_hostname(),
         executes: flags.execute,
     };
-    let stream = server::stream_opts(flags, &opts).map_err(Failure::Usage)?;
     let hooks = Hooks::new(&flags.hooks, about);
     hooks.call("startup", &[]).map_err(Failure::Refused)?;
     let result = alter(flags, &opts, stream, &hooks);
-    let last = if result.is_ok() { "success" } else { "failure" };
+    let last = if matches!(result, Ok(exit::DONE)) { "success" } else { "failure" };
     if let Err(why) = hooks.call(last, &[]) {
         warn(why);
     }

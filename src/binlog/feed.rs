@@ -43,8 +43,8 @@ struct State {
 /// How often a wait looks whether the run was asked to stop. What it waits for wakes it at once.
 const CANCEL_CHECK: Duration = Duration::from_millis(50);
 
-/// How many markers are remembered: half an hour of heartbeats, or more.
-const REMEMBERED: usize = 4096;
+/// For how long markers are remembered.
+const REMEMBERED: Duration = Duration::from_secs(1800);
 
 impl Feed {
     pub(crate) fn new(start: BinlogPosition) -> Self {
@@ -71,7 +71,7 @@ impl Feed {
         let marker = (number, Instant::now());
         state.awaited.push_back(marker);
         state.written.push_back(marker);
-        if state.written.len() > REMEMBERED {
+        while state.written.front().is_some_and(|(_, written)| written.elapsed() > REMEMBERED) {
             state.written.pop_front();
         }
     }

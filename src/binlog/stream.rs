@@ -47,6 +47,12 @@ pub(crate) struct StreamConfig {
     pub(crate) retries: Retries,
 }
 
+impl StreamConfig {
+    pub(crate) fn reads_replica(&self) -> bool {
+        self.connector.address() != self.own.address()
+    }
+}
+
 /// The stream, as the rest of the run holds it.
 #[derive(Debug)]
 pub(crate) struct Stream {

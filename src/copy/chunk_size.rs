@@ -36,14 +36,21 @@ const MOST_BYTES: u64 = 1 << 20;
 /// Where nobody waits. More than that was slower by the row.
 const MOST_BYTES_ALONE: u64 = 8 << 20;
 
+#[derive(Debug)]
+struct Size {
+    goal: ChunkSize,
+    rows: u64,
+}
+
 /// Adapts the size to how long chunks take.
 #[derive(Debug)]
 pub(crate) struct Sizer {
-    goal: Mutex<ChunkSize>,
+    /// Where refreshes wait for chunks, none should take longer.
+    longest: Option<Duration>,
     /// The most rows while others write.
     most: u64,
     most_alone: u64,
-    rows: Mutex<u64>,
+    size: Mutex<Size>,
     /// Behind the last chunk of keys in a row that had few of them.
     gap: AtomicU64,
 }
@@ -57,24 +64,36 @@ impl Sizer {
             ChunkSize::Time(_) => FIRST.min(most),
         };
         Sizer {
-            goal: Mutex::new(goal),
+            longest: None,
             most,
             most_alone,
-            rows: Mutex::new(first),
+            size: Mutex::new(Size { goal, rows: first }),
             gap: AtomicU64::new(0),
         }
     }
 
     pub(crate) fn rows(&self) -> u64 {
-        *self.rows.lock()
+        self.size.lock().rows
+    }
+
+    /// No chunk should take longer than that, as far as its size follows the time.
+    pub(crate) fn at_most(mut self, longest: Option<Duration>) -> Self {
+        self.longest = longest;
+        let goal = self.size.get_mut().goal;
+        self.aim_at(goal);
+        self
     }
 
     /// Another goal, from the next chunk on that is cut.
     pub(crate) fn aim_at(&self, goal: ChunkSize) {
-        *self.goal.lock() = goal;
-        if let ChunkSize::Rows(rows) = goal {
-            *self.rows.lock() = rows.max(1);
-        }
+        let mut size = self.size.lock();
+        size.goal = match goal {
+            ChunkSize::Time(time) => ChunkSize::Time(self.longest.map_or(time, |l| time.min(l))),
+            ChunkSize::Rows(rows) => {
+                size.rows = rows.max(1);
+                goal
+            }
+        };
     }
 
     /// Chunks are numbered from 0 again.
@@ -96,13 +115,13 @@ impl Sizer {
     }
 
     fn learn(&self, rows: u64, time: Duration, alone: bool) {
-        let ChunkSize::Time(goal) = *self.goal.lock() else {
+        let mut size = self.size.lock();
+        let ChunkSize::Time(goal) = size.goal else {
             return;
         };
         if rows == 0 {
             return;
         }
-        let mut size = self.rows.lock();
         // At most twice or half as much at a time: a single odd chunk should not decide.
         let ratio = goal.as_secs_f64() / time.as_secs_f64().max(1e-6);
         #[expect(
@@ -113,7 +132,7 @@ impl Sizer {
         )]
         let wanted = (rows as f64 * ratio) as u64;
         let most = if alone { self.most_alone } else { self.most };
-        *size = wanted.clamp(*size / 2, *size * 2).clamp(LEAST, most);
+        size.rows = wanted.clamp(size.rows / 2, size.rows * 2).clamp(LEAST, most);
     }
 }
 

@@ -42,17 +42,17 @@ struct State {
 }
 
 impl Crowd {
-    /// Of at most so many workers, two begin; one, where that is to be `gentle`.
-    pub(crate) fn new(most: usize, gentle: bool) -> Self {
+    /// Of the `workers` that there are, of whom `most` may work, two begin; one, where that is to be `gentle`.
+    pub(crate) fn new(workers: usize, most: usize, gentle: bool) -> Self {
         let state = State {
-            active: most.clamp(1, if gentle { 1 } else { 2 }),
+            active: workers.min(most).clamp(1, if gentle { 1 } else { 2 }),
             began: Instant::now(),
             rows: 0,
             chunks: 0,
             before: None,
             rest: 0,
         };
-        Crowd { most: most.max(1), state: Mutex::new(state), changed: Condvar::new() }
+        Crowd { most: workers.max(1), state: Mutex::new(state), changed: Condvar::new() }
     }
 
     /// Waits until the worker of that number, from 0, may work.
@@ -128,7 +128,7 @@ mod tests {
 
     /// Windows of a copy that gets so many rows done in each; the numbers of workers that it has.
     fn windows(most: usize, count: u32, of: impl Fn(usize) -> (u64, bool)) -> Vec<usize> {
-        let crowd = Crowd::new(most, false);
+        let crowd = Crowd::new(most, most, false);
         let mut state = crowd.state.into_inner();
         let mut now = state.began;
         let mut seen = Vec::new();
@@ -168,7 +168,7 @@ mod tests {
 
     #[test]
     fn the_most_may_change() {
-        let crowd = Crowd::new(4, false);
+        let crowd = Crowd::new(4, 4, false);
         crowd.finished(1, true, 1);
         assert_eq!(crowd.state.lock().active, 1);
         // More come when they have shown that they help.
@@ -181,7 +181,7 @@ mod tests {
 
     #[test]
     fn those_that_wait_can_be_stopped() {
-        let crowd = Crowd::new(4, true);
+        let crowd = Crowd::new(4, 4, true);
         let cancel = Cancel::default();
         crowd.enter(0, &cancel).unwrap();
         cancel.set();

@@ -64,6 +64,8 @@ pub(crate) struct CutOver<'a> {
     pub(crate) yields: AtomicU32,
     /// How many blockers were ended.
     pub(crate) killed: AtomicU32,
+    /// The stream is that of a replica.
+    pub(crate) reads_replica: bool,
     pub(crate) gate: &'a Gate,
     pub(crate) limits: CutOverLimits,
 }
@@ -163,10 +165,15 @@ impl CutOver<'_> {
                 let pause = Duration::from_millis(50 << attempt.min(10));
                 self.cancel.sleep(pause.min(self.limits.longest_pause))?;
             }
-            self.catch_up(control)?;
+            let in_step = self.catch_up(control)?;
             told.begins(attempt)?;
             let mut held = false;
-            let result = self.attempt(control, &mut held);
+            let result = if in_step {
+                self.attempt(control, &mut held)
+            } else {
+                // Writers would wait in vain.
+                Ok(Attempt::Retry("the binlog stream is behind".to_owned()))
+            };
             if is_undone(&result) {
                 self.undress(control)?;
                 self.put_stand_in_back(control)?;
@@ -272,28 +279,27 @@ impl CutOver<'_> {
     /// Gets as close to being in step as is possible without a lock, so that little is left to do
     /// under it. How little is asked for less and less the longer it takes: writers that are as
     /// fast as the refreshes must not keep the cut-over from happening for ever.
-    fn catch_up(&self, control: &mut Session) -> Result<()> {
+    fn catch_up(&self, control: &mut Session) -> Result<bool> {
         const FEW: usize = 500;
         const MANY: usize = 16_000;
         const ROUND: Duration = Duration::from_secs(2);
         const ROUNDS: u32 = 30;
         let pending = self.refresher.pending();
         pending.hurry(true);
-        let mut enough = FEW;
+        let (mut enough, mut in_step) = (FEW, false);
         for _ in 0..ROUNDS {
             self.gate.pass(self.cancel)?;
             let marker = control.retrying(PATIENT, self.cancel, |session| {
                 self.state.write_marker(session, self.feed, |_| ())
             })?;
-            if self.feed.wait_for_marker(marker, ROUND, self.cancel)?
-                && pending.wait_for_at_most(enough, ROUND, self.cancel)?
-            {
-                return Ok(());
+            in_step = self.feed.wait_for_marker(marker, ROUND, self.cancel)?;
+            if in_step && pending.wait_for_at_most(enough, ROUND, self.cancel)? {
+                return Ok(true);
             }
             enough = (enough * 2).min(MANY);
         }
         // What is left may never go away by itself, such as rows in conflict: the attempt will tell.
-        Ok(())
+        Ok(in_step)
     }
 
     /// An attempt that failed after the stand-in index had been dropped needs it again.

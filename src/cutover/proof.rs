@@ -23,19 +23,25 @@ pub(crate) struct Proof {
     pub(crate) conflicting: Vec<String>,
 }
 
-/// How long to wait for the swap to come through the stream.
+/// How long to wait for the swap to come through the stream. A replica, if it is that of one, may first have to wait
+/// for whoever reads the table there.
 const PATIENCE: Duration = Duration::from_secs(60);
+const PATIENCE_WITH_REPLICA: Duration = Duration::from_secs(3600);
 
 impl CutOver<'_> {
     /// Makes the proof. `new_key` is the shape of the key's values in the new table.
     pub(crate) fn prove(&self, control: &mut Session, new_key: &KeyShape) -> Result<Proof> {
         let unproven =
             |why: String| Error::new(ErrorKind::Binlog, why).with_table_state(TableState::Swapped);
+        let patience = if self.reads_replica { PATIENCE_WITH_REPLICA } else { PATIENCE };
         if !self.feed.wait_for_swap(PATIENCE, self.cancel)? {
+            log::warn!("the swap has not come through the binlog stream yet: waiting for it");
+        }
+        if !self.feed.wait_for_swap(patience.saturating_sub(PATIENCE), self.cancel)? {
             return Err(unproven(format!(
                 "the swap did not come through the binlog stream within {} s, so it is not proven \
                  that no write was missed",
-                PATIENCE.as_secs()
+                patience.as_secs()
             )));
         }
         let (strays, _) = self.feed.strays();

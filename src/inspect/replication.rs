@@ -5,7 +5,6 @@ use super::server::{ServerInfo, Version};
 use super::table::Table;
 use crate::db::{Flavor, NamedRow, Session};
 use crate::error::{Error, ErrorKind, Result};
-use crate::sql::TableName;
 
 impl ServerInfo {
     /// Refuses a server that is no replica, or one whose binlog may lack changes of the table.
@@ -37,15 +36,51 @@ impl ServerInfo {
                     .to_owned(),
             );
         }
+        // A row that is not there would be passed over, and not logged.
+        for name in ["slave_exec_mode", "replica_exec_mode"] {
+            if self.is(name, &["IDEMPOTENT"]) {
+                return refuse(format!("the replica passes over errors ({name}=IDEMPOTENT)"));
+            }
+        }
+        for name in ["slave_skip_errors", "replica_skip_errors"] {
+            if !self.is_one_of(name, &["", "OFF"]) {
+                return refuse(format!("the replica passes over errors ({name})"));
+            }
+        }
+        if !self.is_one_of("replicate_events_marked_for_skip", &["REPLICATE"]) {
+            return refuse(
+                "the replica may skip events (replicate_events_marked_for_skip)".to_owned(),
+            );
+        }
+        self.check_domains(session)?;
         let channels = self.replication(session)?;
         if channels.is_empty() {
             let why = "the server whose binlog is to be read is no replica";
             return Err(Error::new(ErrorKind::UnsupportedServer, why));
         }
         for channel in &channels {
-            check_filters(channel, &table.name)?;
+            check_filters(channel)?;
         }
         check_columns(session, table)
+    }
+
+    /// MariaDB applies transactions of different domains side by side, in whatever order.
+    fn check_domains(&self, session: &mut Session) -> Result<()> {
+        if self.flavor != Flavor::MariaDb || self.number("slave_parallel_threads").unwrap_or(0) == 0
+        {
+            return Ok(());
+        }
+        let gtids = session.scalar("SELECT @@GLOBAL.gtid_current_pos")?.unwrap_or_default();
+        if gtids.split(',').count() <= 1 {
+            return Ok(());
+        }
+        let why = "the replica applies changes of several GTID domains side by side (slave_parallel_threads)";
+        Err(Error::new(ErrorKind::BinlogSettings, why))
+    }
+
+    /// Whether a variable has one of these values, or is not there.
+    fn is_one_of(&self, variable: &str, values: &[&str]) -> bool {
+        self.is(variable, values) || !self.has(variable)
     }
 
     /// What the server says of each source that it replicates from.
@@ -73,95 +108,62 @@ fn check_columns(session: &mut Session, table: &Table) -> Result<()> {
     Err(Error::new(ErrorKind::UnsupportedServer, why))
 }
 
-/// Refuses a replica that may leave out changes of the table, or of the tables of a run.
-fn check_filters(channel: &NamedRow, table: &TableName) -> Result<()> {
-    let schema = table.schema.as_str();
-    let list = |name: &str| -> Vec<String> {
+/// Refuses a replica with filters, but for those that leave out tables of the schema `mysql`, as RDS has them. Which of the
+/// others would let all changes of a table through depends on the default database of whoever writes, on the format and
+/// on other tables of the statement.
+fn check_filters(channel: &NamedRow) -> Result<()> {
+    const FILTERS: [&str; 9] = [
+        "Replicate_Do_DB",
+        "Replicate_Ignore_DB",
+        "Replicate_Do_Table",
+        "Replicate_Wild_Do_Table",
+        "Replicate_Rewrite_DB",
+        "Replicate_Ignore_Server_Ids",
+        "Replicate_Do_Domain_Ids",
+        "Replicate_Ignore_Domain_Ids",
+        "Until_Log_File",
+    ];
+    const OF_TABLES: [&str; 2] = ["Replicate_Ignore_Table", "Replicate_Wild_Ignore_Table"];
+    let value = |name: &str| {
         let column = channel.iter().find(|(column, _)| column.eq_ignore_ascii_case(name));
-        let text = column.and_then(|(_, value)| value.clone()).unwrap_or_default();
-        text.split(',').map(str::trim).filter(|item| !item.is_empty()).map(str::to_owned).collect()
+        column.and_then(|(_, value)| value.as_deref()).unwrap_or_default().trim()
     };
-    let names = [table.clone(), table.state()]
-        .map(|name| format!("{}.{}", name.schema.as_str(), name.table.as_str()));
-    let matches = |patterns: &[String], name: &String| patterns.iter().any(|p| is_like(p, name));
-    let does = list("Replicate_Do_DB");
-    let (does_table, does_like) = (list("Replicate_Do_Table"), list("Replicate_Wild_Do_Table"));
-    let complete = (does.is_empty() || does.iter().any(|name| name == schema))
-        && !list("Replicate_Ignore_DB").iter().any(|name| name == schema)
-        && (does_table.is_empty() && does_like.is_empty()
-            || names.iter().all(|name| does_table.contains(name) || matches(&does_like, name)))
-        && !names.iter().any(|name| {
-            list("Replicate_Ignore_Table").contains(name)
-                || matches(&list("Replicate_Wild_Ignore_Table"), name)
-        })
-        && list("Replicate_Rewrite_DB").is_empty();
-    if complete {
+    let of_server = |item: &str| item.is_empty() || item.trim().starts_with("mysql.");
+    let filters = FILTERS.iter().filter(|name| !value(name).is_empty());
+    let of_tables = OF_TABLES.iter().filter(|name| !value(name).split(',').all(of_server));
+    let found: Vec<String> =
+        filters.chain(of_tables).map(|name| format!("{name}={}", value(name))).collect();
+    if found.is_empty() {
         return Ok(());
     }
     let why = format!(
-        "the replica has filters by which changes of {table} may not come to it (replicate_do_db, \
-         replicate_wild_ignore_table, ..)"
+        "the replica has filters by which changes may not come to it: {}",
+        found.join(", ")
     );
     Err(Error::new(ErrorKind::BinlogSettings, why))
-}
-
-/// LIKE, with backslashes, and regard to case: what it lets through too much is refused.
-fn is_like(pattern: &str, text: &str) -> bool {
-    fn from(pattern: &[char], text: &[char]) -> bool {
-        match (pattern, text) {
-            ([], []) => true,
-            (['%', rest @ ..], _) => {
-                from(rest, text) || matches!(text, [_, more @ ..] if from(pattern, more))
-            }
-            (['_', rest @ ..], [_, more @ ..]) => from(rest, more),
-            (['\\', c, rest @ ..] | [c, rest @ ..], [t, more @ ..]) => c == t && from(rest, more),
-            _ => false,
-        }
-    }
-    let chars = |text: &str| text.chars().collect::<Vec<_>>();
-    from(&chars(pattern), &chars(text))
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::sql::Ident;
 
     #[test]
-    fn patterns() {
-        for (pattern, yes, no) in [
-            ("db.t", "db.t", "db.tt"),
-            ("db.%", "db.t", "dbx.t"),
-            ("db._ghc", "db.xghc", "db.ghc"),
-            ("db.\\_t\\_ghc", "db._t_ghc", "db.xt_ghc"),
-            ("%.t", "a.b.t", "a.u"),
-        ] {
-            assert!(is_like(pattern, yes), "{pattern} {yes}");
-            assert!(!is_like(pattern, no), "{pattern} {no}");
-        }
-    }
-
-    #[test]
-    fn filters_that_may_leave_out_changes() {
-        let table = TableName::new(Ident::new("db"), Ident::new("t"));
+    fn filters_are_refused() {
         let check = |name: &str, value: &str| {
-            check_filters(&vec![(name.to_owned(), Some(value.to_owned()))], &table).is_ok()
+            check_filters(&vec![(name.to_owned(), Some(value.to_owned()))]).is_ok()
         };
         for (name, value, fine) in [
             ("Replicate_Do_DB", "", true),
-            ("Replicate_Do_DB", "a, db", true),
-            ("Replicate_Do_DB", "a", false),
-            ("Replicate_Ignore_DB", "a", true),
-            ("Replicate_Ignore_DB", "db", false),
-            ("Replicate_Do_Table", "db.t", false),
-            ("Replicate_Do_Table", "db.t,db._t_ghc", true),
-            ("Replicate_Wild_Do_Table", "db.%", true),
-            ("Replicate_Wild_Do_Table", "db.t%", false),
-            ("Replicate_Ignore_Table", "mysql.rds_replication_status", true),
-            ("Replicate_Ignore_Table", "db.t", false),
+            ("Replicate_Do_DB", "db", false),
+            ("Replicate_Ignore_DB", "other", false),
+            ("Replicate_Do_Table", "db.t,db._t_ghc", false),
+            ("Replicate_Wild_Do_Table", "db.%", false),
+            ("Replicate_Ignore_Table", "mysql.rds_replication_status, mysql.rds_history", true),
+            ("Replicate_Ignore_Table", "mysql.rds_history,db.other", false),
             ("Replicate_Wild_Ignore_Table", "mysql.%", true),
             ("Replicate_Wild_Ignore_Table", "%.\\_%\\_ghc", false),
             ("Replicate_Rewrite_DB", "(db,other)", false),
+            ("Replicate_Ignore_Server_Ids", "7", false),
         ] {
             assert_eq!(check(name, value), fine, "{name}={value}");
         }

@@ -1,6 +1,7 @@
 //! The server: what it is, and whether its settings allow a run.
 
 use std::collections::HashMap;
+use std::time::Duration;
 
 use crate::binlog::BinlogPosition;
 use crate::db::{Flavor, Session, SqlMode, missing};
@@ -78,6 +79,10 @@ impl ServerInfo {
         };
         info.check_cluster()?;
         Ok(info)
+    }
+
+    pub(super) fn has(&self, variable: &str) -> bool {
+        self.variables.contains_key(variable)
     }
 
     pub(super) fn number(&self, variable: &str) -> Option<u64> {
@@ -263,6 +268,14 @@ impl ServerInfo {
         has.then_some("utf8mb4_0900_bin")
     }
 
+    /// Ends statements of a session that take longer.
+    pub(crate) fn limit_statements(&self, time: Duration) -> String {
+        match self.flavor {
+            Flavor::MySql => format!("SET SESSION max_execution_time = {}", time.as_millis()),
+            Flavor::MariaDb => format!("SET SESSION max_statement_time = {}", time.as_secs_f64()),
+        }
+    }
+
     /// Asks for the replicas that are attached: server id, host and port come first.
     pub(crate) fn replicas_sql(&self) -> &'static str {
         let new_words = self.flavor == Flavor::MySql && self.version >= Version(8, 0, 22);
@@ -332,11 +345,17 @@ fn read_variables(session: &mut Session) -> Result<HashMap<String, String>> {
         "lower_case_table_names",
         "max_allowed_packet",
         "read_only",
+        "replica_exec_mode",
         "replica_parallel_workers",
         "replica_preserve_commit_order",
+        "replica_skip_errors",
+        "replicate_events_marked_for_skip",
         "server_id",
+        "slave_exec_mode",
+        "slave_parallel_threads",
         "slave_parallel_workers",
         "slave_preserve_commit_order",
+        "slave_skip_errors",
         "sql_mode",
         "super_read_only",
         "system_time_zone",

@@ -24,7 +24,7 @@ pub(crate) fn in_chunks<T: Send>(
     mut finished: impl FnMut(T) -> Result<()>,
 ) -> Result<()> {
     let cancel = &control.cancel;
-    let crowd = &Crowd::new(workers.len(), control.others_write());
+    let crowd = &Crowd::new(workers.len(), control.copy_workers(), control.others_write());
     sizer.begin();
     std::thread::scope(|scope| {
         let crew = Crew { scope, control };
@@ -42,12 +42,12 @@ pub(crate) fn in_chunks<T: Send>(
                     let began = Instant::now();
                     let (rows, result) = work(&chunk, &mut session)?;
                     sizer.learn_of(&chunk, rows, began.elapsed(), !control.others_write());
-                    let rest = control.rest(began.elapsed());
+                    let time = began.elapsed();
                     crowd.finished(rows, control.writers_are_calm(), control.copy_workers());
                     if done.send(result).is_err() {
                         return Ok(());
                     }
-                    cancel.sleep(rest)?;
+                    control.rest(time)?;
                 }
             })?;
         }

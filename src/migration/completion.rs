@@ -95,6 +95,7 @@ impl Stages<'_> {
             if deferred.any_unique {
                 self.catch_up(session)?;
             }
+            control.gate.pass(&control.cancel)?;
             // Nobody but us writes to the ghost: what a build would have to follow waits as well outside.
             follow.pending.pause(&control.cancel)?;
             let _ = begins.try_send(());
@@ -176,6 +177,7 @@ impl Stages<'_> {
 
     fn analyze_with(&self, definer: &mut Session, sql: &str) -> Result<()> {
         let control = self.control;
+        control.gate.pass(&control.cancel)?;
         control.long_statement.store(definer.id(), Ordering::SeqCst);
         let analyzed = control.cancel.check().and_then(|()| definer.rows(sql));
         control.long_statement.store(0, Ordering::SeqCst);

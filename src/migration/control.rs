@@ -238,9 +238,17 @@ impl Control {
         self.copy_workers.load(Ordering::Relaxed)
     }
 
-    /// The rest after a chunk that took `time`.
-    pub(crate) fn rest(&self, time: Duration) -> Duration {
-        self.limits.lock().rest(time)
+    /// Rests after a chunk that took `time`, for as long as the limits say meanwhile.
+    pub(crate) fn rest(&self, time: Duration) -> Result<()> {
+        const LOOK_AGAIN: Duration = Duration::from_millis(200);
+        let began = Instant::now();
+        loop {
+            let left = self.limits.lock().rest(time).saturating_sub(began.elapsed());
+            if left.is_zero() {
+                return Ok(());
+            }
+            self.cancel.sleep(left.min(LOOK_AGAIN))?;
+        }
     }
 
     /// The tables are swapped: from now on the run can only end as swapped.

@@ -10,7 +10,6 @@ use super::options::Options;
 use crate::binlog::interpreter::Watch;
 use crate::binlog::{BinlogPosition, Feed, KeyPart, Stream, StreamConfig, WatchedTable};
 use crate::checkpoint::StateTable;
-use crate::copy::ChunkSize;
 use crate::copy::chunk_size::Sizer;
 use crate::db::{Connector, Flavor, Purpose, Session};
 use crate::error::{Error, ErrorKind, Result};
@@ -90,11 +89,7 @@ impl Follow {
         let flights = Arc::new(Flights::default());
         let one_at_a_time = ghost.table.counts() && server.serializes_counters();
         let turns = Arc::new(Turns::new(one_at_a_time, !pair.key.ghost_unique));
-        let chunk_size = match options.chunk_size {
-            // Refreshes wait for a chunk to end.
-            ChunkSize::Time(goal) if turns.matter() => ChunkSize::Time(goal.min(SHORT_TURN)),
-            size => size,
-        };
+        let longest = turns.matter().then_some(SHORT_TURN);
         let is_key = |index: &Index| pair.key.ghost_index.as_ref() == Some(&index.name);
         let is_there = |index: &Index| !ghost.deferred.names.contains(&index.name);
         let may_displace =
@@ -119,7 +114,7 @@ impl Follow {
                 watch,
                 retries: options.retries(),
             },
-            sizer: Arc::new(Sizer::new(chunk_size, table.row_bytes)),
+            sizer: Arc::new(Sizer::new(options.chunk_size, table.row_bytes).at_most(longest)),
             touched: Touched::new(pair.key.clone()),
             pair,
             feed,

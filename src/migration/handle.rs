@@ -46,7 +46,8 @@ impl Handle {
         self.control.limits.lock().clone()
     }
 
-    /// Changes what holds the run back. It counts within a fraction of a second.
+    /// Changes what holds the run back. It counts within a fraction of a second. The closure should not ask the
+    /// handle for anything.
     ///
     /// ```no_run
     /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
@@ -57,9 +58,7 @@ impl Handle {
     /// # }
     /// ```
     pub fn change_limits(&self, change: impl FnOnce(&mut Limits)) {
-        let mut limits = self.limits();
-        change(&mut limits);
-        *self.control.limits.lock() = limits;
+        change(&mut self.control.limits.lock());
     }
 
     /// Another size of the ranges that are copied at a time, from the next one on that is cut.

@@ -6,6 +6,7 @@ use std::time::Duration;
 use super::control::Control;
 use super::report::Report;
 use super::run::Migration;
+use crate::cancel::Cancel;
 use crate::db::{Flavor, Purpose, Session};
 use crate::error::{Error, Result, TableState};
 use crate::fault::Fault;
@@ -66,6 +67,10 @@ fn has_fewer_rows(migration: &Migration, rows: u64) -> Result<bool> {
     Ok(counted.is_some_and(|count| count < rows))
 }
 
+/// How often it is tried to learn what became of an ALTER whose answer is lost, and the pause between.
+const TRIES: u32 = 60;
+const PAUSE: Duration = Duration::from_secs(1);
+
 enum Attempt {
     Done,
     /// With the table as it was.
@@ -90,10 +95,22 @@ fn alter(migration: &Migration, control: &Control, sql: &str) -> Result<Attempt>
             // The answer is lost. Once the connection has ended, the definition tells.
             let unknown =
                 |why: Error| why.context(error.message()).with_table_state(TableState::Unknown);
-            let mut other = open().map_err(unknown)?;
-            other.end(session.mark(), &control.cancel).map_err(unknown)?;
-            let now = Definition::read(&mut other, &table.name).map_err(unknown)?;
-            if now.text == table.definition.text { Err(error) } else { Ok(Attempt::Done) }
+            let altered = || {
+                let mut other = open()?;
+                other.end(session.mark(), &Cancel::default())?;
+                Ok(Definition::read(&mut other, &table.name)?.text != table.definition.text)
+            };
+            let mut tries = 0;
+            loop {
+                match altered() {
+                    Ok(true) => return Ok(Attempt::Done),
+                    Ok(false) => return Err(error),
+                    Err(why) if tries >= TRIES => return Err(unknown(why)),
+                    // The server may be starting. Also when the run has been asked to stop: it has to know.
+                    Err(_) => std::thread::sleep(PAUSE),
+                }
+                tries += 1;
+            }
         }
     }
 }

@@ -70,7 +70,8 @@ pub enum Event {
 ///
 /// Closures and [`crossbeam_channel::Sender`]s are observers. Events come in order, one at a time,
 /// on the threads of the run, which wait for the observer: it should be quick, or hand the event
-/// on. While the table is locked for the cut-over, no event is delivered. A panic of the observer
+/// on. While the table is locked for the cut-over, no event is
+/// delivered but those of throttling. A panic of the observer
 /// ends the run, or after the swap is a warning of the report.
 pub trait Observer: Send {
     /// Receives an event.
@@ -78,7 +79,7 @@ pub trait Observer: Send {
 
     /// Whether the run must not go on, and why: asked right after [`on_event`](Self::on_event), for each event. It
     /// then ends cleanly, with [`ErrorKind::Vetoed`](crate::ErrorKind::Vetoed) and that reason. The last chance is
-    /// [`Event::CutOverAttempt`]. Default: it may go on.
+    /// [`Event::CutOverAttempt`]; behind the swap a veto is a warning of the report. Default: it may go on.
     fn veto(&mut self, event: &Event) -> Option<String> {
         let _ = event;
         None

@@ -125,7 +125,9 @@ fn stages(
     let policies = &mut std::mem::take(&mut migration.policies);
     let migration = &*migration;
     let Migration { connector, server, stream, table, neighbours, options, .. } = migration;
-    switch_to_row_format(connector, server, options)?;
+    if stream.is_none() {
+        switch_to_row_format(connector, server, options)?;
+    }
     let guard = guard.insert(Guard::take(connector, server.flavor, &table.name)?);
     let mut definer = Session::open(connector, server.flavor, Purpose::Definition)?;
     if Definition::read(&mut definer, &table.name)?.text != table.definition.text {
@@ -136,7 +138,8 @@ fn stages(
         control.note_swap();
         return Ok(native::report(migration, control, how));
     }
-    let state = StateTable::new(table.name.state());
+    let before = StateTable::last_marker(&mut definer, &table.name.state())?;
+    let state = StateTable::new(table.name.state(), before);
     let ghost = prepare(migration, control, &state, guard, &mut definer, made)?;
     options.steps.at(Step::GhostCreated, definer.id());
 
@@ -181,6 +184,8 @@ fn stages(
             if long != 0 {
                 guard.session().kill_query(long)?;
             }
+            // Whoever ends the run waits for it.
+            control.counting.stop(guard.session())?;
             kept
         })?;
         crew.spawn("throttle", move || {
@@ -196,6 +201,7 @@ fn stages(
             })?;
         }
 
+        let mut session = open(Purpose::Rows)?;
         if options.exact_row_count {
             let session = open(Purpose::Inspect)?;
             crew.spawn("count", move || {
@@ -203,8 +209,6 @@ fn stages(
                 Ok(())
             })?;
         }
-
-        let mut session = open(Purpose::Rows)?;
         let stages = Stages {
             connector,
             server,
@@ -242,7 +246,12 @@ fn keep_gate(
     follow: &Follow,
     state: &StateTable,
 ) {
-    let open = || Session::open(connector, server.flavor, Purpose::Inspect);
+    let open = || {
+        // The run waits for a query's end before it ends itself.
+        let mut session = Session::open(connector, server.flavor, Purpose::Inspect)?;
+        session.always(server.limit_statements(Duration::from_secs(5)))?;
+        Ok(session)
+    };
     let tell = |reason: Option<&str>| {
         control.tell(&match reason {
             Some(reason) => Event::Throttled(reason.to_owned()),

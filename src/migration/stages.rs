@@ -71,9 +71,9 @@ impl Stages<'_> {
         }
         control.enter(Phase::Copy);
         self.copy(session)?;
-        if let Err(error) = control.counting.stop(session) {
-            log::debug!("the counting of rows goes on: {}", error.message());
-        }
+        session.retrying(self.options.retries(), &control.cancel, |session| {
+            control.counting.stop(session)
+        })?;
         self.options.steps.at(Step::CopyDone, session.id());
         let ahead = self.complete(session, definer, verifier.as_ref())?;
         if let Some(verifier) = &mut verifier {
@@ -303,6 +303,7 @@ impl Stages<'_> {
             dressed: AtomicBool::new(false),
             yields: AtomicU32::new(0),
             killed: AtomicU32::new(0),
+            reads_replica: follow.config.reads_replica(),
             gate: &control.gate,
             limits: options.cut_over_limits(),
         };

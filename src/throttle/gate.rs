@@ -4,7 +4,7 @@ use std::time::{Duration, Instant};
 
 use parking_lot::{Condvar, Mutex};
 
-use super::policy::{SignalError, Signals, ThrottlePolicy, Verdict};
+use super::policy::{SignalError, Signals, ThrottlePolicy, Verdict, all};
 use crate::cancel::Cancel;
 use crate::db::Session;
 use crate::endpoint::Endpoint;
@@ -106,7 +106,8 @@ impl Gate {
         let mut server = Server { sources, session: None, cancel };
         let mut told: Option<bool> = None;
         loop {
-            let (reason, ends) = match all(policies, &mut server) {
+            let verdicts = policies.iter_mut().map(|policy| policy.check(&mut server));
+            let (reason, ends) = match all(verdicts) {
                 Verdict::Proceed => (None, false),
                 Verdict::Wait(reason) => (Some(reason), false),
                 Verdict::Abort(reason) => (Some(reason), true),
@@ -129,12 +130,6 @@ impl Gate {
             }
         }
     }
-}
-
-/// What the first policy says that does not want to go on.
-fn all(policies: &mut [&mut dyn ThrottlePolicy], signals: &mut dyn Signals) -> Verdict {
-    let mut verdicts = policies.iter_mut().map(|policy| policy.check(signals));
-    verdicts.find(|verdict| *verdict != Verdict::Proceed).unwrap_or(Verdict::Proceed)
 }
 
 impl State {

@@ -9,13 +9,19 @@ use super::policy::{Signals, ThrottlePolicy, Verdict};
 /// Holds back unless an HTTP server answers a HEAD request with status 200: the protocol of
 /// [freno](https://github.com/github/freno), which answers 429 when replicas are behind. An error holds the run
 /// back as well, unless [`ignore_errors`](Self::ignore_errors) says otherwise. Only `http://`; needs the feature `http`.
-#[derive(Debug)]
 pub struct HttpCheck {
     url: String,
     agent: Agent,
     interval: Duration,
     ignores_errors: bool,
     last: Option<(Instant, Verdict)>,
+}
+
+impl std::fmt::Debug for HttpCheck {
+    // There may be a password in the URL.
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("HttpCheck").finish_non_exhaustive()
+    }
 }
 
 impl HttpCheck {
@@ -72,6 +78,8 @@ impl ThrottlePolicy for HttpCheck {
                 log::debug!("the throttling server: {error}");
                 Verdict::Proceed
             }
+            // The crate may quote the URL.
+            Err(_) if self.url.contains('@') => Verdict::Wait("http error".to_owned()),
             Err(error) => Verdict::Wait(format!("http error: {error}")),
         };
         self.last = Some((Instant::now(), verdict.clone()));

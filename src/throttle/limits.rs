@@ -36,7 +36,8 @@ pub struct Limits {
     pub max_load: StatusLimits,
     /// End the run, cleanly, when a status variable of the server is at its limit or above. Default: none.
     pub critical_load: StatusLimits,
-    /// A critical load ends the run only if it is still (or again) there after so long. Default: zero, at once.
+    /// A critical load ends the run only if it is there at each look for so long. Default: zero, at once. (gh-ost looks
+    /// once more after that time, and not between.)
     pub critical_load_recheck: Duration,
     /// Hold back for so long when the load is critical, instead of ending the run. Default: none.
     pub critical_load_hibernation: Option<Duration>,
@@ -110,6 +111,9 @@ impl KeepLimits {
 
     fn check_critical_load(&mut self, limits: &Limits, signals: &mut dyn Signals) -> Verdict {
         let now = Instant::now();
+        if limits.critical_load_hibernation.is_none() || limits.critical_load.is_empty() {
+            self.hibernates_until = None;
+        }
         if self.hibernates_until.is_some_and(|until| now < until) {
             return Verdict::Wait("critical-load-hibernate".to_owned());
         }
@@ -234,7 +238,7 @@ mod tests {
 
     #[test]
     fn hibernation_instead() {
-        let (mut keeper, _) = keeper(|limits| {
+        let (mut keeper, limits) = keeper(|limits| {
             limits.critical_load = load(10);
             limits.critical_load_hibernation = Some(Duration::from_secs(60));
         });
@@ -244,6 +248,9 @@ mod tests {
         assert_eq!(keeper.check(&mut Everything::with(Ok(0))), sleeps);
         keeper.hibernates_until = Some(Instant::now());
         assert_eq!(keeper.check(&mut Everything::with(Ok(0))), Verdict::Proceed);
+        assert!(matches!(keeper.check(&mut Everything::with(Ok(10))), Verdict::Wait(_)));
+        limits.lock().critical_load = StatusLimits::new();
+        assert_eq!(keeper.check(&mut Everything::with(Ok(10))), Verdict::Proceed);
     }
 
     #[test]

@@ -54,7 +54,7 @@ pub trait Signals {
 /// Decides whether the run may write now.
 ///
 /// It is asked several times a second, from a thread of its own: it may take its time, and what it
-/// said last is in force until it says something else. When it does not know, it should say
+/// said last is in force until it says something else, or for ten seconds: then the run holds back. When it does not know, it should say
 /// [`Verdict::Wait`]: throttling fails closed.
 pub trait ThrottlePolicy: Send {
     /// Says whether the run may write now.
@@ -67,7 +67,8 @@ impl<F: FnMut() -> Verdict + Send> ThrottlePolicy for F {
     }
 }
 
-/// Proceeds when all of its policies do; waits with the reason of the first that does not.
+/// Proceeds when all of its policies do; waits with the reason of the first that does not. All of them are asked, and one
+/// that wants to end the run does.
 #[derive(Default)]
 pub struct AllOf(Vec<Box<dyn ThrottlePolicy>>);
 
@@ -97,14 +98,22 @@ impl std::fmt::Debug for AllOf {
 
 impl ThrottlePolicy for AllOf {
     fn check(&mut self, signals: &mut dyn Signals) -> Verdict {
-        for policy in &mut self.0 {
-            let verdict = policy.check(signals);
-            if verdict != Verdict::Proceed {
-                return verdict;
-            }
-        }
-        Verdict::Proceed
+        all(self.0.iter_mut().map(|policy| policy.check(signals)))
     }
+}
+
+/// Of what policies say: the first that wants to end the run, or else the first that does not want to go on. All are
+/// asked.
+pub(super) fn all(verdicts: impl Iterator<Item = Verdict>) -> Verdict {
+    let mut first = Verdict::Proceed;
+    for verdict in verdicts {
+        match verdict {
+            Verdict::Abort(reason) => return Verdict::Abort(reason),
+            verdict if first == Verdict::Proceed => first = verdict,
+            _ => {}
+        }
+    }
+    first
 }
 
 #[cfg(test)]
@@ -154,5 +163,7 @@ pub(crate) mod tests {
         assert_eq!(none.check(&mut Everything::with(Ok(0))), Verdict::Proceed);
         let mut policies = AllOf::new().and(|| Verdict::Proceed).and(wait("a")).and(wait("b"));
         assert_eq!(policies.check(&mut Everything::with(Ok(0))), Verdict::Wait("a".into()));
+        let mut policies = policies.and(|| Verdict::Abort("c".into()));
+        assert_eq!(policies.check(&mut Everything::with(Ok(0))), Verdict::Abort("c".into()));
     }
 }

@@ -90,7 +90,10 @@ impl Replica {
                     .tcp_connect_timeout(Some(PATIENCE))
                     .read_timeout(Some(PATIENCE))
                     .write_timeout(Some(PATIENCE));
-                none.insert(Session::open_plain(&Connector::new(&opts.into())?)?)
+                let mut session = Session::open_plain(&Connector::new(&opts.into())?)?;
+                // Each look has to be a new one, whatever the server gives to its sessions.
+                session.exec("SET SESSION autocommit = 1")?;
+                none.insert(session)
             }
         };
         Ok(session.scalar(query)?.and_then(|seen| seen.parse().ok()))

@@ -64,7 +64,7 @@ fn takes_commands_on_a_socket() {
             assert!(said.contains(answer), "{command}: {said}");
         }
         assert!(say(&socket, "throttle").contains("throttled, commanded by user"));
-        assert!(!say(&socket, "no-throttle").contains("throttled"));
+        assert!(!say(&socket, "no-throttle").contains("commanded by user"));
         let query = "throttle-query=SELECT 1 = 1";
         say(&socket, query);
         run.wait_for("throttled, throttle-query");
@@ -130,7 +130,10 @@ fn calls_hooks() {
         let args = ["--execute", "--hooks-path", path(&bench.dir), "--hooks-hint", "why"];
         bench.alter(&args).ends_with(0);
         let log = fs::read_to_string(bench.file("log")).unwrap();
-        let points: Vec<&str> = log.lines().filter_map(|line| line.split(' ').next()).collect();
+        let points = log.lines().filter_map(|line| line.split(' ').next());
+        let mut points: Vec<&str> = points.collect();
+        // An attempt may have failed.
+        points.dedup();
         let expected = [
             "startup",
             "validated",

@@ -111,7 +111,8 @@ fn replicas_that_will_not_do() {
         refused(from(stranger.url().into()), ErrorKind::UnsupportedServer, "is no replica");
         for (options, why) in [
             (vec!["--replicate-wild-ignore-table=%.t"], "has filters"),
-            (vec!["--replicate-do-db=other"], "has filters"),
+            (vec!["--replicate-ignore-db=other"], "has filters"),
+            (vec!["--slave-exec-mode=IDEMPOTENT"], "passes over errors"),
             (vec!["--skip-log-slave-updates"], "does not log what it replicates"),
         ] {
             let Some(replica) = replica_of(&primary, &options) else { continue };

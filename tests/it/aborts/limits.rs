@@ -2,10 +2,11 @@
 
 use std::time::Duration;
 
+use crossbeam_channel::{bounded, unbounded};
 use mysql::Conn;
 use mysql::prelude::Queryable;
 use online_alter::throttle::{Limits, StatusLimits};
-use online_alter::{ChunkSize, Endpoint, ErrorKind, OnlineAlter, Phase, Step};
+use online_alter::{ChunkSize, Endpoint, ErrorKind, Event, OnlineAlter, Phase, Step};
 use online_alter_support::{Flavor, Server, available, database};
 
 use super::{ADD, Case, ROWS, each, hold_at, hold_in_copy};
@@ -103,16 +104,29 @@ fn a_critical_load_hibernates_when_told() {
 #[test]
 fn chunks_and_workers_that_change_on_the_way() {
     each("limits_chunks", ADD, |case| {
-        let (alter, hold) = hold_in_copy(case.alter().copy_workers(3));
-        let handle = alter.limits(|limits| limits.nice_ratio = 1e6).start().unwrap();
-        hold.wait();
+        let (tell, chunks) = unbounded();
+        let (go, wait) = bounded::<()>(0);
+        let alter = case.alter().copy_workers(3).chunk_size(ChunkSize::Rows(10));
+        // All workers wait for the observer of the first chunk.
+        let alter =
+            alter.limits(|limits| limits.nice_ratio = 100.0).observer(move |event: &Event| {
+                if let Event::ChunkCopied { rows, .. } = event {
+                    tell.send(*rows).unwrap();
+                    let _ = wait.recv_timeout(Duration::from_secs(20));
+                }
+            });
+        let handle = alter.start().unwrap();
+        assert_eq!(chunks.recv_timeout(Duration::from_secs(20)).unwrap(), 10);
         assert_eq!((handle.progress().chunk_rows, handle.copy_workers()), (10, 3));
         handle.set_chunk_size(ChunkSize::Rows(ROWS));
         handle.set_copy_workers(1);
         assert_eq!((handle.progress().chunk_rows, handle.copy_workers()), (ROWS, 1));
         handle.change_limits(|limits| limits.nice_ratio = 0.0);
-        hold.go();
+        drop(go);
         handle.join().unwrap();
+        let sizes: Vec<u64> = chunks.try_iter().collect();
+        // Some were cut before.
+        assert!(sizes.iter().any(|rows| *rows > 10) && sizes.len() < 20, "{sizes:?}");
         case.assert_altered();
     });
 }
@@ -188,7 +202,7 @@ fn falls_behind(name: &str, watch: impl Fn(&mut Limits, &Server)) {
         conn.query_drop("CREATE TABLE t (id INT PRIMARY KEY, v INT NOT NULL)").unwrap();
         let rows: Vec<String> = (0..ROWS).map(|id| format!("({id}, {id})")).collect();
         conn.query_drop(format!("INSERT INTO t VALUES {}", rows.join(", "))).unwrap();
-        let most = Duration::from_millis(700);
+        let most = Duration::from_secs(2);
         let paced = |alter: OnlineAlter| {
             alter.copy_workers(1).limits(|limits| {
                 watch(limits, &replica);
@@ -199,6 +213,10 @@ fn falls_behind(name: &str, watch: impl Fn(&mut Limits, &Server)) {
         };
         let (alter, hold) = hold_in_copy(paced(alter(&db, "t", "ADD c INT NOT NULL DEFAULT 7")));
         let handle = alter.start().unwrap();
+        wait_until("nothing holds it back", || {
+            let throttled = handle.progress().throttled;
+            throttled.as_ref().inspect(|why| eprintln!("{why}")).is_none()
+        });
         hold.wait();
         let mut on_replica = replica.conn();
         applying(&mut on_replica, flavor, "STOP");
@@ -210,14 +228,14 @@ fn falls_behind(name: &str, watch: impl Fn(&mut Limits, &Server)) {
         };
         wait_until("the lag is noticed", || lag().is_some());
         hold.go();
-        assert!(lag().unwrap() >= most.as_secs_f64());
+        assert!(lag().is_none_or(|lag| lag >= most.as_secs_f64()));
         // What was under way comes to its end, and then nothing is copied.
         let mut last = handle.progress().rows_copied;
         wait_until("the lag has grown, and nothing was copied meanwhile", || {
             let now = handle.progress().rows_copied;
             let same = now == last;
             last = now;
-            same && lag().is_some_and(|lag| lag > 2.0)
+            same && lag().is_some_and(|lag| lag > 4.0)
         });
         assert!(last < ROWS, "{last}");
         applying(&mut on_replica, flavor, "START");
