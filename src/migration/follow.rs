@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use super::ghost::Ghost;
 use super::options::Options;
+use super::replica::StreamServer;
 use crate::binlog::interpreter::Watch;
 use crate::binlog::{BinlogPosition, Feed, KeyPart, Stream, StreamConfig, WatchedTable};
 use crate::checkpoint::StateTable;
@@ -38,13 +39,6 @@ pub(crate) struct Follow {
     pub(crate) sizer: Arc<Sizer>,
     /// The key as its values are in the new table.
     pub(crate) new_key: KeyShape,
-}
-
-/// A replica whose binlog is read.
-#[derive(Debug)]
-pub(crate) struct StreamServer {
-    pub(crate) connector: Connector,
-    pub(crate) server: ServerInfo,
 }
 
 /// Where the changes come from.

@@ -1,15 +1,14 @@
 //! A run from beginning to end: set up, through its stages, and tidied up after.
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::sync::Arc;
 use std::sync::atomic::Ordering;
-use std::time::{Duration, Instant};
 
 use super::cause;
 use super::cleanup::{Made, clean_up};
 use super::control::Control;
 use super::crew::{Crew, DismissCrew};
-use super::follow::{Follow, Source, StreamServer, free_server_id};
+use super::follow::{Follow, Source, free_server_id};
+use super::gate_keeper::keep_gate;
 use super::ghost::{self, Ghost};
 use super::guard::Guard;
 use super::native;
@@ -17,9 +16,9 @@ use super::observer::Event;
 use super::options::{OldTable, Options};
 use super::postpone::Postpone;
 use super::rehearsal::Rehearsal;
+use super::replica::StreamServer;
 use super::report::Report;
 use super::stages::{Outcome, Stages};
-use crate::binlog::BinlogPosition;
 use crate::checkpoint::StateTable;
 use crate::cutover::{Attempts, Blocker};
 use crate::db::{Connector, Purpose, Session};
@@ -32,7 +31,7 @@ use crate::inspect::{ServerInfo, Table};
 use crate::sql::alter::AlterClause;
 use crate::sql::{KeyShape, TableName};
 use crate::steps::Step;
-use crate::throttle::{AllOf, KeepLimits, Sources};
+use crate::throttle::AllOf;
 
 /// Everything that a run starts from.
 #[derive(Debug)]
@@ -146,7 +145,7 @@ fn stages(
     control.enter(Phase::Fence);
     let schema = table.name.schema.as_str();
     let start = match stream {
-        Some(replica) => start_on_replica(migration, control, &state, replica, &mut definer)?,
+        Some(replica) => replica.start(&state, &mut definer, &control.cancel)?,
         None => server.binlog_position(&mut definer, schema)?,
     };
     // Again, as the plan may be old; from here on the stream would show one being made.
@@ -238,43 +237,6 @@ fn stages(
     Ok(finish(migration, control, &state, definer, &follow, outcome))
 }
 
-/// Asks the policies whether the run may write, for as long as it goes on.
-fn keep_gate(
-    (connector, server): (&Connector, &ServerInfo),
-    control: &Control,
-    policies: &mut AllOf,
-    follow: &Follow,
-    state: &StateTable,
-) {
-    let open = || {
-        // The run waits for a query's end before it ends itself.
-        let mut session = Session::open(connector, server.flavor, Purpose::Inspect)?;
-        session.always(server.limit_statements(Duration::from_secs(5)))?;
-        Ok(session)
-    };
-    let tell = |reason: Option<&str>| {
-        control.tell(&match reason {
-            Some(reason) => Event::Throttled(reason.to_owned()),
-            None => Event::Unthrottled,
-        });
-    };
-    // A full set keeps the stream waiting, and is emptied only by writing.
-    let stream_lag = || if follow.pending.is_full() { Duration::ZERO } else { follow.feed.lag() };
-    let sources = Sources {
-        open: &open,
-        stream_lag: &stream_lag,
-        replicas: server.replicas_sql(),
-        at: &|host, port| connector.at(host, port),
-        heartbeats: state.last_marker_sql(),
-        since_heartbeat_after: &|number| follow.feed.since_marker_after(number),
-    };
-    let mut limits = KeepLimits::new(Arc::clone(&control.limits));
-    let gate = &control.gate;
-    if let Some(why) = gate.keep(&mut [&mut limits, policies], &sources, &control.cancel, &tell) {
-        control.give_up(Error::new(ErrorKind::CriticalLoad, why));
-    }
-}
-
 /// Sets the whole server to row format, if it is not and the caller allowed it. Sessions that are
 /// open keep their format; what they write to the table stops the run.
 fn switch_to_row_format(
@@ -294,43 +256,6 @@ fn switch_to_row_format(
     }
     log::info!("switching the server's binlog_format from {} to ROW", server.binlog_format);
     session.exec("SET GLOBAL binlog_format = 'ROW'").map(drop)
-}
-
-/// Where to begin to read the binlog of a replica: behind a marker that has come to it, and with it all that the run
-/// has created. It also tells whether the run's changes come to that server at all.
-fn start_on_replica(
-    migration: &Migration,
-    control: &Control,
-    state: &StateTable,
-    replica: &StreamServer,
-    definer: &mut Session,
-) -> Result<BinlogPosition> {
-    const PATIENCE: Duration = Duration::from_secs(60);
-    const LOOK_AGAIN: Duration = Duration::from_millis(50);
-    let marker = state.write_canary(definer)?;
-    let mut session = Session::open(&replica.connector, replica.server.flavor, Purpose::Inspect)?;
-    let end = Instant::now() + PATIENCE;
-    loop {
-        let seen = match session.scalar(&state.last_marker_sql()) {
-            Err(error) if error.fault() == Some(Fault::NoSuchTable) => None,
-            other => other?.and_then(|seen| seen.parse::<u64>().ok()),
-        };
-        if seen.is_some_and(|seen| seen >= marker) {
-            let schema = migration.table.name.schema.as_str();
-            return replica.server.binlog_position(&mut session, schema);
-        }
-        if Instant::now() > end {
-            let why = format!(
-                "a change that was written to {} did not come to the replica {} within {} s: does it \
-                 replicate from this server, and is it up to date?",
-                state.name(),
-                replica.connector.address(),
-                PATIENCE.as_secs()
-            );
-            return Err(Error::new(ErrorKind::Binlog, why));
-        }
-        control.cancel.sleep(LOOK_AGAIN)?;
-    }
 }
 
 /// Creates the state table and the ghost.

@@ -1,7 +1,11 @@
 //! Where the binlog is read from: replicas, replicas of replicas, and those that will not do.
 
+use std::time::Duration;
+
 use mysql::prelude::Queryable;
-use online_alter::{ChunkSize, Endpoint, Error, ErrorKind, OnlineAlter, TableState};
+use online_alter::{
+    ChunkSize, Endpoint, Error, ErrorKind, OnlineAlter, Phase, Postpone, TableState,
+};
 use online_alter_support::{
     Database, Flavor, Server, Table, Workload, Writers, available, check, csm, database,
 };
@@ -151,6 +155,43 @@ fn a_replica_that_does_not_replicate() {
         let handle = alter(&db, "t", "ADD c INT").stream_from(replica.url()).start().unwrap();
         wait_until("it waits for the replica", || tables(&mut conn).len() == 3);
         replica.conn().query_drop(format!("START {word}")).unwrap();
+        handle.join().unwrap();
+    }
+}
+
+/// What an earlier run left is on the replica still, with its last marker: it is not taken for this run's.
+#[test]
+fn markers_of_an_earlier_run() {
+    for flavor in FLAVORS {
+        let Some(primary) = available(Server::start(flavor)) else { continue };
+        let Some(replica) = replica_of(&primary, &[]) else { continue };
+        let db = database(&primary, "topology_markers");
+        let mut conn = db.conn();
+        conn.query_drop("CREATE TABLE t (id INT PRIMARY KEY, v INT)").unwrap();
+        conn.query_drop("INSERT INTO t VALUES (1, 1)").unwrap();
+        primary.wait_for_replica(&replica).unwrap();
+        let run = || alter(&db, "t", "ADD c INT").stream_from(replica.url());
+        let earlier = run().keep_on_failure(true).postpone_cut_over(Postpone::until_released());
+        let earlier = earlier.start().unwrap();
+        wait_until("it is postponed", || earlier.progress().phase == Phase::Postponed);
+        earlier.abort();
+        assert_eq!(earlier.join().unwrap_err().leftovers().len(), 2);
+        primary.wait_for_replica(&replica).unwrap();
+        let word = if flavor == Flavor::Mysql { "REPLICA" } else { "SLAVE" };
+        replica.conn().query_drop(format!("STOP {word} SQL_THREAD")).unwrap();
+        let handle = run().replace_ghost_table(true).start().unwrap();
+        let marked = "SELECT COUNT(*) FROM _t_ghc WHERE id = 1 AND body IS NULL";
+        wait_until("it has written its marker", || {
+            handle.progress().phase == Phase::Fence
+                && conn.query_first(marked).is_ok_and(|count: Option<u64>| count == Some(1))
+        });
+        // Long enough for many looks at the replica.
+        for _ in 0..100 {
+            std::thread::sleep(Duration::from_millis(10));
+            assert_eq!(handle.progress().phase, Phase::Fence);
+            assert!(handle.progress().position.is_none());
+        }
+        replica.conn().query_drop(format!("START {word} SQL_THREAD")).unwrap();
         handle.join().unwrap();
     }
 }

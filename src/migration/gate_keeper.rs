@@ -1,0 +1,50 @@
+//! Asking the policies of a run.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use super::control::Control;
+use super::follow::Follow;
+use super::observer::Event;
+use crate::checkpoint::StateTable;
+use crate::db::{Connector, Purpose, Session};
+use crate::error::{Error, ErrorKind};
+use crate::inspect::ServerInfo;
+use crate::throttle::{AllOf, KeepLimits, Sources};
+
+/// Asks the policies whether the run may write, for as long as it goes on.
+pub(super) fn keep_gate(
+    (connector, server): (&Connector, &ServerInfo),
+    control: &Control,
+    policies: &mut AllOf,
+    follow: &Follow,
+    state: &StateTable,
+) {
+    let open = || {
+        // The run waits for a query's end before it ends itself.
+        let mut session = Session::open(connector, server.flavor, Purpose::Inspect)?;
+        session.always(server.limit_statements(Duration::from_secs(5)))?;
+        Ok(session)
+    };
+    let tell = |reason: Option<&str>| {
+        control.tell(&match reason {
+            Some(reason) => Event::Throttled(reason.to_owned()),
+            None => Event::Unthrottled,
+        });
+    };
+    // A full set keeps the stream waiting, and is emptied only by writing.
+    let stream_lag = || if follow.pending.is_full() { Duration::ZERO } else { follow.feed.lag() };
+    let sources = Sources {
+        open: &open,
+        stream_lag: &stream_lag,
+        replicas: server.replicas_sql(),
+        at: &|host, port| connector.at(host, port),
+        heartbeats: state.last_marker_sql(),
+        since_heartbeat_after: &|number| follow.feed.since_marker_after(number),
+    };
+    let mut limits = KeepLimits::new(Arc::clone(&control.limits));
+    let gate = &control.gate;
+    if let Some(why) = gate.keep(&mut [&mut limits, policies], &sources, &control.cancel, &tell) {
+        control.give_up(Error::new(ErrorKind::CriticalLoad, why));
+    }
+}

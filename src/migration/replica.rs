@@ -1,0 +1,56 @@
+//! A replica whose binlog is read.
+
+use std::time::{Duration, Instant};
+
+use crate::binlog::BinlogPosition;
+use crate::cancel::Cancel;
+use crate::checkpoint::StateTable;
+use crate::db::{Connector, Purpose, Session};
+use crate::error::{Error, ErrorKind, Result};
+use crate::fault::Fault;
+use crate::inspect::ServerInfo;
+
+/// A replica whose binlog is read.
+#[derive(Debug)]
+pub(crate) struct StreamServer {
+    pub(crate) connector: Connector,
+    pub(crate) server: ServerInfo,
+}
+
+impl StreamServer {
+    /// Where to begin to read the binlog of a replica: behind a marker that has come to it, and with it all that the run
+    /// has created. It also tells whether the run's changes come to that server at all.
+    pub(super) fn start(
+        &self,
+        state: &StateTable,
+        definer: &mut Session,
+        cancel: &Cancel,
+    ) -> Result<BinlogPosition> {
+        const PATIENCE: Duration = Duration::from_secs(60);
+        const LOOK_AGAIN: Duration = Duration::from_millis(50);
+        let Self { connector, server } = self;
+        let marker = state.write_canary(definer)?;
+        let mut session = Session::open(connector, server.flavor, Purpose::Inspect)?;
+        let end = Instant::now() + PATIENCE;
+        loop {
+            let seen = match session.scalar(&state.last_marker_sql()) {
+                Err(error) if error.fault() == Some(Fault::NoSuchTable) => None,
+                other => other?.and_then(|seen| seen.parse::<u64>().ok()),
+            };
+            if seen.is_some_and(|seen| seen >= marker) {
+                return server.binlog_position(&mut session, state.name().schema.as_str());
+            }
+            if Instant::now() > end {
+                let why = format!(
+                    "a change that was written to {} did not come to the replica {} within {} s: does it \
+                     replicate from this server, and is it up to date?",
+                    state.name(),
+                    connector.address(),
+                    PATIENCE.as_secs()
+                );
+                return Err(Error::new(ErrorKind::Binlog, why));
+            }
+            cancel.sleep(LOOK_AGAIN)?;
+        }
+    }
+}
