@@ -17,7 +17,7 @@ const INTERVAL: Duration = Duration::from_millis(200);
 /// A policy that has not answered for so long is not believed any more: nobody knows what it would say.
 const STALE: Duration = Duration::from_secs(10);
 
-/// Streams that runs read have ids from here on, if nobody has given them others, and no host.
+/// Streams that runs read have ids from here on, if nobody has given them others, and no port.
 pub(crate) const FIRST_STREAM_ID: u32 = 0x8000_0000;
 
 /// How often a wait looks whether the run was asked to stop. What it waits for wakes it at once.
@@ -229,8 +229,8 @@ impl Signals for Server<'_> {
             let (id, host, port) = (next(), next(), next());
             let is_stream = id.parse().is_ok_and(|id: u32| id >= FIRST_STREAM_ID);
             match port.parse() {
-                Ok(port) if !host.is_empty() => replicas.push((self.sources.at)(&host, port)),
-                _ if is_stream && host.is_empty() => {}
+                Ok(port @ 1..) if !host.is_empty() => replicas.push((self.sources.at)(&host, port)),
+                _ if is_stream => {}
                 _ => {
                     let why = format!("the replica {id} does not say where it is (report_host)");
                     return Err(wrong(why));

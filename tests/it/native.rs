@@ -34,9 +34,9 @@ fn instantly_where_the_server_can() {
         let mut conn = table(db);
         for (clause, native) in [
             ("ADD c INT NOT NULL DEFAULT 7", Some(NativeAlter::Instant)),
-            // Were the algorithm behind it, it would not be seen.
             ("ADD d INT -- the last", Some(NativeAlter::Instant)),
-            ("MODIFY v BIGINT NOT NULL", None),
+            // Were the algorithm behind it, it would not be seen, and the server would copy the table.
+            ("MODIFY v BIGINT NOT NULL -- wider", None),
         ] {
             conn.query_drop("DROP TABLE IF EXISTS _t_del").unwrap();
             let report = alter(db, "t", clause).attempt_instant(true).run().unwrap();
