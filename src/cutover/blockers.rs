@@ -25,9 +25,16 @@ pub struct Blocker {
 
 impl fmt::Display for Blocker {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Blocker { connection, user, host, time, statement } = self;
-        write!(f, "connection {connection} of {user}@{host}, for {} s: ", time.as_secs())?;
-        f.write_str(statement.as_deref().unwrap_or("idle in a transaction"))
+        let statement = self.statement.as_deref().unwrap_or("idle in a transaction");
+        write!(f, "{}: {statement}", self.who())
+    }
+}
+
+impl Blocker {
+    /// Without the statement, in which there are values.
+    pub(super) fn who(&self) -> String {
+        let Blocker { connection, user, host, time, .. } = self;
+        format!("connection {connection} of {user}@{host}, for {} s", time.as_secs())
     }
 }
 

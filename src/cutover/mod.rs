@@ -192,7 +192,7 @@ impl CutOver<'_> {
                     told.failed(attempt, &reason, &blockers);
                     why = reason;
                     if let Some(first) = blockers.first() {
-                        let _ = write!(why, "; maybe because of {first}");
+                        let _ = write!(why, "; maybe because of {}", first.who());
                     }
                     self.kill_blockers(control, attempt, &blockers)?;
                 }
@@ -224,7 +224,7 @@ impl CutOver<'_> {
             if self.killed.fetch_add(1, Ordering::SeqCst) >= may.at_most {
                 return Ok(());
             }
-            log::warn!("ending {blocker}, which keeps the table from being locked");
+            log::warn!("ending {}, which keeps the table from being locked", blocker.who());
             control.kill(blocker.connection).map_err(|error| error.context("ending a blocker"))?;
         }
         Ok(())
