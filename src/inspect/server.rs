@@ -238,11 +238,14 @@ impl ServerInfo {
         };
         let listed = |list: &str| list.split(',').any(|name| name.trim() == schema);
         let (logged, ignored) = (get("Binlog_Do_DB"), get("Binlog_Ignore_DB"));
-        if (!logged.is_empty() && !listed(&logged)) || listed(&ignored) {
+        // Statements are judged by the default database of whoever writes, rows by the table's.
+        let by_statement =
+            self.binlog_format != "ROW" && !(logged.is_empty() && ignored.is_empty());
+        if (!logged.is_empty() && !listed(&logged)) || listed(&ignored) || by_statement {
             return Err(Error::new(
                 ErrorKind::BinlogSettings,
                 format!(
-                    "the server keeps changes of the schema `{schema}` out of its binlog \
+                    "the server keeps changes of the schema `{schema}` out of its binlog, or may do so \
                      (binlog_do_db, binlog_ignore_db)"
                 ),
             ));

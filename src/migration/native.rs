@@ -11,7 +11,9 @@ use crate::db::{Flavor, Purpose, Session};
 use crate::error::{Error, Result, TableState};
 use crate::fault::Fault;
 use crate::inspect::Version;
+use crate::inspect::neighbours::{ForeignKeys, Neighbours};
 use crate::inspect::table::Definition;
+use crate::sql::Ident;
 
 /// How the server altered the table by itself.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -35,7 +37,11 @@ impl fmt::Display for NativeAlter {
 /// Lets the server try, if the caller wants that. `None` if it cannot, or the table's lock was not to be had: then
 /// the table is as it was.
 pub(super) fn attempt(migration: &Migration, control: &Control) -> Result<Option<NativeAlter>> {
-    let Migration { server, table, clause, options, .. } = migration;
+    let Migration { server, table, clause, neighbours, options, .. } = migration;
+    if options.wishes.foreign_keys == ForeignKeys::Discard && !neighbours.foreign_keys.is_empty() {
+        // They would stay.
+        return Ok(None);
+    }
     let (name, text) = (&table.name, &clause.text);
     // In MySQL 8.0.29 tables with INSTANT columns could be corrupted.
     // <https://dev.mysql.com/doc/relnotes/mysql/8.0/en/news-8-0-30.html>
@@ -117,6 +123,8 @@ fn alter(migration: &Migration, control: &Control, sql: &str) -> Result<Attempt>
 
 /// The report of a run that had nothing to copy.
 pub(super) fn report(migration: &Migration, control: &Control, how: NativeAlter) -> Report {
+    let Neighbours { foreign_keys, triggers, .. } = &migration.neighbours;
+    let same = |name: &Ident| (name.as_str().to_owned(), name.as_str().to_owned());
     Report {
         table: migration.table.name.to_string(),
         native: Some(how),
@@ -132,8 +140,8 @@ pub(super) fn report(migration: &Migration, control: &Control, how: NativeAlter)
         verification: None,
         reconciled_keys: Vec::new(),
         conflicting_keys: Vec::new(),
-        foreign_keys: Vec::new(),
-        triggers: Vec::new(),
+        foreign_keys: foreign_keys.iter().map(|key| same(&key.name)).collect(),
+        triggers: triggers.iter().map(|trigger| same(&trigger.name)).collect(),
         warnings: control.take_warnings(),
     }
 }

@@ -136,9 +136,7 @@ impl KeepLimits {
         }
         Verdict::Abort(load)
     }
-}
 
-impl KeepLimits {
     fn attached(&mut self, signals: &mut dyn Signals) -> Result<&[Endpoint], SignalError> {
         let fresh = self.attached.take().filter(|(found, _)| found.elapsed() < LOOK_AGAIN);
         let attached = match fresh {

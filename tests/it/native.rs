@@ -54,6 +54,26 @@ fn instantly_where_the_server_can() {
 }
 
 #[test]
+fn foreign_keys_stay_only_if_they_may() {
+    on_each("native_keys", |_, db| {
+        let mut conn = db.conn();
+        conn.query_drop("CREATE TABLE p (id INT PRIMARY KEY)").unwrap();
+        conn.query_drop(
+            "CREATE TABLE t (id INT PRIMARY KEY, p INT, CONSTRAINT fk FOREIGN KEY (p) REFERENCES p (id))",
+        )
+        .unwrap();
+        let kept = alter(db, "t", "ADD c INT").attempt_instant(true).keep_foreign_keys(true);
+        let report = kept.run().unwrap();
+        assert_eq!(report.native, Some(NativeAlter::Instant));
+        assert_eq!(report.foreign_keys, [("fk".to_owned(), "fk".to_owned())]);
+        let discarded = alter(db, "t", "ADD d INT").attempt_instant(true).native_below_rows(10);
+        let report = discarded.discard_foreign_keys(true).run().unwrap();
+        assert_eq!((report.native, report.foreign_keys), (None, Vec::new()));
+        assert!(!definition(&mut conn).contains("FOREIGN KEY"));
+    });
+}
+
+#[test]
 fn small_tables_and_no_others() {
     on_each("native_small", |_, db| {
         let mut conn = table(db);

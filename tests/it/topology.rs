@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use mysql::prelude::Queryable;
 use online_alter::{
-    ChunkSize, Endpoint, Error, ErrorKind, OnlineAlter, Phase, Postpone, TableState,
+    ChunkSize, Endpoint, Error, ErrorKind, OnlineAlter, Phase, Postpone, TableState, Warning,
 };
 use online_alter_support::{
     Database, Flavor, Server, Table, Workload, Writers, available, check, csm, database,
@@ -89,10 +89,30 @@ fn a_primary_in_statement_format() {
         let mut conn = db.conn();
         let error = alter(&db, "t", "ADD c INT").plan().unwrap_err();
         assert_eq!(error.kind(), ErrorKind::BinlogSettings, "{error}");
+        conn.query_drop("CREATE TABLE plain (id INT PRIMARY KEY)").unwrap();
+        primary.wait_for_replica(&replica).unwrap();
+        let plan = alter(&db, "plain", "ADD c INT").stream_from(replica.url()).plan().unwrap();
+        let warns = plan.warnings().contains(&Warning::StatementsOnPrimary);
+        assert_eq!(warns, format == "STATEMENT", "{plan}");
+        conn.query_drop("DROP TABLE plain").unwrap();
         under_writers(&primary, &db, &replica, &[&replica]);
         let now: Option<String> = conn.query_first("SELECT @@GLOBAL.binlog_format").unwrap();
         assert_eq!(now.as_deref(), Some(format));
     }
+}
+
+/// Which statements it leaves out depends on who writes them.
+#[test]
+fn a_primary_in_statement_format_with_filters() {
+    let options = ["--binlog-format=STATEMENT", "--binlog-ignore-db=other"];
+    let builder = options.iter().fold(Server::builder(Flavor::MariaDb), |b, o| b.option(*o));
+    let Some(primary) = available(builder.start()) else { return };
+    let Some(replica) = replica_of(&primary, &[]) else { return };
+    let db = database(&primary, "topology_filtered");
+    db.conn().query_drop("CREATE TABLE t (id INT PRIMARY KEY)").unwrap();
+    primary.wait_for_replica(&replica).unwrap();
+    let alter = alter(&db, "t", "ADD c INT").stream_from(replica.url());
+    refused(alter, ErrorKind::BinlogSettings, "binlog_ignore_db");
 }
 
 fn refused(alter: OnlineAlter, kind: ErrorKind, why: &str) {
