@@ -12,6 +12,12 @@ use online_alter_support::csm;
 
 use crate::harness::{PATIENCE, on_each, path};
 
+/// A run that takes commands, and waits before its cut-over.
+fn postponed<'a>(socket: &'a Path, file: &'a Path) -> [&'a str; 5] {
+    let postpone = "--postpone-cut-over-flag-file";
+    ["--execute", "--serve-socket-file", path(socket), postpone, path(file)]
+}
+
 /// One command, and its answer.
 fn say(socket: &Path, command: &str) -> String {
     let began = Instant::now();
@@ -32,13 +38,7 @@ fn say(socket: &Path, command: &str) -> String {
 fn takes_commands_on_a_socket() {
     on_each("example_socket", 100, |bench| {
         let (socket, file) = (bench.file("sock"), bench.file("postpone"));
-        let args = [
-            "--execute",
-            "--serve-socket-file",
-            path(&socket),
-            "--postpone-cut-over-flag-file",
-            path(&file),
-        ];
+        let args = postponed(&socket, &file);
         let run = bench.alter(&args);
         run.wait_for("State: postponing cut-over");
         assert_eq!(fs::metadata(&socket).unwrap().permissions().mode() & 0o777, 0o600);
@@ -84,13 +84,7 @@ fn a_command_aborts() {
     on_each("example_socket_panic", 100, |bench| {
         let (socket, file) = (bench.file("sock"), bench.file("postpone"));
         fs::write(&socket, "left by a dead run").unwrap();
-        let args = [
-            "--execute",
-            "--serve-socket-file",
-            path(&socket),
-            "--postpone-cut-over-flag-file",
-            path(&file),
-        ];
+        let args = postponed(&socket, &file);
         let refused = bench.alter(&args).ends_with(1);
         assert!(refused.err.contains("--initially-drop-socket-file"), "{}", refused.err);
         let run = bench.alter(&[&args[..], &["--initially-drop-socket-file"]].concat());

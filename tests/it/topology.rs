@@ -115,6 +115,12 @@ fn a_primary_in_statement_format_with_filters() {
     refused(alter, ErrorKind::BinlogSettings, "binlog_ignore_db");
 }
 
+/// Stops or starts replication, or one thread of it.
+fn replication(replica: &Server, verb: &str, thread: &str) {
+    let word = if replica.flavor() == Flavor::Mysql { "REPLICA" } else { "SLAVE" };
+    replica.conn().query_drop(format!("{verb} {word} {thread}")).unwrap();
+}
+
 fn refused(alter: OnlineAlter, kind: ErrorKind, why: &str) {
     let error: Error = alter.plan().unwrap_err();
     assert_eq!(error.kind(), kind, "{error}");
@@ -164,8 +170,7 @@ fn a_replica_that_does_not_replicate() {
         let mut conn = db.conn();
         conn.query_drop("CREATE TABLE t (id INT PRIMARY KEY, v INT)").unwrap();
         primary.wait_for_replica(&replica).unwrap();
-        let word = if flavor == Flavor::Mysql { "REPLICA" } else { "SLAVE" };
-        replica.conn().query_drop(format!("STOP {word}")).unwrap();
+        replication(&replica, "STOP", "");
         let handle = alter(&db, "t", "ADD c INT").stream_from(replica.url()).start().unwrap();
         wait_until("it waits for the replica", || tables(&mut conn).len() == 3);
         handle.abort();
@@ -174,7 +179,7 @@ fn a_replica_that_does_not_replicate() {
         // And one that only was behind is waited for.
         let handle = alter(&db, "t", "ADD c INT").stream_from(replica.url()).start().unwrap();
         wait_until("it waits for the replica", || tables(&mut conn).len() == 3);
-        replica.conn().query_drop(format!("START {word}")).unwrap();
+        replication(&replica, "START", "");
         handle.join().unwrap();
     }
 }
@@ -197,8 +202,7 @@ fn markers_of_an_earlier_run() {
         earlier.abort();
         assert_eq!(earlier.join().unwrap_err().leftovers().len(), 2);
         primary.wait_for_replica(&replica).unwrap();
-        let word = if flavor == Flavor::Mysql { "REPLICA" } else { "SLAVE" };
-        replica.conn().query_drop(format!("STOP {word} SQL_THREAD")).unwrap();
+        replication(&replica, "STOP", "SQL_THREAD");
         let handle = run().replace_ghost_table(true).start().unwrap();
         let marked = "SELECT COUNT(*) FROM _t_ghc WHERE id = 1 AND body IS NULL";
         wait_until("it has written its marker", || {
@@ -211,7 +215,7 @@ fn markers_of_an_earlier_run() {
             assert_eq!(handle.progress().phase, Phase::Fence);
             assert!(handle.progress().position.is_none());
         }
-        replica.conn().query_drop(format!("START {word} SQL_THREAD")).unwrap();
+        replication(&replica, "START", "SQL_THREAD");
         handle.join().unwrap();
     }
 }
