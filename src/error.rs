@@ -143,6 +143,8 @@ pub enum Leftover {
     Table(String),
     /// A connection that may still be executing, by its id.
     Connection(u32),
+    /// Replication that a test on a replica has stopped and could not start again, by the statements that do.
+    StoppedReplication(String),
 }
 
 impl fmt::Display for Leftover {
@@ -150,6 +152,7 @@ impl fmt::Display for Leftover {
         match self {
             Leftover::Table(name) => write!(f, "table {name}"),
             Leftover::Connection(id) => write!(f, "connection {id}"),
+            Leftover::StoppedReplication(start) => write!(f, "stopped replication ({start})"),
         }
     }
 }

@@ -71,7 +71,7 @@ impl KeyReader {
             touched.note(&key);
             pending.add(key, cancel)
         };
-        let mut sink = FeedSink { feed, is_own: &|_| false, changed: &changed, go_on: true };
+        let mut sink = FeedSink { feed, is_own: &|_, _| false, changed: &changed, go_on: true };
         self.interpreter.bytes(event_type, 0, body, &mut sink)
     }
 
@@ -164,7 +164,7 @@ impl Sink for Count {
 
     fn committed(&mut self, _: &BinlogPosition) {}
 
-    fn is_own(&self, _: u32) -> bool {
+    fn is_own(&self, _: u32, _: u32) -> bool {
         false
     }
 }

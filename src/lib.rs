@@ -127,9 +127,10 @@ pub use cutover::{Blocker, KillBlockers};
 pub use difference::{ColumnDifference, Difference, DifferenceKind};
 pub use endpoint::Endpoint;
 pub use error::{Error, ErrorKind, Leftover, Phase, Result, TableState};
+pub use inspect::topology::find_primary;
 pub use migration::{
-    Event, Handle, IndexBuild, NativeAlter, Observer, OldTable, OnMismatch, Postpone, Progress,
-    Rehearsal, Report, Verification,
+    Event, Handle, IndexBuild, NativeAlter, Observer, OldTable, OnMismatch, OnReplica, Postpone,
+    Progress, Rehearsal, ReplicaTest, Report, Verification,
 };
 pub use mysql;
 pub use obstacle::{Obstacle, ObstacleKind};

@@ -10,7 +10,7 @@ use crate::endpoint::Endpoint;
 use crate::error::Result;
 use crate::inspect::neighbours::ForeignKeys;
 use crate::migration::{
-    Handle, IndexBuild, Observer, OldTable, OnMismatch, Options, Postpone, Report,
+    Handle, IndexBuild, Observer, OldTable, OnMismatch, OnReplica, Options, Postpone, Report,
 };
 use crate::plan::Plan;
 use crate::planning::Request;
@@ -87,6 +87,24 @@ impl OnlineAlter {
     /// sessions. Default: the server's own binlog is read.
     pub fn stream_from(mut self, replica: impl Into<Endpoint>) -> Self {
         self.request.stream = Some(replica.into());
+        self
+    }
+
+    /// The server is a replica, and the run is to be on it alone: a test of the ALTER, or the ALTER of this replica. A
+    /// replica that is read-only will do, if the user has CONNECTION_ADMIN (MariaDB: READ_ONLY ADMIN), but not one with
+    /// `super_read_only`. It has to log what it replicates, in row format. The lag that
+    /// [`Limits::max_lag`](crate::throttle::Limits::max_lag) limits is that of its replication, too. Default: none; a
+    /// server that replicates from another is refused.
+    pub fn on_replica(mut self, what: OnReplica) -> Self {
+        self.request.options.on_replica = Some(what);
+        self
+    }
+
+    /// Let the server replicate from another, as servers do that replicate from each other. The table must not be
+    /// written to there, except by what comes from this server: then it is altered there as on any replica, when its turn
+    /// comes. The server has to log what it replicates. Default: such a server is refused.
+    pub fn allow_primary_primary(mut self, allow: bool) -> Self {
+        self.request.options.primary_primary = allow;
         self
     }
 

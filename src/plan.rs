@@ -7,7 +7,7 @@ use crate::checkpoint::StateTable;
 use crate::cutover::dressing::Dressing;
 use crate::error::{Error, ErrorKind, Result};
 use crate::migration::{
-    Control, Handle, IndexBuild, Migration, Observer, Rehearsal, Report, rehearse, run,
+    Control, Handle, IndexBuild, Migration, Observer, OnReplica, Rehearsal, Report, rehearse, run,
 };
 use crate::sql::TableName;
 use crate::sql::statements::join;
@@ -172,6 +172,10 @@ impl Plan {
         if options.analyze {
             statements.push(format!("ANALYZE TABLE {ghost}"));
         }
+        if options.is_test() {
+            statements.push(format!("DROP TABLE {}", source.state()));
+            return statements;
+        }
         statements.extend(self.dressing.statements(&ghost));
         statements.push(format!("RENAME TABLE {source} TO {old}, {ghost} TO {source}"));
         statements.extend(self.dressing.statements_behind(source, &old));
@@ -251,6 +255,20 @@ impl fmt::Display for Plan {
                 _ => "there from the start",
             }
         )?;
+        match self.migration.options.on_replica {
+            Some(OnReplica::Test { start_again }) => {
+                let then = if start_again { ", and start again" } else { "" };
+                writeln!(
+                    f,
+                    "a test on this replica alone: its replication will stop in the end{then}"
+                )?;
+            }
+            Some(OnReplica::Migrate) => writeln!(f, "on this replica alone")?,
+            None => {}
+        }
+        if let Some(stream) = &self.migration.stream {
+            writeln!(f, "changes are read from the replica {}", stream.connector.address())?;
+        }
         for (old, new) in self.renamed_columns() {
             writeln!(f, "renamed: {old} to {new}")?;
         }

@@ -8,7 +8,8 @@ use crate::error::{Error, ErrorKind, Result};
 use crate::inspect::neighbours::Neighbours;
 use crate::inspect::{ServerInfo, Table, grants, key};
 use crate::migration::{
-    IndexBuild, Migration, Observer, Options, Postpone, StreamServer, checks, ghost, guard,
+    IndexBuild, Migration, Observer, OnMismatch, Options, Postpone, StreamServer, checks, ghost,
+    guard,
 };
 use crate::plan::{Plan, Warning};
 use crate::sql::alter::{AlterClause, Stated};
@@ -32,6 +33,10 @@ pub(crate) struct Request {
 impl Request {
     /// Checks everything and writes nothing.
     pub(crate) fn plan(mut self) -> Result<Plan> {
+        if self.options.is_test() {
+            // One that repairs would not show what there is to see.
+            self.options.on_mismatch = OnMismatch::Stop;
+        }
         let opts = self.endpoint.opts()?;
         let suffix = &self.options.wishes.suffix;
         if suffix.is_empty() || !suffix.chars().all(|c| c.is_ascii_alphanumeric() || c == '_') {
@@ -51,6 +56,7 @@ impl Request {
         let mut session = Session::open(&connector, server.flavor, Purpose::Inspect)?;
         // Without its privileges a user is shown less than there is.
         grants::check(&mut session, server.flavor, &name)?;
+        self.check_place(&server, &mut session)?;
         if self.stream.is_some() {
             server.check_settings(true)?;
             if server.binlog_format != "ROW" {
@@ -133,6 +139,28 @@ impl Request {
             policies: self.policies,
         };
         Ok(Plan::new(migration, dressing, self.observer, replaced, warnings))
+    }
+}
+
+impl Request {
+    /// Whether this is a server that the run may write to.
+    fn check_place(&self, server: &ServerInfo, session: &mut Session) -> Result<()> {
+        let options = &self.options;
+        if options.on_replica.is_none() {
+            server.check_writable()?;
+            return server.check_primary(session, options.primary_primary);
+        }
+        let refuse = |why: &'static str| Err(Error::new(ErrorKind::Config, why));
+        if self.stream.is_some() {
+            return refuse("a run on a replica reads its own binlog (on_replica and stream_from)");
+        }
+        if options.switch_to_row_format {
+            return refuse(
+                "what a replica applies keeps its format until its replication is started again: set \
+                 binlog_format by hand (on_replica and switch_to_row_format)",
+            );
+        }
+        server.check_alone(session)
     }
 }
 

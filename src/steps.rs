@@ -20,6 +20,8 @@ pub enum Step {
     IndexesBuilt,
     /// A comparison of all rows has found no difference.
     Verified,
+    /// The replica's replication has been stopped, for a test.
+    ReplicationStopped,
     /// An attempt is about to lock the table.
     BeforeLock,
     /// Writers are blocked.

@@ -47,8 +47,8 @@ pub(crate) trait Sink {
     fn swapped(&mut self);
     /// A transaction ended here: the stream may be resumed behind it.
     fn committed(&mut self, position: &BinlogPosition);
-    /// Whether the connection is one of this run.
-    fn is_own(&self, connection_id: u32) -> bool;
+    /// Whether the connection of this server, the one that wrote first, is one of this run.
+    fn is_own(&self, server_id: u32, connection_id: u32) -> bool;
 }
 
 /// What a table id stands for.
@@ -74,6 +74,8 @@ struct Known {
 pub(crate) struct Interpreter {
     watch: Watch,
     position: BinlogPosition,
+    /// The server that first wrote what is being read.
+    server_id: u32,
     roles: HashMap<u64, Role>,
     swapped: bool,
     /// Whether an event is inside a transaction, that is, whether a statement will be followed by
@@ -97,6 +99,7 @@ impl Interpreter {
         Interpreter {
             watch,
             position: start,
+            server_id: 0,
             roles: HashMap::new(),
             swapped: false,
             in_transaction: false,
@@ -120,6 +123,7 @@ impl Interpreter {
         if header.log_pos() != 0 {
             self.position.advance(header.log_pos());
         }
+        self.server_id = header.server_id();
         // TRANSACTION_PAYLOAD_EVENT
         if header.event_type_raw() == 40 {
             return self.payload(event, sink);
@@ -366,7 +370,7 @@ impl Interpreter {
                     statement: &statement,
                     query: &query,
                     position: &self.position,
-                    own: sink.is_own(query.connection_id),
+                    own: sink.is_own(self.server_id, query.connection_id),
                     swapped: self.swapped,
                 };
                 if suspect.judge()? == Passed::OurSwap {

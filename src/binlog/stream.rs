@@ -35,8 +35,9 @@ const WRITE_PATIENCE: Duration = Duration::from_secs(20);
 pub(crate) struct StreamConfig {
     pub(crate) connector: Connector,
     /// Who knows the run's own connections, whose ids the binlog has: those of the server of the table, even if
-    /// this is a replica's.
+    /// this is a replica's. A replica's binlog has those of its primary, which may have the same ids.
     pub(crate) own: Connector,
+    pub(crate) own_server_id: u32,
     /// The id under which the stream registers as a replica.
     pub(crate) server_id: u32,
     /// What the server is known by (`@@server_uuid`): after a failover positions mean nothing.
@@ -170,7 +171,8 @@ impl Stream {
         cancel: &Cancel,
         changed: &(dyn Fn(Key) -> bool + Sync),
     ) -> Result<ControlFlow<(), String>> {
-        let is_own = |connection| config.own.is_own(connection);
+        let is_own =
+            |server, connection| server == config.own_server_id && config.own.is_own(connection);
         let mut sink = FeedSink { feed: &self.feed, is_own: &is_own, changed, go_on: true };
         for event in events {
             // A run that ends by a panic cannot stop us, and only sets the latch.
@@ -242,7 +244,7 @@ fn check_crc(event: &Event) -> Result<()> {
 /// Hands on what the interpreter finds.
 pub(crate) struct FeedSink<'a> {
     pub(crate) feed: &'a Feed,
-    pub(crate) is_own: &'a dyn Fn(u32) -> bool,
+    pub(crate) is_own: &'a dyn Fn(u32, u32) -> bool,
     pub(crate) changed: &'a (dyn Fn(Key) -> bool + Sync),
     pub(crate) go_on: bool,
 }
@@ -270,7 +272,7 @@ impl Sink for FeedSink<'_> {
         self.feed.note_commit(position);
     }
 
-    fn is_own(&self, connection_id: u32) -> bool {
-        (self.is_own)(connection_id)
+    fn is_own(&self, server_id: u32, connection_id: u32) -> bool {
+        (self.is_own)(server_id, connection_id)
     }
 }

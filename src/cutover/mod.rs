@@ -131,7 +131,7 @@ impl CutOverLimits {
 }
 
 /// The tables are swapped.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy, Debug, Default)]
 pub(crate) struct Swapped {
     pub(crate) attempts: u32,
     /// For how long writers were blocked.

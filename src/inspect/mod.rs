@@ -1,5 +1,6 @@
 //! Reading the server and the table, and refusing what cannot be done, before anything is written.
 
+mod channels;
 pub(crate) mod column;
 mod convert;
 pub(crate) mod fill;
@@ -13,6 +14,7 @@ pub(crate) mod neighbours;
 mod replication;
 pub(crate) mod server;
 pub(crate) mod table;
+pub(crate) mod topology;
 pub(crate) mod trigger;
 
 pub(crate) use server::{ServerInfo, Version};

@@ -1,7 +1,7 @@
 //! A replica whose binlog is read instead of the server's own: whether all changes of the table come there, in their
 //! order.
 
-use super::server::{ServerInfo, Version};
+use super::server::ServerInfo;
 use super::table::Table;
 use crate::db::{Flavor, NamedRow, Session};
 use crate::error::{Error, ErrorKind, Result};
@@ -13,8 +13,7 @@ impl ServerInfo {
         if !self.is("log_bin", &["ON", "1"]) {
             return refuse("the replica has no binary log (log_bin=OFF)".to_owned());
         }
-        let updates = ["log_replica_updates", "log_slave_updates"];
-        if !updates.iter().any(|name| self.is(name, &["ON", "1"])) {
+        if !self.logs_replicated() {
             return refuse(
                 "the replica does not log what it replicates (log_replica_updates=OFF, or log_slave_updates)"
                     .to_owned(),
@@ -53,13 +52,13 @@ impl ServerInfo {
             );
         }
         self.check_domains(session)?;
-        let channels = self.replication(session)?;
+        let channels = self.channels(session)?;
         if channels.is_empty() {
             let why = "the server whose binlog is to be read is no replica";
             return Err(Error::new(ErrorKind::UnsupportedServer, why));
         }
         for channel in &channels {
-            check_filters(channel)?;
+            check_filters(channel.status())?;
         }
         check_columns(session, table)
     }
@@ -78,18 +77,15 @@ impl ServerInfo {
         Err(Error::new(ErrorKind::BinlogSettings, why))
     }
 
+    /// Whether what the server replicates comes into its own binlog.
+    pub(super) fn logs_replicated(&self) -> bool {
+        let names = ["log_replica_updates", "log_slave_updates"];
+        names.iter().any(|name| self.is(name, &["ON", "1"]))
+    }
+
     /// Whether a variable has one of these values, or is not there.
     fn is_one_of(&self, variable: &str, values: &[&str]) -> bool {
         self.is(variable, values) || !self.has(variable)
-    }
-
-    /// What the server says of each source that it replicates from.
-    fn replication(&self, session: &mut Session) -> Result<Vec<NamedRow>> {
-        session.named_rows(match self.flavor {
-            Flavor::MariaDb => "SHOW ALL SLAVES STATUS",
-            Flavor::MySql if self.version >= Version(8, 0, 22) => "SHOW REPLICA STATUS",
-            Flavor::MySql => "SHOW SLAVE STATUS",
-        })
     }
 }
 

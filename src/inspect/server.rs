@@ -81,6 +81,10 @@ impl ServerInfo {
         Ok(info)
     }
 
+    pub(super) fn variable(&self, name: &str) -> Option<&str> {
+        self.variables.get(name).map(String::as_str)
+    }
+
     pub(super) fn has(&self, variable: &str) -> bool {
         self.variables.contains_key(variable)
     }
@@ -185,8 +189,7 @@ impl ServerInfo {
         Ok(())
     }
 
-    /// Whether the settings allow a run: a binlog in row format, in commit order, on a server that
-    /// takes writes.
+    /// Whether the settings allow a run: a binlog in row format, in commit order.
     /// What `any_format` says does not matter where the binlog of a replica is read.
     pub(crate) fn check_settings(&self, any_format: bool) -> Result<()> {
         let refuse = |why: String| Err(Error::new(ErrorKind::BinlogSettings, why));
@@ -210,6 +213,11 @@ impl ServerInfo {
                     .to_owned(),
             );
         }
+        Ok(())
+    }
+
+    /// Refuses a server that takes no writes.
+    pub(crate) fn check_writable(&self) -> Result<()> {
         if self.is("read_only", &["ON", "1"]) || self.is("super_read_only", &["ON", "1"]) {
             return Err(Error::new(
                 ErrorKind::UnsupportedServer,
@@ -352,6 +360,7 @@ fn read_variables(session: &mut Session) -> Result<HashMap<String, String>> {
         "replica_parallel_workers",
         "replica_preserve_commit_order",
         "replica_skip_errors",
+        "replica_type_conversions",
         "replicate_events_marked_for_skip",
         "server_id",
         "slave_exec_mode",
@@ -359,6 +368,7 @@ fn read_variables(session: &mut Session) -> Result<HashMap<String, String>> {
         "slave_parallel_workers",
         "slave_preserve_commit_order",
         "slave_skip_errors",
+        "slave_type_conversions",
         "sql_mode",
         "super_read_only",
         "system_time_zone",

@@ -11,6 +11,7 @@ use super::counting::Counting;
 use super::observer::{Event, Observer};
 use super::progress::Progress;
 use super::rehearsal::Rehearsal;
+use super::replica_test::Stopped;
 use crate::binlog::Feed;
 use crate::cancel::Cancel;
 use crate::copy::ChunkSize;
@@ -46,6 +47,8 @@ pub(crate) struct Control {
     rows_are_counted: AtomicBool,
     pub(crate) counting: Counting,
     pub(crate) rehearsed: Mutex<Option<Rehearsal>>,
+    /// A replica's replication, while a test keeps it stopped.
+    pub(crate) stopped: Mutex<Stopped>,
     pub(crate) attempts: AtomicU32,
     writes: Mutex<Writes>,
     pub(crate) limits: Arc<Mutex<Limits>>,
@@ -139,6 +142,7 @@ impl Control {
             rows_are_counted: AtomicBool::new(false),
             counting: Counting::default(),
             rehearsed: Mutex::default(),
+            stopped: Mutex::default(),
             attempts: AtomicU32::new(0),
             writes: Mutex::default(),
             limits: Arc::new(Mutex::new(limits)),

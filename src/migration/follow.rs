@@ -101,6 +101,7 @@ impl Follow {
             config: StreamConfig {
                 connector: streams.clone(),
                 own: connector.clone(),
+                own_server_id: server.server_id,
                 server_id,
                 identity_query: stream_server.identity_query(),
                 identity: stream_server.identity.clone(),

@@ -6,6 +6,7 @@ use std::time::Duration;
 use super::control::Control;
 use super::follow::Follow;
 use super::observer::Event;
+use super::options::Options;
 use crate::checkpoint::StateTable;
 use crate::db::{Connector, Purpose, Session};
 use crate::error::{Error, ErrorKind};
@@ -15,6 +16,7 @@ use crate::throttle::{AllOf, KeepLimits, Sources};
 /// Asks the policies whether the run may write, for as long as it goes on.
 pub(super) fn keep_gate(
     (connector, server): (&Connector, &ServerInfo),
+    options: &Options,
     control: &Control,
     policies: &mut AllOf,
     follow: &Follow,
@@ -34,8 +36,17 @@ pub(super) fn keep_gate(
     };
     // A full set keeps the stream waiting, and is emptied only by writing.
     let stream_lag = || if follow.pending.is_full() { Duration::ZERO } else { follow.feed.lag() };
+    // While the run keeps its replication stopped itself, it has to go on.
+    let replication_lag = |session: &mut Session| {
+        if options.on_replica.is_some() && control.stopped.lock().is_none() {
+            server.replication_lag(session)
+        } else {
+            Ok(Duration::ZERO)
+        }
+    };
     let sources = Sources {
         open: &open,
+        replication_lag: &replication_lag,
         stream_lag: &stream_lag,
         replicas: server.replicas_sql(),
         at: &|host, port| connector.at(host, port),

@@ -129,6 +129,7 @@ pub(super) fn report(migration: &Migration, control: &Control, how: NativeAlter)
         table: migration.table.name.to_string(),
         native: Some(how),
         old_table: None,
+        test: None,
         rows_copied: 0,
         keys_refreshed: 0,
         keys_changed: 0,

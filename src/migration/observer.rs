@@ -52,6 +52,11 @@ pub enum Event {
         /// `performance_schema`; on MariaDB, which does not tell who holds locks, all whose transactions are open.
         blockers: Vec<Blocker>,
     },
+    /// A test on a replica is about to stop its replication. Who has stopped it himself by then will not have it
+    /// stopped again.
+    ReplicationStops,
+    /// A test on a replica has started its replication again.
+    ReplicationStarted,
     /// The tables are swapped.
     #[non_exhaustive]
     Swapped {

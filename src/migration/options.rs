@@ -34,6 +34,30 @@ pub enum OnMismatch {
     Stop,
 }
 
+/// A run on a replica alone. It takes what its replication brings there for what writers do: neither its primary nor
+/// other replicas notice anything, but its own do. What the run writes is in the replica's binlog; where GTIDs are
+/// on, under GTIDs that nobody else has.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum OnReplica {
+    /// Everything but the swap. In its place, when all is copied, compared and no longer
+    /// [postponed](crate::OnlineAlter::postpone_cut_over), the replica's replication is stopped, both tables are
+    /// compared once more, now that they stand still, and left for a look. Rows that differ are never repaired: the run
+    /// fails, and leaves both tables, too. If it fails after it has stopped replication, it starts that again.
+    ///
+    /// Needs REPLICATION_SLAVE_ADMIN (MariaDB: REPLICATION SLAVE ADMIN), unless whoever observes the run stops
+    /// replication himself at [`Event::ReplicationStops`](crate::Event::ReplicationStops), as with Amazon RDS's
+    /// `mysql.rds_stop_replication`.
+    Test {
+        /// Start replication again in the end, so that only the new table stands still, as a copy of that moment.
+        start_again: bool,
+    },
+    /// The whole run, swap included, while replication goes on. The replica has to be able to apply what its source
+    /// logs for the table as it was: see `replica_type_conversions` in the server's manual. A definition for which it
+    /// cannot is refused, unless the source writes statements.
+    Migrate,
+}
+
 /// When the new table gets its secondary indexes. They take most of the time of a copy into a table that
 /// has them, in the order of another key; built afterwards, each is sorted once.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -65,6 +89,10 @@ pub(crate) struct Options {
     pub(crate) retries: u32,
     pub(crate) lock_timeout: Duration,
     pub(crate) kill_blockers: Option<KillBlockers>,
+    /// The server is a replica, and only it is altered.
+    pub(crate) on_replica: Option<OnReplica>,
+    /// The server may replicate from another.
+    pub(crate) primary_primary: bool,
     pub(crate) old_table: OldTable,
     /// Stop before the copy.
     pub(crate) rehearsal: bool,
@@ -100,6 +128,8 @@ impl Default for Options {
             retries: 60,
             lock_timeout: Duration::from_secs(3),
             kill_blockers: None,
+            on_replica: None,
+            primary_primary: false,
             old_table: OldTable::Keep,
             rehearsal: false,
             exact_row_count: false,
@@ -124,6 +154,11 @@ impl Default for Options {
 }
 
 impl Options {
+    /// Whether the tables are compared instead of swapped in the end.
+    pub(crate) fn is_test(&self) -> bool {
+        matches!(self.on_replica, Some(OnReplica::Test { .. }))
+    }
+
     pub(crate) fn retries(&self) -> Retries {
         Retries { attempts: self.retries, longest_pause: Duration::from_secs(1) }
     }

@@ -4,6 +4,7 @@ use std::fmt;
 use std::time::Duration;
 
 use super::native::NativeAlter;
+use super::replica_test::ReplicaTest;
 use super::verification::Verification;
 
 /// What a run has done.
@@ -16,6 +17,8 @@ pub struct Report {
     pub native: Option<NativeAlter>,
     /// The table as it was, under its new name, quoted; `None` if it was dropped, or there was none.
     pub old_table: Option<String>,
+    /// What a [test on a replica](crate::OnReplica::Test) came to, if it was one: then the table is as it was.
+    pub test: Option<ReplicaTest>,
     /// Rows that the copy read.
     pub rows_copied: u64,
     /// Keys refreshed because of changes during the run. May exceed the number of changes: a row that
@@ -60,17 +63,24 @@ impl fmt::Display for Report {
                 self.table
             );
         }
-        writeln!(
+        let what = if self.test.is_some() { "was tested" } else { "is altered" };
+        write!(
             f,
-            "{} is altered: {} rows copied, {} keys refreshed in {:.1} s; cut over in {} attempt(s), \
-             writers blocked for {:.1} ms",
+            "{} {what}: {} rows copied, {} keys refreshed in {:.1} s",
             self.table,
             self.rows_copied,
             self.keys_refreshed,
             self.elapsed.as_secs_f64(),
-            self.cut_over_attempts,
-            self.locked.as_secs_f64() * 1000.0,
         )?;
+        if self.test.is_none() {
+            write!(
+                f,
+                "; cut over in {} attempt(s), writers blocked for {:.1} ms",
+                self.cut_over_attempts,
+                self.locked.as_secs_f64() * 1000.0,
+            )?;
+        }
+        writeln!(f)?;
         match &self.verification {
             Some(found) if found.repaired > 0 => writeln!(
                 f,
@@ -85,9 +95,10 @@ impl fmt::Display for Report {
             )?,
             None => {}
         }
-        match &self.old_table {
-            Some(old) => write!(f, "the table as it was is {old}")?,
-            None => f.write_str("the table as it was is dropped")?,
+        match (&self.test, &self.old_table) {
+            (Some(test), _) => write!(f, "{test}")?,
+            (None, Some(old)) => write!(f, "the table as it was is {old}")?,
+            (None, None) => f.write_str("the table as it was is dropped")?,
         }
         for (what, names) in [("foreign key", &self.foreign_keys), ("trigger", &self.triggers)] {
             for (before, now) in names.iter().filter(|(before, now)| before != now) {

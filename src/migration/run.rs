@@ -13,16 +13,18 @@ use super::ghost::{self, Ghost};
 use super::guard::Guard;
 use super::native;
 use super::observer::Event;
-use super::options::{OldTable, Options};
+use super::options::{OldTable, OnReplica, Options};
 use super::postpone::Postpone;
 use super::rehearsal::Rehearsal;
 use super::replica::StreamServer;
+use super::replica_test;
 use super::report::Report;
-use super::stages::{Outcome, Stages};
+use super::stages::{Ended, Outcome, Stages};
 use crate::checkpoint::StateTable;
-use crate::cutover::{Attempts, Blocker};
+use crate::cutover::proof::Proof;
+use crate::cutover::{Attempts, Blocker, Swapped};
 use crate::db::{Connector, Purpose, Session};
-use crate::error::{Error, ErrorKind, Phase, Result, TableState};
+use crate::error::{Error, ErrorKind, Leftover, Phase, Result, TableState};
 use crate::fault::Fault;
 use crate::inspect::grants;
 use crate::inspect::neighbours::{Neighbours, NewNames};
@@ -80,8 +82,12 @@ pub(crate) fn run(mut migration: Migration, control: &Control) -> Result<Report>
         let error = cause::find(error, control.phase(), connector, server.flavor, table);
         let state = error.table_state();
         let mut left = error.leftovers().to_vec();
-        let rest = clean_up(connector, server.flavor, &made, state, options.keep_on_failure);
+        let differ = options.is_test() && error.kind() == ErrorKind::RowsDiffer;
+        let keep = options.keep_on_failure || differ;
+        let rest = clean_up(connector, server.flavor, &made, state, keep);
         left.extend(rest.into_iter().filter(|l| !error.leftovers().contains(l)));
+        let stopped = replica_test::start_again(connector, server.flavor, control);
+        left.extend(stopped.map(Leftover::StoppedReplication));
         error.in_phase(control.phase()).with_leftovers(left)
     });
     if let Some(guard) = guard {
@@ -133,7 +139,9 @@ fn stages(
         let why = format!("the definition of {} was changed since the plan was made", table.name);
         return Err(Error::new(ErrorKind::TableChanged, why));
     }
-    if let Some(how) = native::attempt(migration, control)? {
+    if !options.is_test()
+        && let Some(how) = native::attempt(migration, control)?
+    {
         control.note_swap();
         return Ok(native::report(migration, control, how));
     }
@@ -188,7 +196,7 @@ fn stages(
             kept
         })?;
         crew.spawn("throttle", move || {
-            keep_gate((connector, server), control, policies, follow, state);
+            keep_gate((connector, server), options, control, policies, follow, state);
             Ok(())
         })?;
         for part in 0..options.refresh_workers.max(1) {
@@ -289,6 +297,9 @@ fn prepare(
     create_table(definer, &create, &ghost, made)?;
     let keys: Vec<&KeyShape> = std::iter::once(key).chain(other_keys).collect();
     let ghost = ghost::alter(definer, server, table, clause, &keys, options, neighbours)?;
+    if options.on_replica == Some(OnReplica::Migrate) {
+        server.check_applies_rows(connector, table, &ghost.table, clause)?;
+    }
     connector.move_rows_in(ghost.row_modes.clone());
     for (old, new) in &ghost.renamed_checks {
         control.warn(format!("the CHECK constraint `{old}` is called `{new}` in the new table"));
@@ -331,7 +342,11 @@ fn finish(
     follow: &Follow,
     outcome: Outcome,
 ) -> Report {
-    let Outcome { swapped, proof, verification } = outcome;
+    let Outcome { ended, verification } = outcome;
+    let (swapped, proof, test) = match ended {
+        Ended::Swapped(swapped, proof) => (swapped, proof, None),
+        Ended::Tested(test) => (Swapped::default(), Proof::default(), Some(test)),
+    };
     let Migration { table, options, .. } = migration;
     let mut warnings = control.take_warnings();
     let mut drop_table = |name: &TableName| {
@@ -345,11 +360,12 @@ fn finish(
     let old = table.name.old();
     // Rows that a person has to look at are in the old table.
     let may_drop = options.old_table == OldTable::Drop && proof.conflicting.is_empty();
-    let dropped = may_drop && drop_table(&old);
+    let old_is_gone = test.is_some() || may_drop && drop_table(&old);
     Report {
         table: table.name.to_string(),
         native: None,
-        old_table: (!dropped).then(|| old.to_string()),
+        old_table: (!old_is_gone).then(|| old.to_string()),
+        test,
         rows_copied: control.rows_copied.load(Ordering::Relaxed),
         keys_refreshed: follow.refresher.refreshed(),
         keys_changed: follow.feed.keys(),

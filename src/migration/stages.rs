@@ -12,9 +12,10 @@ use super::control::Control;
 use super::follow::Follow;
 use super::ghost::Ghost;
 use super::observer::Event;
-use super::options::Options;
+use super::options::{OnReplica, Options};
 use super::postpone::Postpone;
 use super::rehearsal::Rehearsal;
+use super::replica_test::ReplicaTest;
 use super::verification::{Verification, Verifier};
 use crate::checkpoint::StateTable;
 use crate::copy::chunk::{Chunk, Watermark};
@@ -38,9 +39,14 @@ const LOOK_AGAIN: Duration = Duration::from_millis(200);
 
 /// What became of the stages.
 pub(super) struct Outcome {
-    pub(super) swapped: Swapped,
-    pub(super) proof: Proof,
+    pub(super) ended: Ended,
     pub(super) verification: Option<Verification>,
+}
+
+/// What they ended with.
+pub(super) enum Ended {
+    Swapped(Swapped, Proof),
+    Tested(ReplicaTest),
 }
 
 /// The stages in which the ghost follows the table.
@@ -83,6 +89,12 @@ impl Stages<'_> {
             self.options.steps.at(Step::Verified, session.id());
         }
         self.postponed(postpone, session, verifier.as_mut())?;
+        if let Some(OnReplica::Test { start_again }) = self.options.on_replica {
+            control.gate.pass(&control.cancel)?;
+            let test = self.compare_at_rest(session, verifier.as_mut(), start_again)?;
+            let verification = verifier.map(Verifier::into_found);
+            return Ok(Outcome { ended: Ended::Tested(test), verification });
+        }
         control.enter(Phase::CutOver);
         control.gate.pass(&control.cancel)?;
         // What is made past the binlog, the stream does not show.
@@ -91,7 +103,8 @@ impl Stages<'_> {
         self.neighbours.check_unchanged(&mut inspector, server, &table.name, &options.wishes)?;
         drop(inspector);
         let (swapped, proof) = self.cut_over(session, definer)?;
-        Ok(Outcome { swapped, proof, verification: verifier.map(Verifier::into_found) })
+        let verification = verifier.map(Verifier::into_found);
+        Ok(Outcome { ended: Ended::Swapped(swapped, proof), verification })
     }
 
     /// All that is left is to take everything back, as a run does that is stopped.

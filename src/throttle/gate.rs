@@ -162,6 +162,8 @@ pub(crate) struct Sources<'a> {
     /// A connection to the server, for whoever asks it for something.
     pub(crate) open: &'a dyn Fn() -> Result<Session>,
     pub(crate) stream_lag: &'a dyn Fn() -> Duration,
+    /// Asks the server how far its own replication is behind.
+    pub(crate) replication_lag: &'a dyn Fn(&mut Session) -> Result<Duration>,
     /// A query for the attached replicas.
     pub(crate) replicas: &'a str,
     /// Another server, for the same user.
@@ -185,17 +187,21 @@ struct Server<'a> {
 }
 
 impl Server<'_> {
-    fn rows(&mut self, sql: &str) -> Result<Vec<Vec<Option<String>>>> {
+    fn ask<T>(&mut self, question: impl FnOnce(&mut Session) -> Result<T>) -> Result<T> {
         let session = match &mut self.session {
             Some(session) => session,
             none => none.insert((self.sources.open)()?),
         };
-        let rows = session.rows(sql);
-        if rows.is_err() {
+        let answer = question(session);
+        if answer.is_err() {
             // The next try should find a connection again.
             let _ = session.reopen(self.cancel);
         }
-        rows
+        answer
+    }
+
+    fn rows(&mut self, sql: &str) -> Result<Vec<Vec<Option<String>>>> {
+        self.ask(|session| session.rows(sql))
     }
 }
 
@@ -244,6 +250,14 @@ impl Signals for Server<'_> {
         (self.sources.stream_lag)()
     }
 
+    fn replication_lag(&mut self) -> Result<Duration, SignalError> {
+        let lag = self.sources.replication_lag;
+        self.ask(|session| lag(session)).map_err(|error| SignalError {
+            what: "the lag of the server's own replication".to_owned(),
+            why: error.message().to_owned(),
+        })
+    }
+
     fn heartbeats(&self) -> &str {
         &self.sources.heartbeats
     }
@@ -267,6 +281,7 @@ mod tests {
         let sources = Sources {
             open: &|| Err(Error::aborted()),
             stream_lag: &|| Duration::ZERO,
+            replication_lag: &|_| Ok(Duration::ZERO),
             replicas: "",
             at: &|_, _| "".into(),
             heartbeats: String::new(),

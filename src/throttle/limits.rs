@@ -22,8 +22,8 @@ const LOOK_AGAIN: Duration = Duration::from_secs(10);
 #[derive(Clone, Debug)]
 #[non_exhaustive]
 pub struct Limits {
-    /// Hold back while the binlog stream, or a control replica, is behind by this or more. Default: none for the
-    /// stream, and 1.5 s for control replicas.
+    /// Hold back while the binlog stream, or a control replica, is behind by this or more; in a run
+    /// [on a replica](crate::OnReplica) also its own replication. Default: none for these, and 1.5 s for control replicas.
     pub max_lag: Option<Duration>,
     /// Replicas that must not fall behind, besides the server itself. Each is asked several times a second for the last
     /// heartbeat that it has replicated; lag is the time since the first one that it has not, by this machine's
@@ -158,9 +158,16 @@ impl ThrottlePolicy for KeepLimits {
         if verdict != Verdict::Proceed {
             return verdict;
         }
-        let lag = signals.stream_lag();
-        if limits.max_lag.is_some_and(|most| lag >= most) {
-            return Verdict::Wait(format!("lag={:.3}s", lag.as_secs_f64()));
+        if let Some(most) = limits.max_lag {
+            let lag = signals.stream_lag();
+            if lag >= most {
+                return Verdict::Wait(format!("lag={:.3}s", lag.as_secs_f64()));
+            }
+            match signals.replication_lag() {
+                Ok(lag) if lag < most => {}
+                Ok(lag) => return Verdict::Wait(format!("replication-lag={}s", lag.as_secs())),
+                Err(error) => return Verdict::Wait(error.to_string()),
+            }
         }
         if self.query.as_ref().map(ThrottleQuery::sql) != limits.throttle_query.as_deref() {
             self.query = limits.throttle_query.as_ref().map(ThrottleQuery::new);
@@ -213,6 +220,9 @@ mod tests {
         let wait = Verdict::Wait("throttle-query".into());
         assert_eq!(keeper.check(&mut Everything::with(Ok(20))), wait);
         limits.lock().throttle_query = None;
+        limits.lock().max_lag = Some(Duration::from_secs(20));
+        let wait = Verdict::Wait("replication-lag=20s".into());
+        assert_eq!(keeper.check(&mut Everything::with(Ok(20))), wait);
         limits.lock().max_lag = Some(Duration::from_secs(2));
         let behind = Everything { lag: Duration::from_secs(2), ..Everything::with(Ok(20)) };
         assert_eq!(keeper.check(&mut { behind }), Verdict::Wait("lag=2.000s".into()));

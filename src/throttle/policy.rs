@@ -44,6 +44,10 @@ pub trait Signals {
     /// Zero when the stream is up to date, and while it is the run itself that lets it wait.
     fn stream_lag(&self) -> Duration;
 
+    /// How far the server is behind the one that it replicates from, in whole seconds, as the server says it. Zero if the
+    /// run is not [on a replica](crate::OnReplica), and while it keeps its replication stopped itself.
+    fn replication_lag(&mut self) -> Result<Duration, SignalError>;
+
     /// A query for the number of the last heartbeat of the run, on whatever server the heartbeats have come to.
     fn heartbeats(&self) -> &str;
 
@@ -144,6 +148,9 @@ pub(crate) mod tests {
         }
         fn stream_lag(&self) -> Duration {
             self.lag
+        }
+        fn replication_lag(&mut self) -> Result<Duration, SignalError> {
+            self.value.clone().map(Duration::from_secs)
         }
         fn heartbeats(&self) -> &'static str {
             ""

@@ -48,7 +48,7 @@ impl Sink for Seen {
     fn committed(&mut self, position: &BinlogPosition) {
         self.commits.push(position.clone());
     }
-    fn is_own(&self, connection_id: u32) -> bool {
+    fn is_own(&self, _: u32, connection_id: u32) -> bool {
         connection_id == OWN
     }
 }

@@ -138,6 +138,11 @@ impl Server {
         self.begin()
     }
 
+    /// Lets this server replicate from another, too, as servers do that replicate from each other.
+    pub fn replicate_from(&self, source: &Self) -> Result<()> {
+        replica::Source::of(source).attach(self)
+    }
+
     /// Waits until `replica` has applied all that this server has in its binary log now.
     pub fn wait_for_replica(&self, replica: &Self) -> Result<()> {
         replica::wait(self, replica)

@@ -1,5 +1,8 @@
 //! Where the binlog is read from: replicas, replicas of replicas, and those that will not do.
 
+mod on_replica;
+mod primaries;
+
 use std::time::Duration;
 
 use mysql::prelude::Queryable;
