@@ -61,7 +61,7 @@ impl KeyReader {
             ignores_case: false,
         };
         let start = BinlogPosition::new("binlog.000001", 4);
-        KeyReader { interpreter: Interpreter::new(watch, start), count: Count(0) }
+        KeyReader { interpreter: Interpreter::new(watch, start.into()), count: Count(0) }
     }
 
     /// Takes in the body of an event as a run does: what it changes is pending then.

@@ -422,6 +422,14 @@ impl OnlineAlter {
         self
     }
 
+    /// Ask for the binlog by the global ids of transactions (GTIDs) instead of file and offset, from the start and whenever
+    /// the connection breaks. So a stream that breaks beyond the first 4 GiB of a file goes on. MySQL needs
+    /// `gtid_mode=ON`; MariaDB always has them. Default: no.
+    pub fn gtid(mut self, by_gtid: bool) -> Self {
+        self.request.options.gtid = by_gtid;
+        self
+    }
+
     /// Listens to the steps of the protocol. For tests: the run waits for the listener, even while
     /// the table is locked.
     #[doc(hidden)]

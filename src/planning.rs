@@ -67,10 +67,15 @@ impl Request {
             check_format_switch(&server, &mut session)?;
         }
         server.binlog_position(&mut session, schema)?;
+        if self.options.gtid && self.stream.is_none() {
+            server.check_gtids()?;
+        }
         set_modes(&connector, &server, &self.options, &mut plain)?;
 
         let table = Table::read(&mut session, &name)?;
-        let stream = self.stream.as_ref().map(|replica| stream_server(replica, &server, &table));
+        let by_gtid = self.options.gtid;
+        let stream = self.stream.as_ref();
+        let stream = stream.map(|replica| stream_server(replica, &server, &table, by_gtid));
         let stream = stream.transpose()?;
         let stated = std::mem::take(&mut self.options.column_map);
         let clause = parse_clause(&self.clause, stated, &server, &table)?;
@@ -176,7 +181,12 @@ fn check_kill(flavor: Flavor, session: &mut Session) -> Result<()> {
 }
 
 /// The replica whose binlog is read, if it can be.
-fn stream_server(replica: &Endpoint, server: &ServerInfo, table: &Table) -> Result<StreamServer> {
+fn stream_server(
+    replica: &Endpoint,
+    server: &ServerInfo,
+    table: &Table,
+    by_gtid: bool,
+) -> Result<StreamServer> {
     let connector = Connector::new(&replica.opts()?)?;
     let of_replica =
         |error: Error| error.context(format_args!("the replica {}", replica.address()));
@@ -195,6 +205,9 @@ fn stream_server(replica: &Endpoint, server: &ServerInfo, table: &Table) -> Resu
         let mut session = Session::open(&connector, info.flavor, Purpose::Inspect)?;
         info.check_as_stream(&mut session, table)?;
         info.binlog_position(&mut session, table.name.schema.as_str())?;
+        if by_gtid {
+            info.check_gtids()?;
+        }
         Ok(info)
     };
     let info = read().map_err(of_replica)?;

@@ -6,12 +6,13 @@
 
 use std::collections::HashMap;
 
-use mysql::binlog::events::{Event, TransactionPayloadEvent};
+use mysql::binlog::events::{Event, EventData, TransactionPayloadEvent};
 
 use super::bytes::{Bytes, Malformed};
+use super::gtid::{Gtid, GtidSet};
 use super::layout::{Layout, TableMap, WatchedTable};
 use super::police::{Passed, Suspect};
-use super::position::BinlogPosition;
+use super::position::{BinlogPosition, Start};
 use super::query::Query;
 use super::rows::{self, RowsKind, Unreadable};
 use crate::error::{Error, ErrorKind, Result};
@@ -76,6 +77,9 @@ pub(crate) struct Interpreter {
     position: BinlogPosition,
     /// The server that first wrote what is being read.
     server_id: u32,
+    /// The transactions that have been read to their end, if the server is asked by them; and the one that is being read.
+    gtids: Option<GtidSet>,
+    gtid: Option<Gtid>,
     roles: HashMap<u64, Role>,
     swapped: bool,
     /// Whether an event is inside a transaction, that is, whether a statement will be followed by
@@ -95,11 +99,13 @@ pub(crate) struct Interpreter {
 const IGNORABLE: u16 = 0x80;
 
 impl Interpreter {
-    pub(crate) fn new(watch: Watch, start: BinlogPosition) -> Self {
+    pub(crate) fn new(watch: Watch, start: Start) -> Self {
         Interpreter {
             watch,
-            position: start,
+            position: start.position,
             server_id: 0,
+            gtids: start.gtids,
+            gtid: None,
             roles: HashMap::new(),
             swapped: false,
             in_transaction: false,
@@ -114,7 +120,17 @@ impl Interpreter {
         self.roles.clear();
         self.in_transaction = false;
         self.xa = None;
+        self.gtid = None;
         self.position = at;
+        if self.gtids.is_some() {
+            // The server begins with the head of whatever file it is.
+            self.position.offset = 4;
+        }
+    }
+
+    /// The transactions that have been read to their end, if the server is asked by them.
+    pub(crate) fn gtids(&self) -> Option<&GtidSet> {
+        self.gtids.as_ref()
     }
 
     /// Takes in one event of the stream.
@@ -124,6 +140,11 @@ impl Interpreter {
             self.position.advance(header.log_pos());
         }
         self.server_id = header.server_id();
+        // GTID, GTID_TAGGED
+        if self.gtids.is_some() && [33, 42].contains(&header.event_type_raw()) {
+            self.gtid = Some(mysql_gtid(event)?);
+            return Ok(());
+        }
         // TRANSACTION_PAYLOAD_EVENT
         if header.event_type_raw() == 40 {
             return self.payload(event, sink);
@@ -201,6 +222,9 @@ impl Interpreter {
 
     fn commit(&mut self, sink: &mut dyn Sink) {
         self.in_transaction = false;
+        if let (Some(gtids), Some(gtid)) = (&mut self.gtids, self.gtid.take()) {
+            gtids.add(gtid);
+        }
         sink.committed(&self.position);
     }
 
@@ -213,9 +237,13 @@ impl Interpreter {
         let offset = bytes.number(8).map_err(|error| malformed("a ROTATE event", error))?;
         let name = bytes.0;
         let ours = self.position.file.as_bytes();
-        if flags & ARTIFICIAL != 0 && name.len() == ours.len() + CRC && name.starts_with(ours) {
+        let has_crc = flags & ARTIFICIAL != 0 && name.len() == ours.len() + CRC;
+        if has_crc && name.starts_with(ours) {
             return Ok(());
         }
+        // Asked by transactions, the server may begin with another file.
+        let is_other = has_crc && self.gtids.is_some();
+        let name = if is_other { name.get(..ours.len()).unwrap_or(name) } else { name };
         let name = String::from_utf8_lossy(name).into_owned();
         if name != self.position.file {
             // Files change between transactions only.
@@ -294,7 +322,9 @@ impl Interpreter {
         const GROUP_COMMIT_ID: u8 = 2;
         const PREPARED_XA: u8 = 64;
         let mut bytes = Bytes(data);
-        bytes.skip(8 + 4)?;
+        let (number, domain) = (bytes.number(8)?, bytes.number(4)?);
+        let domain = u32::try_from(domain).unwrap_or(u32::MAX);
+        self.gtid = Some(Gtid::MariaDb { domain, server: self.server_id, number });
         let flags = bytes.u8()?;
         self.in_transaction = flags & STANDALONE == 0;
         self.xa = None;
@@ -435,6 +465,16 @@ impl Watch {
                         .is_ok_and(|bytes| name.to_lowercase() == bytes.to_lowercase())
         };
         same(table.table.as_str(), map.table) && same(table.schema.as_str(), map.schema)
+    }
+}
+
+fn mysql_gtid(event: &Event) -> Result<Gtid> {
+    let read = event.read_data().map_err(|error| malformed("a GTID event", error))?;
+    match read {
+        Some(EventData::GtidEvent(gtid)) => {
+            Ok(Gtid::mysql(gtid.sid(), gtid.tag().map(|tag| &**tag), gtid.gno()))
+        }
+        other => Err(binlog(format!("a GTID event that is none: {other:?}"))),
     }
 }
 

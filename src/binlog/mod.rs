@@ -6,6 +6,7 @@
 
 pub(crate) mod bytes;
 pub(crate) mod feed;
+pub(crate) mod gtid;
 pub(crate) mod image;
 pub(crate) mod interpreter;
 pub(crate) mod layout;
@@ -16,8 +17,10 @@ pub(crate) mod rows;
 pub(crate) mod stream;
 
 pub(crate) use feed::Feed;
+pub(crate) use gtid::GtidSet;
 pub(crate) use layout::{KeyPart, WatchedTable};
 pub use position::BinlogPosition;
+pub(crate) use position::Start;
 pub(crate) use stream::{Stream, StreamConfig};
 
 #[cfg(test)]

@@ -3,11 +3,27 @@
 use std::fmt;
 use std::str::FromStr;
 
+use super::gtid::GtidSet;
+
 /// A position in the binary log of one server: a file and an offset in it.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct BinlogPosition {
     pub(crate) file: String,
     pub(crate) offset: u64,
+}
+
+/// Where a stream begins.
+#[derive(Clone, Debug)]
+pub(crate) struct Start {
+    pub(crate) position: BinlogPosition,
+    /// What has been there before, if the server is to be asked by that and not by the position.
+    pub(crate) gtids: Option<GtidSet>,
+}
+
+impl From<BinlogPosition> for Start {
+    fn from(position: BinlogPosition) -> Self {
+        Start { position, gtids: None }
+    }
 }
 
 impl BinlogPosition {

@@ -11,8 +11,9 @@ use mysql::prelude::Queryable;
 use mysql::{BinlogRequest, BinlogStream};
 
 use super::feed::Feed;
+use super::gtid::GtidSet;
 use super::interpreter::{Interpreter, Sink, Watch};
-use super::position::BinlogPosition;
+use super::position::{BinlogPosition, Start};
 use crate::cancel::Cancel;
 use crate::db::{Connector, Retries, Session, to_error};
 use crate::error::{Error, ErrorKind, Result};
@@ -43,7 +44,7 @@ pub(crate) struct StreamConfig {
     /// What the server is known by (`@@server_uuid`): after a failover positions mean nothing.
     pub(crate) identity_query: &'static str,
     pub(crate) identity: String,
-    pub(crate) start: BinlogPosition,
+    pub(crate) start: Start,
     pub(crate) watch: Watch,
     pub(crate) retries: Retries,
 }
@@ -102,7 +103,7 @@ impl Stream {
         let mut attempt = 0;
         loop {
             let before = self.feed.position();
-            let ended = self.connect(config, &before).and_then(|events| {
+            let ended = self.connect(config, &before, interpreter.gtids()).and_then(|events| {
                 interpreter.reconnected(before.clone());
                 self.follow(events, &mut interpreter, config, cancel, changed)
             });
@@ -128,7 +129,12 @@ impl Stream {
         }
     }
 
-    fn connect(&self, config: &StreamConfig, at: &BinlogPosition) -> Result<BinlogStream> {
+    fn connect(
+        &self,
+        config: &StreamConfig,
+        at: &BinlogPosition,
+        gtids: Option<&GtidSet>,
+    ) -> Result<BinlogStream> {
         let mut conn = config.connector.connect_for_stream(SILENCE)?;
         let identity: Option<String> = conn.query_first(config.identity_query).map_err(to_error)?;
         if identity.as_deref() != Some(config.identity.as_str()) {
@@ -137,14 +143,6 @@ impl Stream {
                 "the address leads to another server now, where our binlog position means nothing",
             ));
         }
-        let offset = u32::try_from(at.offset()).map_err(|_| {
-            Error::new(
-                ErrorKind::Binlog,
-                format!(
-                    "the stream broke at {at}, and a position beyond 4 GiB cannot be asked for"
-                ),
-            )
-        })?;
         // Both names of each variable: servers ignore the one that they do not know. The capability
         // makes MariaDB send its own events instead of dummies.
         let period = HEARTBEAT.as_nanos();
@@ -156,9 +154,26 @@ impl Stream {
             conn.query_drop(statement).map_err(to_error)?;
         }
         self.connection.store(conn.connection_id(), Ordering::SeqCst);
-        let request = BinlogRequest::new(config.server_id)
-            .with_filename(at.file().as_bytes().to_vec())
-            .with_pos(u64::from(offset));
+        let request = BinlogRequest::new(config.server_id);
+        let request = match gtids {
+            Some(gtids) => {
+                if let Some(state) = gtids.connect_state() {
+                    conn.query_drop(state).map_err(to_error)?;
+                }
+                let sids = gtids.sids().map_err(|error| {
+                    Error::new(ErrorKind::Binlog, format!("the GTIDs {gtids}: {error}"))
+                })?;
+                request.with_use_gtid(!sids.is_empty()).with_sids(sids)
+            }
+            None => {
+                let offset = u32::try_from(at.offset()).map_err(|_| {
+                    let why =
+                        "and a position beyond 4 GiB cannot be asked for, unless by GTIDs (gtid)";
+                    Error::new(ErrorKind::Binlog, format!("the stream broke at {at}, {why}"))
+                })?;
+                request.with_filename(at.file().as_bytes().to_vec()).with_pos(u64::from(offset))
+            }
+        };
         conn.get_binlog_stream(request).map_err(to_error)
     }
 

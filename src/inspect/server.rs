@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 use std::time::Duration;
 
-use crate::binlog::BinlogPosition;
+use crate::binlog::{BinlogPosition, GtidSet, Start};
 use crate::db::{Flavor, Session, SqlMode, missing};
 use crate::error::{Error, ErrorKind, Result};
 use crate::fault::Fault;
@@ -262,6 +262,40 @@ impl ServerInfo {
         Ok(BinlogPosition::new(get("File"), offset))
     }
 
+    /// Where a stream may begin now. `by_gtid` the server will be asked by transactions.
+    pub(crate) fn binlog_start(
+        &self,
+        session: &mut Session,
+        schema: &str,
+        by_gtid: bool,
+    ) -> Result<Start> {
+        let position = self.binlog_position(session, schema)?;
+        if !by_gtid {
+            return Ok(position.into());
+        }
+        self.check_gtids()?;
+        let read = match self.flavor {
+            Flavor::MySql => session.scalar("SELECT @@GLOBAL.gtid_executed")?,
+            Flavor::MariaDb => session.scalar("SELECT @@GLOBAL.gtid_binlog_pos")?,
+        };
+        let text = read.unwrap_or_default();
+        let gtids = match self.flavor {
+            Flavor::MySql => GtidSet::parse_mysql(&text),
+            Flavor::MariaDb => GtidSet::parse_mariadb(&text),
+        };
+        let wrong = |why| Error::new(ErrorKind::Binlog, format!("{why}"));
+        Ok(Start { position, gtids: Some(gtids.map_err(wrong)?) })
+    }
+
+    /// Refuses a server whose transactions have no global ids.
+    pub(crate) fn check_gtids(&self) -> Result<()> {
+        if self.flavor == Flavor::MariaDb || self.is("gtid_mode", &["ON"]) {
+            return Ok(());
+        }
+        let why = "the binlog is to be asked for by GTIDs (gtid), and gtid_mode is not ON";
+        Err(Error::new(ErrorKind::BinlogSettings, why))
+    }
+
     /// The server ids of the replicas that are attached, as far as they say, and as far as the user
     /// may see them: MariaDB shows them only with REPLICATION MASTER ADMIN.
     pub(crate) fn replica_ids(&self, session: &mut Session) -> Result<Vec<u32>> {
@@ -344,6 +378,7 @@ fn read_variables(session: &mut Session) -> Result<HashMap<String, String>> {
     let names = [
         "binlog_format",
         "binlog_order_commits",
+        "gtid_mode",
         "group_replication_group_name",
         "group_replication_single_primary_mode",
         "innodb_autoinc_lock_mode",

@@ -9,7 +9,7 @@ use super::ghost::Ghost;
 use super::options::Options;
 use super::replica::StreamServer;
 use crate::binlog::interpreter::Watch;
-use crate::binlog::{BinlogPosition, Feed, KeyPart, Stream, StreamConfig, WatchedTable};
+use crate::binlog::{Feed, KeyPart, Start, Stream, StreamConfig, WatchedTable};
 use crate::checkpoint::StateTable;
 use crate::copy::chunk_size::Sizer;
 use crate::db::{Connector, Flavor, Purpose, Session};
@@ -49,7 +49,7 @@ pub(crate) struct Source<'a> {
     pub(crate) replica: Option<&'a StreamServer>,
     pub(crate) server_id: u32,
     /// Must have been read after the ghost was made, and before anything is copied.
-    pub(crate) start: BinlogPosition,
+    pub(crate) start: Start,
 }
 
 impl Follow {
@@ -75,7 +75,7 @@ impl Follow {
             marker: StateTable::watched(),
             ignores_case: server.ignores_case,
         };
-        let feed = Arc::new(Feed::new(start.clone()));
+        let feed = Arc::new(Feed::new(start.position.clone()));
         let workers = options.refresh_workers.max(1);
         let room = if pair.key.is_int() { 10_000_000 } else { 1_000_000 };
         let room = options.max_pending.unwrap_or(room);

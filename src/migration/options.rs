@@ -107,6 +107,8 @@ pub(crate) struct Options {
     pub(crate) on_mismatch: OnMismatch,
     pub(crate) keep_on_failure: bool,
     pub(crate) server_id: Option<u32>,
+    /// Ask for the binlog by transactions.
+    pub(crate) gtid: bool,
     pub(crate) time_zone: Option<String>,
     pub(crate) column_map: Vec<Stated>,
     pub(crate) allow_zero_in_date: bool,
@@ -143,6 +145,7 @@ impl Default for Options {
             on_mismatch: OnMismatch::default(),
             keep_on_failure: false,
             server_id: None,
+            gtid: false,
             time_zone: None,
             column_map: Vec::new(),
             allow_zero_in_date: false,

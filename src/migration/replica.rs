@@ -2,7 +2,7 @@
 
 use std::time::{Duration, Instant};
 
-use crate::binlog::BinlogPosition;
+use crate::binlog::Start;
 use crate::cancel::Cancel;
 use crate::checkpoint::StateTable;
 use crate::db::{Connector, Purpose, Session};
@@ -24,8 +24,9 @@ impl StreamServer {
         &self,
         state: &StateTable,
         definer: &mut Session,
+        by_gtid: bool,
         cancel: &Cancel,
-    ) -> Result<BinlogPosition> {
+    ) -> Result<Start> {
         const PATIENCE: Duration = Duration::from_secs(60);
         const LOOK_AGAIN: Duration = Duration::from_millis(50);
         let Self { connector, server } = self;
@@ -38,7 +39,7 @@ impl StreamServer {
                 other => other?.and_then(|seen| seen.parse::<u64>().ok()),
             };
             if seen.is_some_and(|seen| seen >= marker) {
-                return server.binlog_position(&mut session, state.name().schema.as_str());
+                return server.binlog_start(&mut session, state.name().schema.as_str(), by_gtid);
             }
             if Instant::now() > end {
                 let why = format!(

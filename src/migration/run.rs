@@ -153,8 +153,8 @@ fn stages(
     control.enter(Phase::Fence);
     let schema = table.name.schema.as_str();
     let start = match stream {
-        Some(replica) => replica.start(&state, &mut definer, &control.cancel)?,
-        None => server.binlog_position(&mut definer, schema)?,
+        Some(replica) => replica.start(&state, &mut definer, options.gtid, &control.cancel)?,
+        None => server.binlog_start(&mut definer, schema, options.gtid)?,
     };
     // Again, as the plan may be old; from here on the stream would show one being made.
     let mut inspector = Session::open(connector, server.flavor, Purpose::Inspect)?;

@@ -65,7 +65,7 @@ struct Run {
 
 impl Run {
     fn new() -> Self {
-        let start = BinlogPosition::new("b.000001", 4);
+        let start = BinlogPosition::new("b.000001", 4).into();
         Run { interpreter: Interpreter::new(Self::watch(), start), seen: Seen::default() }
     }
 

@@ -63,7 +63,7 @@ fn a_name_that_is_not_in_ascii_may_be_meant_by_a_text_that_is_not_in_utf8() {
         let mut watch = Run::watch();
         (watch.source, watch.ghost, watch.state) =
             (name(table), name(table).ghost(), name(table).state());
-        run.interpreter = Interpreter::new(watch, BinlogPosition::new("b.000001", 4));
+        run.interpreter = Interpreter::new(watch, BinlogPosition::new("b.000001", 4).into());
         let mut data = query("db", 1, "TRUNCATE TABLE caf");
         data.push(0xe9);
         assert_eq!(run.take(QUERY, 0, &data).is_err(), stops, "{table}");

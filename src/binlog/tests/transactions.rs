@@ -1,7 +1,8 @@
 //! Where transactions end, XA transactions, and the position.
 
-use super::{ARTIFICIAL, ROTATE, Run, WRITE, XA_PREPARE, XID, rotate, rows_event};
-use crate::binlog::BinlogPosition;
+use super::{ARTIFICIAL, ROTATE, Run, Seen, WRITE, XA_PREPARE, XID, rotate, rows_event};
+use crate::binlog::interpreter::Interpreter;
+use crate::binlog::{BinlogPosition, GtidSet, Start};
 use crate::error::ErrorKind;
 
 #[test]
@@ -42,6 +43,36 @@ fn a_statement_outside_of_a_transaction_ends_itself() {
     run.ok(162, &alone);
     run.query(1, "CREATE TABLE y (a INT)").unwrap();
     assert_eq!(run.seen.commits.len(), 4);
+}
+
+/// Asked by its transactions, a server is told of those that have been read to their end.
+#[test]
+fn transactions_count_by_their_ids_when_they_have_ended() {
+    let start = Start {
+        position: BinlogPosition::new("b.000003", 4711),
+        gtids: Some(GtidSet::parse_mariadb("0-1-7").unwrap()),
+    };
+    let mut run = Run { interpreter: Interpreter::new(Run::watch(), start), seen: Seen::default() };
+    let gtids = |run: &Run| run.interpreter.gtids().unwrap().to_string();
+    let gtid = |number: u8| [number, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0];
+    run.interpreter.reconnected(BinlogPosition::new("b.000003", 4711));
+    // It begins with a file of its choice.
+    run.take(ROTATE, ARTIFICIAL, &rotate(b"b.000002\xff\x00ab")).unwrap();
+    assert_eq!(run.seen.commits, [BinlogPosition::new("b.000002", 4)]);
+    run.ok(162, &gtid(8));
+    run.map();
+    run.ok(WRITE, &rows_event(WRITE, &[(1, "")]));
+    assert_eq!(gtids(&run), "0-1-7");
+    // It is read once more.
+    run.interpreter.reconnected(BinlogPosition::new("b.000003", 4711));
+    run.ok(XID, &[0; 8]);
+    assert_eq!(gtids(&run), "0-1-7");
+    run.ok(162, &gtid(8));
+    run.map();
+    run.ok(WRITE, &rows_event(WRITE, &[(1, "")]));
+    run.ok(XID, &[0; 8]);
+    // The server's id is in the head of the event.
+    assert_eq!(gtids(&run), "0-0-8");
 }
 
 /// The rows of an XA transaction, up to and with the event that prepares it.

@@ -2,6 +2,7 @@
 //! harmless.
 
 mod definitions;
+mod gtids;
 mod images;
 mod statements;
 mod transport;

@@ -4,7 +4,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
 use mysql::prelude::Queryable;
-use online_alter::{ChunkSize, Postpone};
+use online_alter::{ChunkSize, OnlineAlter, Postpone};
 use online_alter_support::{Server, Table, Workload, Writers, available, check, csm, database};
 
 use super::{CLAUSE, COLUMNS, WRITES, create, exec, execs, finish, postponed, same};
@@ -57,52 +57,53 @@ fn files_that_change_all_the_time() {
 #[test]
 fn streams_that_are_killed() {
     for flavor in FLAVORS {
-        let Some(server) = available(Server::start(flavor)) else {
-            continue;
-        };
-        let db = database(&server, "stream_killed");
-        let mut conn = db.conn();
-        csm::create_table(&mut conn, csm::TABLE).unwrap();
-        csm::fill(&mut conn, csm::TABLE, 3_000).unwrap();
-        let mut workload = Workload::new(Table::csm(csm::TABLE));
-        workload.rate = Some(400.0);
-        let writers = Writers::start(db.url(), workload).unwrap();
-        let handle = postponed(
-            alter(&db, csm::TABLE, "CHANGE id id BIGINT NOT NULL AUTO_INCREMENT")
-                .chunk_size(ChunkSize::Rows(50)),
-        );
-        let mut kills = 0;
-        let mut query = false;
-        let until = Instant::now() + Duration::from_secs(4);
-        while Instant::now() < until {
-            // MySQL's information_schema cannot show the emoji in what the writers write.
-            let ids: Vec<u32> = conn
-                .query(if flavor.is_mariadb() {
-                    "SELECT ID FROM information_schema.PROCESSLIST WHERE COMMAND LIKE 'Binlog Dump%'"
-                } else {
-                    "SELECT PROCESSLIST_ID FROM performance_schema.threads \
-                     WHERE PROCESSLIST_COMMAND LIKE 'Binlog Dump%'"
-                })
-                .unwrap();
-            for id in ids {
-                // A stream whose statement is killed ends as if the server had nothing more.
-                query = !query;
-                let what = if query { "QUERY" } else { "" };
-                kills += u32::from(conn.query_drop(format!("KILL {what} {id}")).is_ok());
-            }
-            if kills % 5 == 0 {
-                exec(&mut conn, "FLUSH BINARY LOGS");
-            }
-            std::thread::sleep(Duration::from_millis(40));
-        }
-        finish(handle);
-        std::thread::sleep(Duration::from_millis(200));
-        let outcome = writers.stop();
-        eprintln!("{flavor}: {kills} kills, {} writes", outcome.acknowledged);
-        assert!(kills > 10);
-        assert_eq!(outcome.errors, Vec::<String>::new());
-        check(&mut conn, &Table::csm(csm::TABLE), &outcome).unwrap().assert_clean();
+        let Some(server) = available(Server::start(flavor)) else { continue };
+        killed_under_writers(&server, |run| run);
     }
+}
+
+/// What the run does under writers, while its stream is killed again and again.
+pub(super) fn killed_under_writers(server: &Server, run: impl Fn(OnlineAlter) -> OnlineAlter) {
+    let db = database(server, "stream_killed");
+    let mut conn = db.conn();
+    csm::create_table(&mut conn, csm::TABLE).unwrap();
+    csm::fill(&mut conn, csm::TABLE, 3_000).unwrap();
+    let mut workload = Workload::new(Table::csm(csm::TABLE));
+    workload.rate = Some(400.0);
+    let writers = Writers::start(db.url(), workload).unwrap();
+    let alter = alter(&db, csm::TABLE, "CHANGE id id BIGINT NOT NULL AUTO_INCREMENT");
+    let handle = postponed(run(alter.chunk_size(ChunkSize::Rows(50))));
+    let mut kills = 0;
+    let mut query = false;
+    let until = Instant::now() + Duration::from_secs(4);
+    while Instant::now() < until {
+        // MySQL's information_schema cannot show the emoji in what the writers write.
+        let ids: Vec<u32> = conn
+            .query(if server.flavor().is_mariadb() {
+                "SELECT ID FROM information_schema.PROCESSLIST WHERE COMMAND LIKE 'Binlog Dump%'"
+            } else {
+                "SELECT PROCESSLIST_ID FROM performance_schema.threads \
+                 WHERE PROCESSLIST_COMMAND LIKE 'Binlog Dump%'"
+            })
+            .unwrap();
+        for id in ids {
+            // A stream whose statement is killed ends as if the server had nothing more.
+            query = !query;
+            let what = if query { "QUERY" } else { "" };
+            kills += u32::from(conn.query_drop(format!("KILL {what} {id}")).is_ok());
+        }
+        if kills % 5 == 0 {
+            exec(&mut conn, "FLUSH BINARY LOGS");
+        }
+        std::thread::sleep(Duration::from_millis(40));
+    }
+    finish(handle);
+    std::thread::sleep(Duration::from_millis(200));
+    let outcome = writers.stop();
+    eprintln!("{}: {kills} kills, {} writes", server.flavor(), outcome.acknowledged);
+    assert!(kills > 10);
+    assert_eq!(outcome.errors, Vec::<String>::new());
+    check(&mut conn, &Table::csm(csm::TABLE), &outcome).unwrap().assert_clean();
 }
 
 #[test]
