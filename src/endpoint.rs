@@ -52,7 +52,11 @@ impl Endpoint {
         }
     }
 
-    pub(crate) fn opts(&self) -> Result<Opts> {
+    /// How to connect, password included.
+    ///
+    /// # Errors
+    /// A URL that cannot be used.
+    pub fn opts(&self) -> Result<Opts> {
         self.0.clone().map_err(|why| {
             Error::new(ErrorKind::Config, format!("the URL of the server cannot be used: {why}"))
         })

@@ -173,7 +173,6 @@ impl Plan {
             statements.push(format!("ANALYZE TABLE {ghost}"));
         }
         if options.is_test() {
-            statements.push(format!("DROP TABLE {}", source.state()));
             return statements;
         }
         statements.extend(self.dressing.statements(&ghost));

@@ -7,6 +7,7 @@ use clap::Parser;
 use crate::column_map::{ColumnMap, column_map};
 use crate::hooks::HookFlags;
 use crate::throttle::ThrottleFlags;
+use crate::topology::TopologyFlags;
 
 const AFTER_HELP: &str = "\
 The password comes from --url, else from --conf, else from the environment variable MYSQL_PWD. \
@@ -43,7 +44,8 @@ pub(crate) struct Flags {
     pub(crate) conf: Option<PathBuf>,
 
     /// A replica whose binary log is read instead of the server's own: mysql://host:port. User and password are those
-    /// of --url, unless it has others. gh-ost takes the replica by --host, and finds the server
+    /// of --url, unless it has others. (gh-ost takes the replica by --host, and so does --url here: see
+    /// --assume-master-host)
     #[arg(long, value_name = "URL")]
     pub(crate) stream_url: Option<Secret>,
 
@@ -183,7 +185,7 @@ pub(crate) struct Flags {
     #[arg(long, value_name = "ID", value_parser = clap::value_parser!(u32).range(1..))]
     pub(crate) replica_server_id: Option<u32>,
 
-    /// Accepted and without effect: this tool always works on the server that is given
+    /// Accepted and without effect: a server that is no replica is altered
     #[arg(long)]
     pub(crate) allow_on_master: bool,
 
@@ -195,6 +197,9 @@ pub(crate) struct Flags {
     /// Replace a socket file that is there already
     #[arg(long)]
     pub(crate) initially_drop_socket_file: bool,
+
+    #[command(flatten)]
+    pub(crate) topology: TopologyFlags,
 
     #[command(flatten)]
     pub(crate) throttle: ThrottleFlags,

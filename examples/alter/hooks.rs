@@ -19,7 +19,7 @@ use crate::common::warn;
 #[command(next_help_heading = "Hooks")]
 pub(crate) struct HookFlags {
     /// A directory with executables gh-ost-on-startup*, -validated*, -before-row-copy*, -row-copy-complete*,
-    /// -begin-postponed*, -before-cut-over*, -interactive-command*, -status*, -success* and -failure*. They get
+    /// -begin-postponed*, -before-cut-over*, -stop-replication*, -start-replication*, -interactive-command*, -status*, -success* and -failure*. They get
     /// gh-ost's environment variables (GH_OST_TABLE_NAME, ..); one that fails ends the run, cleanly. The tool waits for
     /// them, and hears no signal meanwhile; -before-cut-over* is called before each attempt (gh-ost: once, before
     /// -begin-postponed*)
@@ -181,6 +181,8 @@ impl Observer for Hooks {
                 "row-copy-complete"
             }
             Event::CutOverAttempt { .. } => "before-cut-over",
+            Event::ReplicationStops => "stop-replication",
+            Event::ReplicationStarted => "start-replication",
             _ => return None,
         };
         self.call(point, &[]).err()

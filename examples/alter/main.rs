@@ -12,6 +12,7 @@ mod follow;
 mod hooks;
 mod server;
 mod throttle;
+mod topology;
 
 use std::process::ExitCode;
 use std::sync::mpsc;
@@ -27,6 +28,7 @@ use crate::exit::Failure;
 use crate::flags::{Flags, Mismatch};
 use crate::follow::{Told, Watch};
 use crate::hooks::{About, Hooks};
+use crate::topology::Place;
 
 fn main() -> ExitCode {
     let flags = Flags::parse();
@@ -47,6 +49,7 @@ fn run(flags: &Flags) -> Result<u8, Failure> {
     }
     let schema = flags.database.as_deref().or(opts.get_db_name()).unwrap_or_default();
     let stream = server::stream_opts(flags, &opts).map_err(Failure::Usage)?;
+    let Place { server: opts, stream } = topology::place(flags, opts.clone(), stream)?;
     let about = About {
         schema,
         table: &flags.table,
@@ -173,7 +176,7 @@ fn builder(flags: &Flags, opts: &Opts) -> OnlineAlter {
     if let Some(file) = &flags.postpone_cut_over_flag_file {
         alter = alter.postpone_cut_over(Postpone::while_file_exists(file));
     }
-    flags.throttle.apply(alter, opts)
+    flags.throttle.apply(flags.topology.apply(alter), opts)
 }
 
 /// A column that is written as one dropped and one added loses its data, and one that is written as

@@ -151,19 +151,19 @@ impl ControlReplicas {
 
 /// `host[:port],..`, the port 3306 by default; an address of IPv6 in brackets.
 pub(crate) fn control_replicas(text: &str) -> Result<ControlReplicas, String> {
-    let one = |item: &str| {
-        let wrong = || format!("`{item}` is not of the form host[:port]");
-        let (host, port) = match item.rsplit_once(':') {
-            Some((host, port)) if !port.ends_with(']') => {
-                (host, port.parse().map_err(|_| wrong())?)
-            }
-            _ => (item, 3306),
-        };
-        let host = host.trim_start_matches('[').trim_end_matches(']');
-        if host.is_empty() { Err(wrong()) } else { Ok((host.to_owned(), port)) }
-    };
     let items = text.split(',').map(str::trim).filter(|item| !item.is_empty());
-    items.map(one).collect::<Result<_, _>>().map(ControlReplicas)
+    items.map(host_and_port).collect::<Result<_, _>>().map(ControlReplicas)
+}
+
+/// `host[:port]`, the port 3306 by default.
+pub(crate) fn host_and_port(text: &str) -> Result<(String, u16), String> {
+    let wrong = || format!("`{text}` is not of the form host[:port]");
+    let (host, port) = match text.rsplit_once(':') {
+        Some((host, port)) if !port.ends_with(']') => (host, port.parse().map_err(|_| wrong())?),
+        _ => (text, 3306),
+    };
+    let host = host.trim_start_matches('[').trim_end_matches(']');
+    if host.is_empty() { Err(wrong()) } else { Ok((host.to_owned(), port)) }
 }
 
 pub(crate) fn nice_ratio(text: &str) -> Result<f64, String> {

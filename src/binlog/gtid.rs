@@ -19,7 +19,7 @@ pub(crate) enum Gtid {
 
 impl Gtid {
     pub(crate) fn mysql(server: [u8; 16], tag: Option<&str>, number: u64) -> Self {
-        let hex: String = server.iter().map(|byte| format!("{byte:02x}")).collect();
+        let hex = format!("{:032x}", u128::from_be_bytes(server));
         let part = |from: usize, to: usize| hex.get(from..to).unwrap_or_default();
         let mut whose =
             [part(0, 8), part(8, 12), part(12, 16), part(16, 20), part(20, 32)].join("-");

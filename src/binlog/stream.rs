@@ -155,24 +155,20 @@ impl Stream {
         }
         self.connection.store(conn.connection_id(), Ordering::SeqCst);
         let request = BinlogRequest::new(config.server_id);
-        let request = match gtids {
-            Some(gtids) => {
-                if let Some(state) = gtids.connect_state() {
-                    conn.query_drop(state).map_err(to_error)?;
-                }
-                let sids = gtids.sids().map_err(|error| {
-                    Error::new(ErrorKind::Binlog, format!("the GTIDs {gtids}: {error}"))
-                })?;
-                request.with_use_gtid(!sids.is_empty()).with_sids(sids)
+        let request = if let Some(gtids) = gtids {
+            if let Some(state) = gtids.connect_state() {
+                conn.query_drop(state).map_err(to_error)?;
             }
-            None => {
-                let offset = u32::try_from(at.offset()).map_err(|_| {
-                    let why =
-                        "and a position beyond 4 GiB cannot be asked for, unless by GTIDs (gtid)";
-                    Error::new(ErrorKind::Binlog, format!("the stream broke at {at}, {why}"))
-                })?;
-                request.with_filename(at.file().as_bytes().to_vec()).with_pos(u64::from(offset))
-            }
+            let sids = gtids.sids().map_err(|error| {
+                Error::new(ErrorKind::Binlog, format!("the GTIDs {gtids}: {error}"))
+            })?;
+            request.with_use_gtid(!sids.is_empty()).with_sids(sids)
+        } else {
+            let offset = u32::try_from(at.offset()).map_err(|_| {
+                let why = "and a position beyond 4 GiB cannot be asked for, unless by GTIDs (gtid)";
+                Error::new(ErrorKind::Binlog, format!("the stream broke at {at}, {why}"))
+            })?;
+            request.with_filename(at.file().as_bytes().to_vec()).with_pos(u64::from(offset))
         };
         conn.get_binlog_stream(request).map_err(to_error)
     }

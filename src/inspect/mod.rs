@@ -17,5 +17,6 @@ pub(crate) mod table;
 pub(crate) mod topology;
 pub(crate) mod trigger;
 
+pub(crate) use channels::Channel;
 pub(crate) use server::{ServerInfo, Version};
 pub(crate) use table::Table;

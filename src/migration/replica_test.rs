@@ -9,13 +9,16 @@ use super::stages::Stages;
 use super::verification::Verifier;
 use crate::db::{Connector, Flavor, Purpose, Session};
 use crate::error::{Error, ErrorKind, Phase, Result};
+use crate::inspect::Channel;
 use crate::steps::Step;
 
 /// What a test on a replica leaves: [`OnReplica::Test`](crate::OnReplica::Test).
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct ReplicaTest {
-    /// The new table, quoted, which stands beside the table as it was.
+    /// The new table, quoted, which stands beside the table as it was. The run's state table (`_t_ghc`) is left, too: by
+    /// that another run knows whose they are, and may be told to
+    /// [replace them](crate::OnlineAlter::replace_ghost_table).
     pub ghost_table: String,
     /// Where replication was stopped: of each source its address, and how far the replica had come in its binlog. At
     /// this point both tables were equal.
@@ -120,7 +123,7 @@ impl Stages<'_> {
         loop {
             let channels = server.channels(session)?;
             let Some(running) = channels.iter().find(|channel| channel.runs()) else {
-                return Ok(channels.iter().map(|channel| channel.applied()).collect());
+                return Ok(channels.iter().map(Channel::applied).collect());
             };
             if Instant::now() > end {
                 let why = format!("the replication from {} does not stop", running.source());

@@ -356,7 +356,9 @@ fn finish(
         }
         dropped.is_ok()
     };
-    drop_table(state.name());
+    if test.is_none() {
+        drop_table(state.name());
+    }
     let old = table.name.old();
     // Rows that a person has to look at are in the old table.
     let may_drop = options.old_table == OldTable::Drop && proof.conflicting.is_empty();

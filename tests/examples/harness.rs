@@ -49,33 +49,41 @@ fn newest(dir: &Path) -> SystemTime {
 }
 
 /// Runs the test on both flavors, in a database with a table of this many rows.
-pub(crate) fn on_each(name: &str, rows: u64, test: impl Fn(&Bench)) {
+pub(crate) fn on_each(name: &str, rows: u64, test: impl Fn(&Bench<'_>)) {
     for flavor in [Flavor::Mysql, Flavor::MariaDb] {
         let Some(server) = shared(flavor) else {
             continue;
         };
         eprintln!("{name} on {flavor}");
         let db = database(server, name);
-        csm::create_table(&mut db.conn(), csm::TABLE).unwrap();
-        csm::fill(&mut db.conn(), csm::TABLE, rows).unwrap();
-        let dir = Path::new(env!("CARGO_TARGET_TMPDIR"))
-            .join(format!("{name}-{flavor}-{}", std::process::id()));
-        fs::create_dir_all(&dir).unwrap();
-        let bench = Bench { server, db, dir };
+        let bench = Bench::new(server, db, name, rows);
         test(&bench);
         fs::remove_dir_all(&bench.dir).unwrap();
     }
 }
 
-pub(crate) struct Bench {
-    pub(crate) server: &'static Server,
+pub(crate) struct Bench<'s> {
+    pub(crate) server: &'s Server,
     pub(crate) db: Database,
     pub(crate) dir: PathBuf,
 }
 
 pub(crate) const BIGINT: &str = "CHANGE id id BIGINT UNSIGNED NOT NULL AUTO_INCREMENT";
 
-impl Bench {
+impl<'s> Bench<'s> {
+    /// The table with so many rows, and a directory.
+    pub(crate) fn new(server: &'s Server, db: Database, name: &str, rows: u64) -> Self {
+        csm::create_table(&mut db.conn(), csm::TABLE).unwrap();
+        csm::fill(&mut db.conn(), csm::TABLE, rows).unwrap();
+        let dir = Path::new(env!("CARGO_TARGET_TMPDIR")).join(format!(
+            "{name}-{}-{}",
+            server.flavor(),
+            std::process::id()
+        ));
+        fs::create_dir_all(&dir).unwrap();
+        Bench { server, db, dir }
+    }
+
     pub(crate) fn file(&self, name: &str) -> PathBuf {
         self.dir.join(name)
     }

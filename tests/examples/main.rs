@@ -28,6 +28,9 @@ mod compare;
 #[path = "../../examples/alter/conf.rs"]
 mod conf;
 #[allow(dead_code, reason = "only some of it is tested apart from the program")]
+#[path = "../../examples/alter/exit.rs"]
+mod exit;
+#[allow(dead_code, reason = "only some of it is tested apart from the program")]
 #[path = "../../examples/alter/flags.rs"]
 mod flags;
 mod harness;
@@ -36,12 +39,16 @@ mod harness;
 mod hooks;
 mod neighbours;
 mod operate;
+mod replicas;
 #[allow(dead_code, reason = "only some of it is tested apart from the program")]
 #[path = "../../examples/alter/server.rs"]
 mod server;
 #[allow(dead_code, reason = "only some of it is tested apart from the program")]
 #[path = "../../examples/alter/throttle.rs"]
 mod throttle;
+#[allow(dead_code, reason = "only some of it is tested apart from the program")]
+#[path = "../../examples/alter/topology.rs"]
+mod topology;
 
 #[test]
 fn prints_the_plan_and_does_nothing() {

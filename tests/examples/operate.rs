@@ -96,7 +96,7 @@ fn a_command_aborts() {
 }
 
 /// A hook that notes its name and some variables.
-fn hook(dir: &Path, point: &str, then: &str) {
+pub(crate) fn hook(dir: &Path, point: &str, then: &str) {
     let program = dir.join(format!("gh-ost-on-{point}-1"));
     let script = format!(
         "#!/bin/sh\necho {point} $GH_OST_DATABASE_NAME.$GH_OST_TABLE_NAME $GH_OST_COPIED_ROWS \

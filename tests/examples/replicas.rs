@@ -1,0 +1,104 @@
+//! Where there are replicas: which server is altered, and tests on one of them.
+
+use std::fs;
+
+use online_alter::mysql::prelude::Queryable;
+use online_alter_support::{Flavor, Server, available, csm, database};
+
+use crate::harness::{BIGINT, Bench, Ended, path};
+use crate::operate::hook;
+
+/// A primary with a replica, and the program, which is told of the replica.
+struct Pair<'s> {
+    bench: Bench<'s>,
+    replica: Server,
+}
+
+impl Pair<'_> {
+    fn run(&self, args: &[&str], code: i32) -> Ended {
+        let name = self.bench.db.name();
+        let url = format!("mysql://root@127.0.0.1:{}/{name}", self.replica.port());
+        let all = ["--url", &url, "--table", csm::TABLE, "--alter", BIGINT];
+        self.bench.bare(&[&all, args].concat()).ends_with(code)
+    }
+
+    fn tables_of_replica(&self) -> Vec<String> {
+        let sql = format!("SHOW TABLES FROM {}", self.bench.db.name());
+        self.replica.conn().query(sql).unwrap()
+    }
+}
+
+fn on_each_pair(name: &str, test: impl Fn(&Pair<'_>)) {
+    for flavor in [Flavor::Mysql, Flavor::MariaDb] {
+        let Some(primary) = available(Server::start(flavor)) else { continue };
+        let replica = Server::builder(flavor).replica_of(&primary).start();
+        let Some(replica) = available(replica) else { continue };
+        let db = database(&primary, name);
+        let bench = Bench::new(&primary, db, name, 500);
+        primary.wait_for_replica(&replica).unwrap();
+        let pair = Pair { bench, replica };
+        test(&pair);
+        fs::remove_dir_all(&pair.bench.dir).unwrap();
+    }
+}
+
+#[test]
+fn the_primary_of_a_replica_is_altered() {
+    on_each_pair("example_primary", |pair| {
+        let (primary, replica) = (pair.bench.server.port(), pair.replica.port());
+        let ended = pair.run(&[], 0);
+        let note = format!(
+            "127.0.0.1:{replica} is a replica: its binary log is read, and the table is altered on \
+             127.0.0.1:{primary}"
+        );
+        assert!(ended.err.contains(&note), "{}", ended.err);
+        let read = format!("changes are read from the replica 127.0.0.1:{replica}");
+        assert!(ended.out.contains(&read), "{}", ended.out);
+        pair.bench.assert_untouched();
+        // Named, it need not be looked for. Its user may be another one.
+        let mut conn = pair.bench.server.conn();
+        conn.query_drop("CREATE USER writer@'%' IDENTIFIED BY 'other'").unwrap();
+        conn.query_drop("GRANT ALL ON *.* TO writer@'%'").unwrap();
+        let master = format!("127.0.0.1:{primary}");
+        let named = ["--assume-master-host", &master, "--master-user", "writer"];
+        let args = [&named[..], &["--master-password", "other", "--execute"]].concat();
+        let ended = pair.run(&args, 0);
+        assert!(!ended.err.contains("is a replica"), "{}", ended.err);
+        assert!(pair.bench.is_bigint());
+        conn.query_drop("DROP USER writer@'%'").unwrap();
+    });
+}
+
+#[test]
+fn a_test_on_a_replica() {
+    on_each_pair("example_test", |pair| {
+        for point in ["stop-replication", "start-replication", "before-cut-over", "success"] {
+            hook(&pair.bench.dir, point, "exit 0");
+        }
+        let hooks = ["--hooks-path", path(&pair.bench.dir), "--test-on-replica"];
+        let args = [&hooks[..], &["--test-on-replica-start-again", "--execute"]].concat();
+        let ended = pair.run(&args, 0);
+        assert!(ended.out.contains("was tested: 500 rows copied"), "{}", ended.out);
+        assert!(ended.out.contains("and was started again"), "{}", ended.out);
+        let log = fs::read_to_string(pair.bench.file("log")).unwrap();
+        let points: Vec<&str> = log.lines().filter_map(|line| line.split(' ').next()).collect();
+        assert_eq!(points, ["stop-replication", "start-replication", "success"]);
+        pair.bench.assert_untouched();
+        let ghost = format!("_{}_gho", csm::TABLE);
+        assert!(pair.tables_of_replica().contains(&ghost));
+        // Again, and left stopped; a hook may forbid it.
+        let again = ["--initially-drop-ghost-table", "--test-on-replica", "--execute"];
+        let ended = pair.run(&again, 0);
+        assert!(ended.out.contains("and is left stopped"), "{}", ended.out);
+        let word = if pair.replica.flavor() == Flavor::Mysql { "REPLICA" } else { "SLAVE" };
+        pair.replica.conn().query_drop(format!("START {word}")).unwrap();
+        hook(&pair.bench.dir, "stop-replication", "exit 3");
+        let args = [&again[..], &["--hooks-path", path(&pair.bench.dir)]].concat();
+        let ended = pair.run(&args, 1);
+        assert!(ended.err.contains("gh-ost-on-stop-replication-1 failed"), "{}", ended.err);
+        assert_eq!(pair.tables_of_replica(), [csm::TABLE]);
+        // It would stop at the next row.
+        let ended = pair.run(&["--migrate-on-replica", "--execute"], 1);
+        assert!(ended.err.contains("replication would stop"), "{}", ended.err);
+    });
+}
