@@ -102,11 +102,12 @@ impl Request {
         }
         if self.options.index_build == IndexBuild::Auto {
             // A user who may not see replicas must not harm them.
-            let none = server.all_replica_ids(&mut session).is_ok_and(|ids| ids.is_empty());
+            let none = server.has_replicas(&mut session).is_ok_and(|any| !any);
             self.options.index_build =
                 if none { IndexBuild::AfterCopy } else { IndexBuild::Maintain };
         }
         let replaced = ghost::check_leftovers(&mut session, &name, &self.options)?;
+        self.check_replicas(&name, &replaced)?;
 
         let mut warnings = Vec::new();
         if !neighbours.all_seen {
@@ -166,6 +167,29 @@ impl Request {
             );
         }
         server.check_alone(session)
+    }
+
+    /// A replica that has tables of these names which the server does not have could not apply what creates them here,
+    /// and stop. One that cannot be asked now has throttling to answer to.
+    fn check_replicas(&self, name: &TableName, replaced: &[TableName]) -> Result<()> {
+        let limits = &self.options.limits;
+        for replica in self.stream.iter().chain(&limits.control_replicas) {
+            let Ok(mut session) =
+                Connector::new(&replica.opts()?).and_then(|c| Session::open_plain(&c))
+            else {
+                continue;
+            };
+            for name in [name.ghost(), name.state(), name.old()] {
+                if !replaced.contains(&name) && Table::exists(&mut session, &name)? {
+                    let why = format!(
+                        "{name} is on the replica {}, and not here: drop it there, or its replication will stop",
+                        replica.address()
+                    );
+                    return Err(Error::new(ErrorKind::LeftoversPresent, why));
+                }
+            }
+        }
+        Ok(())
     }
 }
 
@@ -286,10 +310,10 @@ fn check_format_switch(server: &ServerInfo, session: &mut Session) -> Result<()>
     if !grants::may_set_globals(session, server.flavor)? {
         return refuse("the user lacks the privilege");
     }
-    let replicas = server.all_replica_ids(session).map_err(|error| {
+    let replicas = server.has_replicas(session).map_err(|error| {
         error.context("looking for replicas, which may depend on binlog_format")
     })?;
-    if !replicas.is_empty() {
+    if replicas {
         return refuse("replicas are attached, which may depend on it");
     }
     Ok(())

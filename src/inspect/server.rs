@@ -10,6 +10,7 @@ use crate::fault::Fault;
 use crate::sql::TableName;
 use crate::sql::statements::LockSyntax;
 use crate::sql::tokens::Dialect;
+use crate::throttle::Attached;
 
 /// What a run needs to know of the server.
 #[derive(Clone, Debug)]
@@ -296,13 +297,20 @@ impl ServerInfo {
         Err(Error::new(ErrorKind::BinlogSettings, why))
     }
 
-    /// The server ids of the replicas that are attached, as far as they say, and as far as the user
-    /// may see them: MariaDB shows them only with REPLICATION MASTER ADMIN.
-    pub(crate) fn replica_ids(&self, session: &mut Session) -> Result<Vec<u32>> {
-        match self.all_replica_ids(session) {
+    /// The server ids of whoever reads the binlog as a replica, runs like this one included, as far as the user may see
+    /// them: MariaDB shows them only with REPLICATION MASTER ADMIN.
+    pub(crate) fn attached_ids(&self, session: &mut Session) -> Result<Vec<u32>> {
+        match session.rows(self.replicas_sql()) {
+            Ok(rows) => Ok(rows.into_iter().map(|row| Attached::new(row).id).collect()),
             Err(error) if error.fault() == Some(Fault::Access) => Ok(Vec::new()),
-            other => other,
+            Err(error) => Err(error),
         }
+    }
+
+    /// Whether replicas are attached, which the streams of runs are not. An error if the user may not see them.
+    pub(crate) fn has_replicas(&self, session: &mut Session) -> Result<bool> {
+        let rows = session.rows(self.replicas_sql())?;
+        Ok(rows.into_iter().any(|row| !Attached::new(row).is_stream()))
     }
 
     /// The collation that compares utf8mb4 by its bytes and does not overlook trailing spaces, where
@@ -325,12 +333,6 @@ impl ServerInfo {
     pub(crate) fn replicas_sql(&self) -> &'static str {
         let new_words = self.flavor == Flavor::MySql && self.version >= Version(8, 0, 22);
         if new_words { "SHOW REPLICAS" } else { "SHOW SLAVE HOSTS" }
-    }
-
-    /// Like [`replica_ids`](Self::replica_ids), with an error if the user may not see them.
-    pub(crate) fn all_replica_ids(&self, session: &mut Session) -> Result<Vec<u32>> {
-        let ids = session.rows(self.replicas_sql())?.into_iter();
-        Ok(ids.filter_map(|row| row.into_iter().next()??.parse().ok()).collect())
     }
 }
 

@@ -122,18 +122,29 @@ impl Follow {
     }
 }
 
-/// A server id that nobody else has: one that a replica has too would throw it off the stream.
+/// A server id that nobody else has, the one that is `wanted` if there is one: one that a replica has too would throw it
+/// off the stream.
 pub(crate) fn free_server_id(
+    wanted: Option<u32>,
     session: &mut Session,
     server: &ServerInfo,
     replica: Option<&StreamServer>,
 ) -> Result<u32> {
-    let mut taken = server.replica_ids(session)?;
+    let mut taken = server.attached_ids(session)?;
     taken.push(server.server_id);
     if let Some(StreamServer { connector, server }) = replica {
         let mut session = Session::open(connector, server.flavor, Purpose::Inspect)?;
-        taken.extend(server.replica_ids(&mut session)?);
+        taken.extend(server.attached_ids(&mut session)?);
         taken.push(server.server_id);
+    }
+    if let Some(id) = wanted {
+        let why =
+            || format!("the server id {id} is taken by a server or one that replicates from it");
+        return if taken.contains(&id) {
+            Err(Error::new(ErrorKind::Config, why()))
+        } else {
+            Ok(id)
+        };
     }
     for salt in 0..1000_u32 {
         // A hasher with random keys is the standard library's only source of randomness. Ids in

@@ -32,7 +32,11 @@ impl fmt::Display for ReplicaTest {
         let Self { ghost_table, stopped_at, started_again } = self;
         let now = if *started_again { "was started again" } else { "is left stopped" };
         let at = stopped_at.join("; ");
-        write!(f, "the new table is {ghost_table}; replication stopped at {at}, and {now}")
+        write!(
+            f,
+            "replication stopped at {at}, and {now}\nthe new table is {ghost_table}: drop it before the table is \
+             altered on the primary, whose own would not come to this replica"
+        )
     }
 }
 
@@ -85,6 +89,7 @@ impl Stages<'_> {
         control.tell(&Event::ReplicationStops);
         control.cancel.check()?;
         let mut inspector = self.open(Purpose::Inspect)?;
+        self.wait_for_turn(&mut inspector)?;
         let stopped_at = self.stop_replication(&mut inspector)?;
         options.steps.at(Step::ReplicationStopped, inspector.id());
         self.refresh_connection(session)?;
@@ -106,6 +111,17 @@ impl Stages<'_> {
             stopped_at,
             started_again: start_again,
         })
+    }
+
+    /// Tests of several tables on one replica go on side by side, but it stands still for one of them at a time: until
+    /// the session ends, for this one.
+    fn wait_for_turn(&self, session: &mut Session) -> Result<()> {
+        const LOOK_AGAIN: Duration = Duration::from_millis(200);
+        let lock = "SELECT GET_LOCK('online-alter replication', 0)";
+        while session.scalar(lock)?.as_deref() != Some("1") {
+            self.control.cancel.sleep(LOOK_AGAIN)?;
+        }
+        Ok(())
     }
 
     /// Stops what still runs, and says how far it has come.

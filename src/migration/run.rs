@@ -160,10 +160,7 @@ fn stages(
     let mut inspector = Session::open(connector, server.flavor, Purpose::Inspect)?;
     neighbours.check_unchanged(&mut inspector, server, &table.name, &options.wishes)?;
     drop(inspector);
-    let server_id = match options.server_id {
-        Some(id) => id,
-        None => free_server_id(&mut definer, server, stream.as_ref())?,
-    };
+    let server_id = free_server_id(options.server_id, &mut definer, server, stream.as_ref())?;
     let source = Source { connector, server, replica: stream.as_ref(), server_id, start };
     let follow = Follow::new(source, table, &ghost, options)?;
     control.watch(&follow.feed, &follow.refresher, &follow.sizer);

@@ -4,6 +4,7 @@ use std::time::{Duration, Instant};
 
 use parking_lot::{Condvar, Mutex};
 
+use super::attached::Attached;
 use super::policy::{SignalError, Signals, ThrottlePolicy, Verdict, all};
 use crate::cancel::Cancel;
 use crate::db::Session;
@@ -16,9 +17,6 @@ const INTERVAL: Duration = Duration::from_millis(200);
 
 /// A policy that has not answered for so long is not believed any more: nobody knows what it would say.
 const STALE: Duration = Duration::from_secs(10);
-
-/// Streams that runs read have ids from here on, if nobody has given them others, and no port.
-pub(crate) const FIRST_STREAM_ID: u32 = 0x8000_0000;
 
 /// How often a wait looks whether the run was asked to stop. What it waits for wakes it at once.
 const CANCEL_CHECK: Duration = Duration::from_millis(50);
@@ -229,15 +227,12 @@ impl Signals for Server<'_> {
         let rows = rows.map_err(|error| wrong(error.message().to_owned()))?;
         let mut replicas = Vec::new();
         for row in rows {
-            // Server id, host, port, .. on all versions.
-            let mut values = row.into_iter().map(Option::unwrap_or_default);
-            let mut next = || values.next().unwrap_or_default();
-            let (id, host, port) = (next(), next(), next());
-            let is_stream = id.parse().is_ok_and(|id: u32| id >= FIRST_STREAM_ID);
-            match port.parse() {
-                Ok(port @ 1..) if !host.is_empty() => replicas.push((self.sources.at)(&host, port)),
-                _ if is_stream => {}
-                _ => {
+            let attached = Attached::new(row);
+            match attached.address() {
+                Some((host, port)) => replicas.push((self.sources.at)(host, port)),
+                None if attached.is_stream() => {}
+                None => {
+                    let id = attached.id;
                     let why = format!("the replica {id} does not say where it is (report_host)");
                     return Err(wrong(why));
                 }

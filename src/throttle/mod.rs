@@ -3,6 +3,7 @@
 //! While a policy says [`Verdict::Wait`], the run writes no row: neither the copy nor the
 //! refreshes go on. The stream is still read, so that nothing piles up on the server.
 
+mod attached;
 mod flag_file;
 mod gate;
 #[cfg(feature = "http")]
@@ -14,8 +15,9 @@ mod replica_lag;
 mod status;
 mod time_window;
 
+pub(crate) use attached::{Attached, FIRST_STREAM_ID};
 pub use flag_file::FlagFile;
-pub(crate) use gate::{FIRST_STREAM_ID, Gate, Sources};
+pub(crate) use gate::{Gate, Sources};
 #[cfg(feature = "http")]
 pub use http::HttpCheck;
 pub(crate) use limits::KeepLimits;

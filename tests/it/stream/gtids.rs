@@ -2,7 +2,7 @@
 
 use mysql::prelude::Queryable;
 use online_alter::{ErrorKind, TableState};
-use online_alter_support::{Flavor, Server, available, database};
+use online_alter_support::{Builder, Flavor, Server, available, database};
 
 use super::transport::killed_under_writers;
 use super::{create, exec, execs, finish, postponed};
@@ -18,7 +18,7 @@ fn options(flavor: Flavor) -> Vec<&'static str> {
 
 fn start(flavor: Flavor) -> Option<Server> {
     let options = options(flavor);
-    let builder = options.into_iter().fold(Server::builder(flavor), |b, option| b.option(option));
+    let builder = options.into_iter().fold(Server::builder(flavor), Builder::option);
     available(builder.start())
 }
 

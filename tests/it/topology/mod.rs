@@ -7,7 +7,8 @@ use std::time::Duration;
 
 use mysql::prelude::Queryable;
 use online_alter::{
-    ChunkSize, Endpoint, Error, ErrorKind, OnlineAlter, Phase, Postpone, TableState, Warning,
+    ChunkSize, Endpoint, Error, ErrorKind, IndexBuild, OnlineAlter, Phase, Postpone, TableState,
+    Warning,
 };
 use online_alter_support::{
     Database, Flavor, Server, Table, Workload, Writers, available, check, csm, database,
@@ -220,5 +221,54 @@ fn markers_of_an_earlier_run() {
         }
         replication(&replica, "START", "SQL_THREAD");
         handle.join().unwrap();
+    }
+}
+
+/// Two with one id would throw each other off the stream.
+#[test]
+fn a_server_id_that_is_taken() {
+    for flavor in FLAVORS {
+        let Some(primary) = available(Server::start(flavor)) else { continue };
+        let Some(replica) = replica_of(&primary, &[]) else { continue };
+        let db = database(&primary, "topology_ids");
+        let mut conn = db.conn();
+        conn.query_drop("CREATE TABLE t (id INT PRIMARY KEY)").unwrap();
+        conn.query_drop("CREATE TABLE other (id INT PRIMARY KEY)").unwrap();
+        let run = |id: u32| alter(&db, "t", "ADD c INT").server_id(id);
+        let other = alter(&db, "other", "ADD c INT").server_id(4711);
+        let other = other.postpone_cut_over(Postpone::until_released()).start().unwrap();
+        wait_until("it is postponed", || other.progress().phase == Phase::Postponed);
+        for taken in [primary.server_id(), replica.server_id(), 4711] {
+            let error = run(taken).run().unwrap_err();
+            assert_eq!(error.kind(), ErrorKind::Config, "{error}");
+            assert!(
+                error.message().contains(&format!("the server id {taken} is taken")),
+                "{error}"
+            );
+        }
+        run(4712).run().unwrap();
+        other.cut_over();
+        other.join().unwrap();
+    }
+}
+
+/// They need not be spared a long index build.
+#[test]
+fn streams_of_other_runs_are_no_replicas() {
+    for flavor in FLAVORS {
+        let Some(primary) = available(Server::start(flavor)) else { continue };
+        let db = database(&primary, "topology_streams");
+        for table in ["t", "other"] {
+            db.conn().query_drop(format!("CREATE TABLE {table} (id INT PRIMARY KEY)")).unwrap();
+        }
+        let other = alter(&db, "other", "ADD c INT");
+        let other = other.postpone_cut_over(Postpone::until_released()).start().unwrap();
+        wait_until("it is postponed", || other.progress().phase == Phase::Postponed);
+        let build = || alter(&db, "t", "ADD c INT").plan().unwrap().index_build();
+        assert_eq!(build(), IndexBuild::AfterCopy);
+        let Some(_replica) = replica_of(&primary, &[]) else { continue };
+        assert_eq!(build(), IndexBuild::Maintain);
+        other.cut_over();
+        other.join().unwrap();
     }
 }
