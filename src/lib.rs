@@ -39,7 +39,8 @@
 //!
 //! - It does not resume: a run that dies is started over, and its leftovers are replaced
 //!   when it is [told to](OnlineAlter::replace_ghost_table).
-//! - It writes to the primary only, and reads the binlog there or on a replica; it refuses Galera, group replication with several primaries,
+//! - It writes to one server, the primary or a [replica that is meant alone](OnlineAlter::on_replica), and reads the binlog there or on a
+//!   replica; it refuses Galera, group replication with several primaries,
 //!   foreign keys that refer to the table, and what the README lists under "Limits". Foreign keys to
 //!   other tables and triggers are taken over [when](OnlineAlter::keep_foreign_keys)
 //!   [told to](OnlineAlter::include_triggers).
