@@ -20,6 +20,8 @@ pub(crate) struct Channel {
     /// What the source is known by: its UUID on MySQL, its server id on MariaDB. Empty if it was never reached.
     pub(crate) source_id: String,
     fetches: bool,
+    /// It is not only trying to.
+    is_connected: bool,
     applies: bool,
     /// How far it is behind, in whole seconds of the servers' own reckoning; none if it does not apply anything.
     pub(crate) behind: Option<Duration>,
@@ -88,6 +90,7 @@ impl Channel {
         };
         let get = |names: &[&str]| text(names).unwrap_or_default();
         let runs = |names: &[&str]| !["No", ""].contains(&get(names).as_str());
+        let io = ["Replica_IO_Running", "Slave_IO_Running"];
         let gtids = match flavor {
             Flavor::MySql => get(&["Executed_Gtid_Set"]),
             Flavor::MariaDb => get(&["Gtid_Slave_Pos", "Gtid_IO_Pos"]),
@@ -109,7 +112,8 @@ impl Channel {
                 Flavor::MariaDb => get(&["Master_Server_Id"]),
             },
             // `Connecting` will be `Yes` one day.
-            fetches: runs(&["Replica_IO_Running", "Slave_IO_Running"]),
+            fetches: runs(&io),
+            is_connected: get(&io) == "Yes",
             applies: runs(&["Replica_SQL_Running", "Slave_SQL_Running"]),
             behind: text(&["Seconds_Behind_Source", "Seconds_Behind_Master"])
                 .and_then(|seconds| seconds.parse().ok().map(Duration::from_secs)),
@@ -126,6 +130,11 @@ impl Channel {
     /// Whether it does both.
     pub(crate) fn replicates(&self) -> bool {
         self.fetches && self.applies
+    }
+
+    /// Whether it does, and is connected.
+    pub(crate) fn is_up(&self) -> bool {
+        self.is_connected && self.applies
     }
 
     pub(crate) fn source(&self) -> String {

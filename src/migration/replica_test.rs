@@ -12,6 +12,9 @@ use crate::error::{Error, ErrorKind, Phase, Result};
 use crate::inspect::Channel;
 use crate::steps::Step;
 
+/// How often a wait looks again at what nothing tells it of.
+const LOOK_AGAIN: Duration = Duration::from_millis(50);
+
 /// What a test on a replica leaves: [`OnReplica::Test`](crate::OnReplica::Test).
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
@@ -102,6 +105,7 @@ impl Stages<'_> {
         let start_again = start_again && !control.stopped.lock().is_none();
         if start_again {
             control.stopped.lock().start_again(&mut inspector)?;
+            self.wait_for_start(&mut inspector)?;
             control.tell(&Event::ReplicationStarted);
         }
         // From here on the run does not fail: it stays stopped, as it should.
@@ -116,10 +120,28 @@ impl Stages<'_> {
     /// Tests of several tables on one replica go on side by side, but it stands still for one of them at a time: until
     /// the session ends, for this one.
     fn wait_for_turn(&self, session: &mut Session) -> Result<()> {
-        const LOOK_AGAIN: Duration = Duration::from_millis(200);
         let lock = "SELECT GET_LOCK('online-alter replication', 0)";
         while session.scalar(lock)?.as_deref() != Some("1") {
             self.control.cancel.sleep(LOOK_AGAIN)?;
+        }
+        Ok(())
+    }
+
+    /// Waits until replication is up. The next test must not stop it before: MySQL (9.7.4) then lets it wait for
+    /// `replica_net_timeout`, a minute, on a connection that the source has forgotten.
+    fn wait_for_start(&self, session: &mut Session) -> Result<()> {
+        const PATIENCE: Duration = Duration::from_secs(30);
+        let Self { server, control, .. } = *self;
+        let end = Instant::now() + PATIENCE;
+        while !server.channels(session)?.iter().all(Channel::is_up) {
+            if Instant::now() > end {
+                let seconds = PATIENCE.as_secs();
+                control.warn(format!(
+                    "replication was started again, and was not up within {seconds} s"
+                ));
+                break;
+            }
+            control.cancel.sleep(LOOK_AGAIN)?;
         }
         Ok(())
     }
@@ -128,7 +150,6 @@ impl Stages<'_> {
     fn stop_replication(&self, session: &mut Session) -> Result<Vec<String>> {
         /// For a transaction that is being applied.
         const PATIENCE: Duration = Duration::from_secs(60);
-        const LOOK_AGAIN: Duration = Duration::from_millis(50);
         let Self { server, control, .. } = *self;
         for channel in server.channels(session)?.iter().filter(|channel| channel.runs()) {
             log::info!("stopping the replication from {}", channel.source());

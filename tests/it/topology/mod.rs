@@ -84,24 +84,25 @@ fn a_replica_and_a_replica_of_it() {
 /// A primary that writes statements, and a replica that makes rows of them.
 #[test]
 fn a_primary_in_statement_format() {
-    for format in ["STATEMENT", "MIXED"] {
-        let options = [format!("--binlog-format={format}")];
-        let builder = Server::builder(Flavor::MariaDb).option(&options[0]);
-        let Some(primary) = available(builder.start()) else { return };
-        let Some(replica) = replica_of(&primary, &[]) else { return };
-        let db = database(&primary, "topology_statements");
-        let mut conn = db.conn();
-        let error = alter(&db, "t", "ADD c INT").plan().unwrap_err();
-        assert_eq!(error.kind(), ErrorKind::BinlogSettings, "{error}");
-        conn.query_drop("CREATE TABLE plain (id INT PRIMARY KEY)").unwrap();
-        primary.wait_for_replica(&replica).unwrap();
-        let plan = alter(&db, "plain", "ADD c INT").stream_from(replica.url()).plan().unwrap();
-        let warns = plan.warnings().contains(&Warning::StatementsOnPrimary);
-        assert_eq!(warns, format == "STATEMENT", "{plan}");
-        conn.query_drop("DROP TABLE plain").unwrap();
-        under_writers(&primary, &db, &replica, &[&replica]);
-        let now: Option<String> = conn.query_first("SELECT @@GLOBAL.binlog_format").unwrap();
-        assert_eq!(now.as_deref(), Some(format));
+    for flavor in FLAVORS {
+        for format in ["STATEMENT", "MIXED"] {
+            let builder = Server::builder(flavor).option(format!("--binlog-format={format}"));
+            let Some(primary) = available(builder.start()) else { return };
+            let Some(replica) = replica_of(&primary, &["--binlog-format=ROW"]) else { return };
+            let db = database(&primary, "topology_statements");
+            let mut conn = db.conn();
+            let error = alter(&db, "t", "ADD c INT").plan().unwrap_err();
+            assert_eq!(error.kind(), ErrorKind::BinlogSettings, "{error}");
+            conn.query_drop("CREATE TABLE plain (id INT PRIMARY KEY)").unwrap();
+            primary.wait_for_replica(&replica).unwrap();
+            let plan = alter(&db, "plain", "ADD c INT").stream_from(replica.url()).plan().unwrap();
+            let warns = plan.warnings().contains(&Warning::StatementsOnPrimary);
+            assert_eq!(warns, format == "STATEMENT", "{plan}");
+            conn.query_drop("DROP TABLE plain").unwrap();
+            under_writers(&primary, &db, &replica, &[&replica]);
+            let now: Option<String> = conn.query_first("SELECT @@GLOBAL.binlog_format").unwrap();
+            assert_eq!(now.as_deref(), Some(format));
+        }
     }
 }
 
