@@ -132,9 +132,9 @@ impl Channel {
         self.fetches && self.applies
     }
 
-    /// Whether it does, and is connected.
+    /// Whether it does, and is connected; or is not meant to.
     pub(crate) fn is_up(&self) -> bool {
-        self.is_connected && self.applies
+        self.is_connected && self.applies || !self.runs()
     }
 
     pub(crate) fn source(&self) -> String {
