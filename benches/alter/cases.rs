@@ -10,7 +10,7 @@ use crate::flags::{Case, Flags};
 use crate::output::machine;
 use crate::place::Place;
 use crate::results::{Line, Measured, Results, Verdict};
-use crate::{backlog, chart, cut_over, hot_row, idle, load, memory, note};
+use crate::{backlog, chart, cut_over, hot_row, idle, load, memory, note, throttle};
 
 /// Rows of the table that is swapped again and again.
 const SMALL: u64 = 50_000;
@@ -81,6 +81,7 @@ impl Case {
             Case::CutOver => cut_over::run(flags, place, &title("cut-over")),
             Case::Backlog => backlog::run(flags, place, &title("backlog")),
             Case::HotRow => hot_row::run(flags, place, &title("hot row")),
+            Case::Throttle => throttle::run(flags, place, &title("throttled")),
             Case::Memory => memory::run(),
         }
     }

@@ -41,6 +41,11 @@ pub(crate) struct Flags {
     #[arg(long, default_value_t = 20)]
     pub(crate) baseline: u64,
 
+    /// In the throttle case, the limit of Threads_running. Default: half way between what is seen in quiet times and in
+    /// bursts
+    #[arg(long, value_name = "NUMBER", value_parser = clap::value_parser!(u64).range(1..))]
+    pub(crate) max_running: Option<u64>,
+
     /// The results: those of this run take the place of older ones of the same case there
     #[arg(long, value_name = "FILE", default_value = "docs/bench-alter.json")]
     pub(crate) json: PathBuf,
@@ -83,6 +88,8 @@ pub(crate) enum Case {
     Backlog,
     /// One row, updated by eight writers
     HotRow,
+    /// Throttling by Threads_running, where bursts of writes come and go
+    Throttle,
     /// The memory that ten million pending keys take
     Memory,
 }

@@ -16,7 +16,11 @@ pub(crate) struct Run {
     began: Instant,
     phases: Phases,
     swap: Arc<Mutex<Swap>>,
+    gate: Gate,
 }
+
+/// When the gate was shut (`true`) and opened again.
+type Gate = Arc<Mutex<Vec<(Instant, bool)>>>;
 
 #[derive(Debug, Default)]
 struct Swap {
@@ -33,6 +37,8 @@ pub(crate) struct Ran {
     /// From the beginning of the first attempt to the swap.
     pub(crate) cut_over: (Instant, Instant),
     pub(crate) phases: Vec<(Phase, Duration, Duration)>,
+    /// When it was held back from (`true`), and no longer.
+    pub(crate) gate: Vec<(Instant, bool)>,
 }
 
 impl Ran {
@@ -50,7 +56,8 @@ impl Run {
     ) -> Result<Self> {
         let phases = Phases::default();
         let swap = Arc::new(Mutex::new(Swap::default()));
-        let (noted, swapped) = (phases.clone(), Arc::clone(&swap));
+        let gate = Gate::default();
+        let (noted, swapped, shut) = (phases.clone(), Arc::clone(&swap), Arc::clone(&gate));
         let began = Instant::now();
         let alter = OnlineAlter::new(place.url().as_str(), csm::TABLE)
             .alter(clause)
@@ -59,6 +66,11 @@ impl Run {
             .observer(move |event: &Event| {
                 noted.note(event);
                 swapped.lock().unwrap_or_else(PoisonError::into_inner).note(event);
+                if let Event::Throttled(_) | Event::Unthrottled = event {
+                    let is_shut = *event != Event::Unthrottled;
+                    let mut shut = shut.lock().unwrap_or_else(PoisonError::into_inner);
+                    shut.push((Instant::now(), is_shut));
+                }
             });
         // The writers are to have the cores that they need.
         let alter = match place.group() {
@@ -66,7 +78,7 @@ impl Run {
             None => alter,
         };
         let handle = options(alter).start()?;
-        Ok(Run { handle, began, phases, swap })
+        Ok(Run { handle, began, phases, swap, gate })
     }
 
     pub(crate) fn handle(&self) -> &Handle {
@@ -79,7 +91,8 @@ impl Run {
         let swap = self.swap.lock().unwrap_or_else(PoisonError::into_inner);
         let cut_over = swap.first.zip(swap.done).context("no swap was seen")?;
         let phases = self.phases.spans(ended);
-        Ok(Ran { report, began: self.began, ended, cut_over, phases })
+        let gate = self.gate.lock().unwrap_or_else(PoisonError::into_inner).clone();
+        Ok(Ran { report, began: self.began, ended, cut_over, phases, gate })
     }
 }
 

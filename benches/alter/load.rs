@@ -17,11 +17,15 @@ use crate::{note, ours};
 
 const RATE: f64 = 1000.0;
 /// Until the writers have found their pace.
-const WARM_UP: Duration = Duration::from_secs(2);
+pub(crate) const WARM_UP: Duration = Duration::from_secs(2);
 
 pub(crate) fn start(place: &Place) -> Result<Writers> {
+    start_with(place, |workload| workload.rate = Some(RATE))
+}
+
+pub(crate) fn start_with(place: &Place, change: impl FnOnce(&mut Workload)) -> Result<Writers> {
     let mut workload = Workload::new(Table::csm(TABLE));
-    workload.rate = Some(RATE);
+    change(&mut workload);
     Writers::start(&place.url(), workload)
 }
 

@@ -30,6 +30,7 @@ mod output;
 mod place;
 mod process;
 mod results;
+mod throttle;
 
 use std::io::{self, Write};
 use std::process::ExitCode;

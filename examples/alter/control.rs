@@ -25,6 +25,7 @@ nice-ratio=<ratio>             0 to 100: rest after each chunk for so many times
 max-lag-millis=<millis>        100 or more
 max-load=<limits>              Threads_running=25,..
 critical-load=<limits>
+max-history=<length>           nothing behind the = for none
 throttle-query=<sql>
 throttle-control-replicas=<h>  host[:port],..
 throttle, pause, suspend       write nothing until told otherwise
@@ -134,6 +135,12 @@ impl Target<'_> {
                 let load = value.parse().map_err(|error| format!("{error}"))?;
                 handle.change_limits(|limits| limits.critical_load = load);
             }
+            "max-history" => {
+                let length = Some(value).filter(|length| !length.is_empty());
+                let length = length.map(str::parse).transpose();
+                let length = length.map_err(|_| "a number is wanted, or nothing")?;
+                handle.change_limits(|limits| limits.max_history = length);
+            }
             "throttle-query" => {
                 let query = Some(value.to_owned()).filter(|query| !query.is_empty());
                 handle.change_limits(|limits| limits.throttle_query = query);
@@ -156,6 +163,7 @@ impl Target<'_> {
             "max-lag-millis" => limits.max_lag.map_or(0, |lag| lag.as_millis()).to_string(),
             "max-load" => limits.max_load.to_string(),
             "critical-load" => limits.critical_load.to_string(),
+            "max-history" => limits.max_history.map_or_else(String::new, |most| most.to_string()),
             "throttle-query" => limits.throttle_query.unwrap_or_default(),
             "throttle-control-replicas" => {
                 let replicas = limits.control_replicas.iter();

@@ -87,6 +87,11 @@ pub(crate) struct Flags {
     #[arg(long, value_name = "NUMBER", default_value_t = 4, value_parser = clap::value_parser!(u8).range(1..=32))]
     pub(crate) copy_workers: u8,
 
+    /// Keep the indexes up while rows are copied, instead of building them afterwards in one statement: that takes less
+    /// time, but throttling cannot hold it back. gh-ost always does
+    #[arg(long)]
+    pub(crate) maintain_indexes: bool,
+
     /// How often to try an operation before the run fails, the cut-over included
     #[arg(long, value_name = "NUMBER", default_value_t = 60, value_parser = clap::value_parser!(u32).range(1..))]
     pub(crate) default_retries: u32,

@@ -20,7 +20,9 @@ use std::time::Duration;
 
 use clap::Parser;
 use online_alter::mysql::Opts;
-use online_alter::{ChunkSize, KillBlockers, OldTable, OnMismatch, OnlineAlter, Plan, Postpone};
+use online_alter::{
+    ChunkSize, IndexBuild, KillBlockers, OldTable, OnMismatch, OnlineAlter, Plan, Postpone,
+};
 
 use crate::common::{Interrupts, say, warn};
 use crate::control::{Socket, Target};
@@ -163,6 +165,9 @@ fn builder(flags: &Flags, opts: &Opts) -> OnlineAlter {
     }
     if let Some(after_attempts) = flags.kill_blockers_after {
         alter = alter.kill_blockers(KillBlockers { after_attempts, ..KillBlockers::default() });
+    }
+    if flags.maintain_indexes {
+        alter = alter.index_build(IndexBuild::Maintain);
     }
     if let Some(rows) = flags.chunk_size {
         alter = alter.chunk_size(ChunkSize::Rows(rows));

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use clap::Args;
 use online_alter::mysql::{Opts, OptsBuilder};
-use online_alter::throttle::{StatusLimits, TimeWindow};
+use online_alter::throttle::{FreeSpace, StatusLimits, TimeWindow};
 use online_alter::{Endpoint, OnlineAlter, Postpone};
 
 /// Flags with gh-ost's names, units and defaults, unless it says otherwise here.
@@ -29,7 +29,8 @@ pub(crate) struct ThrottleFlags {
     pub(crate) heartbeat_interval_millis: u64,
 
     /// Write nothing while a status variable of the server is at its limit or above, such as
-    /// Threads_running=25,Threads_connected=500
+    /// Threads_running=25,Threads_connected=500. Threads_running counts the tool's own connections, too: 2 always, and up
+    /// to 3 and those that copy while it writes
     #[arg(long, value_name = "LIMITS")]
     pub(crate) max_load: Option<StatusLimits>,
 
@@ -44,6 +45,16 @@ pub(crate) struct ThrottleFlags {
     /// When the load is critical, write nothing for so long instead of aborting. 0: abort
     #[arg(long, value_name = "SECONDS", default_value_t = 0)]
     pub(crate) critical_load_hibernate_seconds: u64,
+
+    /// Write nothing while InnoDB's history list (old row versions that are not purged) is so long or longer, on the
+    /// server or a control replica. On MySQL the user needs PROCESS. gh-ost has no such flag
+    #[arg(long, value_name = "LENGTH")]
+    pub(crate) max_history: Option<u64>,
+
+    /// Write nothing while fewer bytes than this are free on the disk of a directory of this machine:
+    /// /var/lib/mysql=50G; K, M, G and T are powers of 1024. May be said again for another one. gh-ost has no such flag
+    #[arg(long, value_name = "PATH=BYTES", value_parser = free_space)]
+    pub(crate) throttle_free_space: Vec<(PathBuf, u64)>,
 
     /// Write nothing while this query, asked once a second, answers with a number above zero
     #[arg(long, value_name = "SQL")]
@@ -69,7 +80,7 @@ pub(crate) struct ThrottleFlags {
     #[arg(long)]
     pub(crate) ignore_http_errors: bool,
 
-    /// Write nothing while this file exists. It is looked for five times a second
+    /// Write nothing while this file exists. It is looked for ten times a second
     #[arg(long, value_name = "FILE")]
     pub(crate) throttle_flag_file: Option<PathBuf>,
 
@@ -106,6 +117,7 @@ impl ThrottleFlags {
                 let seconds = self.critical_load_hibernate_seconds;
                 limits.critical_load_hibernation =
                     (seconds > 0).then(|| Duration::from_secs(seconds));
+                limits.max_history = self.max_history;
                 limits.throttle_query.clone_from(&self.throttle_query);
                 limits.nice_ratio = self.nice_ratio;
                 limits.attached_replicas = self.throttle_attached_replicas;
@@ -120,6 +132,11 @@ impl ThrottleFlags {
                 .timeout(Duration::from_millis(self.throttle_http_timeout_millis))
                 .ignore_errors(self.ignore_http_errors);
             alter = alter.throttle(check);
+        }
+        for (path, least) in &self.throttle_free_space {
+            let (name, path) = (path.display().to_string(), path.clone());
+            let free = move || fs4::available_space(&path);
+            alter = alter.throttle(FreeSpace::new(name, *least, free));
         }
         if let Some(file) = &self.throttle_flag_file {
             alter = alter.throttle_flag_file(file);
@@ -166,6 +183,20 @@ pub(crate) fn host_and_port(text: &str) -> Result<(String, u16), String> {
     if host.is_empty() { Err(wrong()) } else { Ok((host.to_owned(), port)) }
 }
 
+/// `PATH=BYTES`, the bytes with K, M, G or T behind them for powers of 1024.
+fn free_space(text: &str) -> Result<(PathBuf, u64), String> {
+    let wrong = || format!("`{text}` is not of the form PATH=BYTES, such as /var/lib/mysql=50G");
+    let (path, size) =
+        text.rsplit_once('=').filter(|(path, _)| !path.is_empty()).ok_or_else(wrong)?;
+    let size = size.trim();
+    let units = [('K', 10), ('M', 20), ('G', 30), ('T', 40)];
+    let unit = units.iter().find(|(unit, _)| size.to_uppercase().ends_with(*unit));
+    let (digits, shift) = unit.map_or((size, 0), |(_, shift)| (&size[..size.len() - 1], *shift));
+    let number: u64 = digits.parse().map_err(|_| wrong())?;
+    let bytes = number.checked_mul(1 << shift).ok_or_else(wrong)?;
+    Ok((PathBuf::from(path), bytes))
+}
+
 pub(crate) fn nice_ratio(text: &str) -> Result<f64, String> {
     let ratio = text.parse().ok().filter(|ratio| (0.0..=100.0).contains(ratio));
     ratio.ok_or_else(|| "a number from 0 to 100 is wanted".to_owned())
@@ -183,6 +214,21 @@ mod tests {
         assert_eq!(control_replicas(""), Ok(ControlReplicas::default()));
         for bad in [":1", "db2:x", "db2:99999"] {
             assert!(control_replicas(bad).is_err(), "{bad}");
+        }
+    }
+
+    #[test]
+    fn reads_sizes() {
+        for (text, path, bytes) in [
+            ("/=1", "/", 1),
+            ("a=b=2k", "a=b", 2048),
+            ("/d=3G", "/d", 3 << 30),
+            ("/d=1T", "/d", 1 << 40),
+        ] {
+            assert_eq!(free_space(text), Ok((PathBuf::from(path), bytes)), "{text}");
+        }
+        for bad in ["/d", "=1G", "/d=", "/d=G", "/d=1X", "/d=-1", "/d=99999999999T"] {
+            assert!(free_space(bad).is_err(), "{bad}");
         }
     }
 

@@ -329,6 +329,20 @@ impl ServerInfo {
         }
     }
 
+    /// Asks for the length of InnoDB's history list. A counter that is switched off on MySQL would be zero.
+    pub(crate) fn history_sql(&self) -> &'static str {
+        match self.flavor {
+            Flavor::MySql => {
+                "SELECT COUNT FROM information_schema.INNODB_METRICS \
+                 WHERE NAME = 'trx_rseg_history_len' AND STATUS = 'enabled'"
+            }
+            Flavor::MariaDb => {
+                "SELECT VARIABLE_VALUE FROM information_schema.GLOBAL_STATUS \
+                 WHERE VARIABLE_NAME = 'INNODB_HISTORY_LIST_LENGTH'"
+            }
+        }
+    }
+
     /// Asks for the replicas that are attached: server id, host and port come first.
     pub(crate) fn replicas_sql(&self) -> &'static str {
         let new_words = self.flavor == Flavor::MySql && self.version >= Version(8, 0, 22);

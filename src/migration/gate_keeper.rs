@@ -49,6 +49,7 @@ pub(super) fn keep_gate(
         replication_lag: &replication_lag,
         stream_lag: &stream_lag,
         replicas: server.replicas_sql(),
+        history: server.history_sql(),
         at: &|host, port| connector.at(host, port),
         heartbeats: state.last_marker_sql(),
         since_heartbeat_after: &|number| follow.feed.since_marker_after(number),

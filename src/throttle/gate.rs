@@ -12,8 +12,9 @@ use crate::endpoint::Endpoint;
 use crate::error::Result;
 use crate::sql::literal;
 
-/// How often the policies are asked.
-const INTERVAL: Duration = Duration::from_millis(200);
+/// How often the policies are asked. A burst of the application's is noticed so late at most, and a look at a status
+/// variable costs both servers 0.3 to 0.4 ms.
+const INTERVAL: Duration = Duration::from_millis(100);
 
 /// A policy that has not answered for so long is not believed any more: nobody knows what it would say.
 const STALE: Duration = Duration::from_secs(10);
@@ -164,6 +165,8 @@ pub(crate) struct Sources<'a> {
     pub(crate) replication_lag: &'a dyn Fn(&mut Session) -> Result<Duration>,
     /// A query for the attached replicas.
     pub(crate) replicas: &'a str,
+    /// A query for the length of the history list.
+    pub(crate) history: &'a str,
     /// Another server, for the same user.
     pub(crate) at: &'a dyn Fn(&str, u16) -> Endpoint,
     /// A query for the number of the last heartbeat.
@@ -241,6 +244,10 @@ impl Signals for Server<'_> {
         Ok(replicas)
     }
 
+    fn history_query(&self) -> &str {
+        self.sources.history
+    }
+
     fn stream_lag(&self) -> Duration {
         (self.sources.stream_lag)()
     }
@@ -278,6 +285,7 @@ mod tests {
             stream_lag: &|| Duration::ZERO,
             replication_lag: &|_| Ok(Duration::ZERO),
             replicas: "",
+            history: "",
             at: &|_, _| "".into(),
             heartbeats: String::new(),
             since_heartbeat_after: &|_| Duration::ZERO,

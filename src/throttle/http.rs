@@ -37,7 +37,7 @@ impl HttpCheck {
         }
     }
 
-    /// How often it is asked at most. The policies of a run are asked five times a second.
+    /// How often it is asked at most. The policies of a run are asked ten times a second.
     #[must_use]
     pub fn interval(mut self, interval: Duration) -> Self {
         self.interval = interval;

@@ -5,9 +5,10 @@ use std::time::{Duration, Instant};
 
 use parking_lot::Mutex;
 
+use super::history::HistoryLimit;
 use super::policy::{SignalError, Signals, ThrottlePolicy, Verdict};
 use super::query::ThrottleQuery;
-use super::replica_lag::Replicas;
+use super::replicas::{Most, Replicas};
 use super::status::StatusLimits;
 use crate::endpoint::Endpoint;
 
@@ -32,7 +33,14 @@ pub struct Limits {
     /// The same for all replicas that are attached to the server, whoever they are: they are looked for every ten
     /// seconds. See [`Signals::attached_replicas`] for what that takes. Default: no.
     pub attached_replicas: bool,
-    /// Hold back while a status variable of the server is at its limit or above. Default: none.
+    /// Hold back while a status variable of the server is at its limit or above. It is looked at ten times a second.
+    /// Default: none.
+    ///
+    /// `Threads_running` counts the run's own connections, too: the stream and the look itself always, and each that
+    /// copies (`copy_workers`), refreshes (2) or writes a heartbeat while it does. A limit with less room than that above
+    /// what the application has by itself makes the run hold itself back now and then. One statement cannot be
+    /// held back once it has begun: the one that builds the indexes after the copy
+    /// ([`IndexBuild::Maintain`](crate::IndexBuild::Maintain) does without it).
     pub max_load: StatusLimits,
     /// End the run, cleanly, when a status variable of the server is at its limit or above. Default: none.
     pub critical_load: StatusLimits,
@@ -41,6 +49,9 @@ pub struct Limits {
     pub critical_load_recheck: Duration,
     /// Hold back for so long when the load is critical, instead of ending the run. Default: none.
     pub critical_load_hibernation: Option<Duration>,
+    /// Hold back while InnoDB's history list is so long or longer, on the server or a control replica
+    /// ([`HistoryLimit`]). On MySQL the user needs PROCESS there. Default: none.
+    pub max_history: Option<u64>,
     /// Hold back while this query, asked once a second on the server of the table, answers with a number above zero
     /// ([`ThrottleQuery`]). Default: none.
     pub throttle_query: Option<String>,
@@ -59,6 +70,7 @@ impl Default for Limits {
             critical_load: StatusLimits::new(),
             critical_load_recheck: Duration::ZERO,
             critical_load_hibernation: None,
+            max_history: None,
             throttle_query: None,
             nice_ratio: 0.0,
         }
@@ -68,10 +80,11 @@ impl Default for Limits {
 impl Limits {
     /// Whether there is anything to ask for.
     pub(crate) fn are_any(&self) -> bool {
-        let Limits { max_lag, control_replicas, max_load, critical_load, throttle_query, .. } =
-            self;
+        let Limits { max_lag, control_replicas, max_load, critical_load, .. } = self;
+        let Limits { max_history, throttle_query, .. } = self;
         max_lag.is_some()
             || self.attached_replicas
+            || max_history.is_some()
             || throttle_query.is_some()
             || !(control_replicas.is_empty() && max_load.is_empty() && critical_load.is_empty())
     }
@@ -92,6 +105,7 @@ pub(crate) struct KeepLimits {
     limits: Arc<Mutex<Limits>>,
     replicas: Replicas,
     attached: Option<(Instant, Vec<Endpoint>)>,
+    history: Option<HistoryLimit>,
     query: Option<ThrottleQuery>,
     hibernates_until: Option<Instant>,
     critical_since: Option<Instant>,
@@ -103,6 +117,7 @@ impl KeepLimits {
             limits,
             replicas: Replicas::default(),
             attached: None,
+            history: None,
             query: None,
             hibernates_until: None,
             critical_since: None,
@@ -169,6 +184,13 @@ impl ThrottlePolicy for KeepLimits {
                 Err(error) => return Verdict::Wait(error.to_string()),
             }
         }
+        if self.history.as_ref().map(HistoryLimit::at_least) != limits.max_history {
+            self.history = limits.max_history.map(HistoryLimit::new);
+        }
+        let verdict = self.history.as_mut().map_or(Verdict::Proceed, |limit| limit.check(signals));
+        if verdict != Verdict::Proceed {
+            return verdict;
+        }
         if self.query.as_ref().map(ThrottleQuery::sql) != limits.throttle_query.as_deref() {
             self.query = limits.throttle_query.as_ref().map(ThrottleQuery::new);
         }
@@ -183,7 +205,8 @@ impl ThrottlePolicy for KeepLimits {
                 Err(error) => return Verdict::Wait(error.to_string()),
             }
         }
-        self.replicas.check(&replicas, limits.max_lag.unwrap_or(MAX_LAG), signals)
+        let most = Most { lag: limits.max_lag.unwrap_or(MAX_LAG), history: limits.max_history };
+        self.replicas.check(&replicas, most, signals)
     }
 }
 
@@ -220,6 +243,11 @@ mod tests {
         let wait = Verdict::Wait("throttle-query".into());
         assert_eq!(keeper.check(&mut Everything::with(Ok(20))), wait);
         limits.lock().throttle_query = None;
+        limits.lock().max_history = Some(20);
+        let wait = Verdict::Wait("history-list-length=20 >= 20".into());
+        assert_eq!(keeper.check(&mut Everything::with(Ok(20))), wait);
+        limits.lock().max_history = Some(21);
+        assert_eq!(keeper.check(&mut Everything::with(Ok(20))), Verdict::Proceed);
         limits.lock().max_lag = Some(Duration::from_secs(20));
         let wait = Verdict::Wait("replication-lag=20s".into());
         assert_eq!(keeper.check(&mut Everything::with(Ok(20))), wait);

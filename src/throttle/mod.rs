@@ -5,19 +5,23 @@
 
 mod attached;
 mod flag_file;
+mod free_space;
 mod gate;
+mod history;
 #[cfg(feature = "http")]
 mod http;
 mod limits;
 mod policy;
 mod query;
-mod replica_lag;
+mod replicas;
 mod status;
 mod time_window;
 
 pub(crate) use attached::{Attached, FIRST_STREAM_ID};
 pub use flag_file::FlagFile;
+pub use free_space::FreeSpace;
 pub(crate) use gate::{Gate, Sources};
+pub use history::HistoryLimit;
 #[cfg(feature = "http")]
 pub use http::HttpCheck;
 pub(crate) use limits::KeepLimits;

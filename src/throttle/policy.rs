@@ -40,6 +40,10 @@ pub trait Signals {
     /// see them: that takes REPLICATION SLAVE on MySQL, and REPLICATION MASTER ADMIN on MariaDB.
     fn attached_replicas(&mut self) -> Result<Vec<Endpoint>, SignalError>;
 
+    /// A query for the length of InnoDB's history list, on the server or a replica of it
+    /// ([`HistoryLimit`](super::HistoryLimit)).
+    fn history_query(&self) -> &str;
+
     /// For how long a change has been under way in the binlog stream without having come through.
     /// Zero when the stream is up to date, and while it is the run itself that lets it wait.
     fn stream_lag(&self) -> Duration;
@@ -57,7 +61,7 @@ pub trait Signals {
 
 /// Decides whether the run may write now.
 ///
-/// It is asked several times a second, from a thread of its own: it may take its time, and what it
+/// It is asked ten times a second, from a thread of its own: it may take its time, and what it
 /// said last is in force until it says something else, or for ten seconds: then the run holds back. When it does not know, it should say
 /// [`Verdict::Wait`]: throttling fails closed.
 pub trait ThrottlePolicy: Send {
@@ -145,6 +149,9 @@ pub(crate) mod tests {
         }
         fn attached_replicas(&mut self) -> Result<Vec<Endpoint>, SignalError> {
             self.value.clone().map(|_| Vec::new())
+        }
+        fn history_query(&self) -> &'static str {
+            ""
         }
         fn stream_lag(&self) -> Duration {
             self.lag

@@ -1,11 +1,13 @@
 //! Limits: what they hold back, what ends the run, and that they can be changed while it goes on.
 
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use crossbeam_channel::{bounded, unbounded};
 use mysql::Conn;
 use mysql::prelude::Queryable;
-use online_alter::throttle::{Limits, StatusLimits};
+use online_alter::throttle::{FreeSpace, Limits, StatusLimits};
 use online_alter::{ChunkSize, Endpoint, ErrorKind, Event, OnlineAlter, Phase, Step};
 use online_alter_support::{Flavor, Server, available, database};
 
@@ -140,6 +142,112 @@ fn rows_are_counted_when_told() {
         wait_until("they are counted", || handle.progress().rows_are_counted);
         assert_eq!(handle.progress().rows_estimated, ROWS);
         hold.go();
+        handle.join().unwrap();
+        case.assert_altered();
+    });
+}
+
+/// So many versions of a row that cannot be purged, as long as the connection that is given back stays.
+fn grow_history(conn: &mut Conn, reader: Conn, versions: u64) -> Conn {
+    let mut reader = reader;
+    reader.query_drop("SET SESSION TRANSACTION ISOLATION LEVEL REPEATABLE READ").unwrap();
+    reader.query_drop("START TRANSACTION WITH CONSISTENT SNAPSHOT").unwrap();
+    for _ in 0..versions {
+        conn.query_drop("UPDATE t SET v = v + 1000 WHERE id = 1").unwrap();
+    }
+    reader
+}
+
+#[test]
+fn a_history_list_that_is_too_long() {
+    each("limits_history", ADD, |case| {
+        const VERSIONS: u64 = 300;
+        let alter = case.alter().limits(|limits| limits.max_history = Some(u64::MAX));
+        let (alter, hold) = hold_in_copy(alter);
+        let handle = alter.start().unwrap();
+        // The length can be read, or else it would be held back.
+        wait_until("nothing holds it back", || handle.progress().throttled.is_none());
+        hold.wait();
+        let _reader = grow_history(&mut case.conn, case.db.conn(), VERSIONS);
+        handle.change_limits(|limits| limits.max_history = Some(VERSIONS));
+        let length = || {
+            let throttled = handle.progress().throttled?;
+            let rest = throttled.strip_prefix("history-list-length=")?.to_owned();
+            let (length, limit) = rest.split_once(" >= ")?;
+            assert_eq!(limit, VERSIONS.to_string());
+            Some(length.parse::<u64>().unwrap())
+        };
+        wait_until("it is noticed", || length().is_some());
+        assert!(length().is_none_or(|length| length >= VERSIONS));
+        hold.go();
+        handle.change_limits(|limits| limits.max_history = None);
+        handle.join().unwrap();
+        case.assert_altered();
+    });
+}
+
+/// Only MySQL wants a privilege for it.
+#[test]
+fn a_history_list_that_the_user_may_not_see() {
+    each("limits_history_denied", ADD, |case| {
+        let user = case.db.name().to_owned();
+        case.sql(&format!("REVOKE PROCESS ON *.* FROM {user}"));
+        let handle =
+            case.alter().limits(|limits| limits.max_history = Some(u64::MAX)).start().unwrap();
+        if case.server.flavor() == Flavor::Mysql {
+            assert_held_back(case, &handle, "history-list-length is unknown: ");
+            let why = handle.progress().throttled.unwrap();
+            assert!(why.contains("PROCESS"), "{why}");
+            handle.change_limits(|limits| limits.max_history = None);
+        }
+        handle.join().unwrap();
+        case.assert_altered();
+    });
+}
+
+#[test]
+fn a_replica_with_a_long_history_list() {
+    const VERSIONS: u64 = 300;
+    for flavor in FLAVORS {
+        let Some(primary) = available(Server::start(flavor)) else { return };
+        let Some(replica) = available(Server::builder(flavor).replica_of(&primary).start()) else {
+            return;
+        };
+        let db = database(&primary, "limits_replica_history");
+        let mut conn = db.conn();
+        conn.query_drop("CREATE TABLE t (id INT PRIMARY KEY, v BIGINT NOT NULL)").unwrap();
+        conn.query_drop("INSERT INTO t VALUES (1, 1)").unwrap();
+        primary.wait_for_replica(&replica).unwrap();
+        let reader = grow_history(&mut conn, replica.conn(), VERSIONS);
+        primary.wait_for_replica(&replica).unwrap();
+        let alter = alter(&db, "t", "ADD c INT").limits(|limits| {
+            limits.control_replicas = vec![replica.url().into()];
+            limits.max_history = Some(VERSIONS);
+        });
+        let handle = alter.start().unwrap();
+        let reason = format!("127.0.0.1:{} history-list-length=", replica.port());
+        wait_until("it is held back", || {
+            handle.progress().throttled.is_some_and(|why| why.starts_with(&reason))
+        });
+        drop(reader);
+        handle.join().unwrap();
+    }
+}
+
+#[test]
+fn a_disk_that_is_nearly_full() {
+    each("limits_space", ADD, |case| {
+        let free = Arc::new(AtomicU64::new(99));
+        let look = Arc::clone(&free);
+        let policy = FreeSpace::new("/data", 100, move || match look.load(Ordering::SeqCst) {
+            0 => Err(std::io::Error::other("no disk")),
+            free => Ok(free),
+        });
+        let handle = case.alter().throttle(policy).start().unwrap();
+        assert_held_back(case, &handle, "free-space /data=99 < 100");
+        free.store(0, Ordering::SeqCst);
+        assert_held_back(case, &handle, "free-space /data is unknown: no disk");
+        free.store(100, Ordering::SeqCst);
         handle.join().unwrap();
         case.assert_altered();
     });

@@ -217,8 +217,13 @@ impl Outcome {
 
     /// How long the statements took that were sent from `from` to `to`.
     pub fn times_between(&self, from: Instant, to: Instant) -> Times {
-        let within = self.sent.iter().filter(|(at, _)| *at >= from && *at <= to);
-        Times::new(within.map(|(_, micros)| *micros))
+        self.times_of(|at| at >= from && at <= to)
+    }
+
+    /// How long the statements took that were sent at these moments.
+    pub fn times_of(&self, which: impl Fn(Instant) -> bool) -> Times {
+        let sent = self.sent.iter().filter(|(at, _)| which(*at));
+        Times::new(sent.map(|(_, micros)| *micros))
     }
 
     /// What this percentage of the statements did not exceed: `percentile(99.0)`.

@@ -29,4 +29,4 @@ pub use server::Server;
 pub use shared::{Database, available, database, shared};
 pub use table::Table;
 pub use watchdog::Watchdog;
-pub use writers::{Workload, Writers};
+pub use writers::{Bursts, Workload, Writers};

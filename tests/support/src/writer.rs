@@ -50,17 +50,19 @@ const CATCH_UP: Duration = Duration::from_millis(250);
 
 impl Writer {
     pub(crate) fn run(mut self) -> Journal {
-        let pause = self.workload.rate.map(|rate| {
-            Duration::from_secs_f64(f64::from(self.workload.writers.max(1)) / rate.max(0.1))
-        });
+        let writers = f64::from(self.workload.writers.max(1));
+        let pause_of = |rate: f64| Duration::from_secs_f64(writers / rate.max(0.1));
+        let (quiet, bursts) = (self.workload.rate.map(pause_of), self.workload.bursts);
+        let busy = bursts.and_then(|bursts| bursts.rate).map(pause_of);
         // Not all at the same moment.
         let mut due = Instant::now()
-            + pause
-                .unwrap_or_default()
-                .mul_f64(f64::from(self.token.writer) / f64::from(self.workload.writers.max(1)));
+            + quiet.unwrap_or_default().mul_f64(f64::from(self.token.writer) / writers);
         while !self.shared.stop.load(Relaxed) {
-            if let Some(pause) = pause {
-                let now = Instant::now();
+            let now = Instant::now();
+            let is_busy = bursts.is_some_and(|bursts| bursts.at(now).0);
+            if let Some(pause) = if is_busy { busy } else { quiet } {
+                // What a quiet time puts off, a burst does not wait for.
+                due = due.min(now + pause);
                 if now < due {
                     // Short sleeps, so that it stops at once.
                     thread::sleep((due - now).min(Duration::from_millis(20)));

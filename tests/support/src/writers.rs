@@ -30,8 +30,33 @@ pub struct Workload {
     pub hot_rows: usize,
     /// Statements per second of all writers together; `None`: as many as the server takes.
     pub rate: Option<f64>,
+    /// Busy times, in which another rate counts.
+    pub bursts: Option<Bursts>,
     /// Lost connections are expected (the test kills some): they are no errors.
     pub reconnect: bool,
+}
+
+/// Busy times between quiet ones.
+#[derive(Debug, Clone, Copy)]
+pub struct Bursts {
+    /// When the first quiet time begins.
+    pub began: Instant,
+    /// How long a quiet time lasts.
+    pub quiet: Duration,
+    /// How long a burst lasts.
+    pub busy: Duration,
+    /// Statements per second of all writers together in a burst; `None`: as many as the server takes.
+    pub rate: Option<f64>,
+}
+
+impl Bursts {
+    /// Whether a moment is in a burst, and how long that lasted then, or the quiet time.
+    pub fn at(&self, moment: Instant) -> (bool, Duration) {
+        let period = (self.quiet + self.busy).as_nanos().max(1);
+        let part = moment.saturating_duration_since(self.began).as_nanos() % period;
+        let part = Duration::from_nanos(u64::try_from(part).unwrap_or_default());
+        part.checked_sub(self.quiet).map_or((false, part), |since| (true, since))
+    }
 }
 
 impl Workload {
@@ -44,6 +69,7 @@ impl Workload {
             delete_pct: 10,
             hot_rows: 1000,
             rate: None,
+            bursts: None,
             reconnect: false,
         }
     }
