@@ -15,7 +15,7 @@ use crate::error::{Error, ErrorKind, Result};
 use crate::inspect::ghost_keys::leading;
 use crate::inspect::kept::{Kept, kept};
 use crate::inspect::{ServerInfo, Table, key};
-use crate::migration::{Control, in_chunks};
+use crate::migration::{Control, Postpone, in_chunks};
 use crate::sql::alter::{AlterClause, ColumnChange, Fate};
 use crate::sql::statements::TablePair;
 use crate::sql::{Ident, Key, KeyShape, TableName};
@@ -202,7 +202,8 @@ impl Compare {
             Error::new(ErrorKind::UnsupportedTable, why)
         })?;
 
-        let control = Control::new(None, Limits::default(), usize::MAX, false, table.rows);
+        let control =
+            Control::new(None, Postpone::never(), Limits::default(), usize::MAX, false, table.rows);
         let mut found = Found {
             comparer: &comparer,
             control: &control,

@@ -7,7 +7,8 @@ use crate::checkpoint::StateTable;
 use crate::cutover::dressing::Dressing;
 use crate::error::{Error, ErrorKind, Result};
 use crate::migration::{
-    Control, Handle, IndexBuild, Migration, Observer, OnReplica, Rehearsal, Report, rehearse, run,
+    Control, Handle, IndexBuild, Migration, Observer, OnReplica, Postpone, Rehearsal, Report,
+    rehearse, run,
 };
 use crate::sql::TableName;
 use crate::sql::statements::join;
@@ -186,11 +187,13 @@ impl Plan {
     }
 
     fn control(&mut self) -> Arc<Control> {
+        let postpone = std::mem::replace(&mut self.migration.postpone, Postpone::never());
         let Migration { policies, options, table, .. } = &self.migration;
         let (limits, has_policies) =
             (options.limits.clone(), !policies.is_empty() || options.limits.are_any());
         Arc::new(Control::new(
             self.observer.take(),
+            postpone,
             limits,
             options.copy_workers,
             has_policies,

@@ -9,8 +9,9 @@ use std::thread;
 use std::time::Duration;
 
 use online_alter::mysql::Opts;
-use online_alter::{ChunkSize, Handle};
+use online_alter::{ChunkSize, Endpoint, Handle};
 
+use crate::flags::Flags;
 use crate::hooks::Hooks;
 use crate::throttle::{control_replicas, nice_ratio};
 
@@ -27,10 +28,13 @@ max-load=<limits>              Threads_running=25,..
 critical-load=<limits>
 max-history=<length>           nothing behind the = for none
 throttle-query=<sql>
+throttle-http=<url>            nothing behind the = for none; the feature http only
 throttle-control-replicas=<h>  host[:port],..
+postpone-cut-over-flag-file=<f>  cut over when this file is gone; it is made now. Counts also after unpostpone
 throttle, pause, suspend       write nothing until told otherwise
 no-throttle, unthrottle, resume, continue
-unpostpone, no-postpone, cut-over  as soon as all is copied, whatever postpones it, now or later
+unpostpone, no-postpone, cut-over  as soon as all is copied, whatever postpones it, now or later; unless
+                               postpone-cut-over-flag-file comes behind it
 panic                          abort, cleanly
 help
 A command that sets a value answers `=?` with it. throttle, no-throttle, unpostpone and panic may name
@@ -40,8 +44,10 @@ the table, as in throttle=t: another run then refuses them.";
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Target<'a> {
     pub(crate) handle: &'a Handle,
-    pub(crate) table: &'a str,
+    pub(crate) flags: &'a Flags,
     pub(crate) opts: &'a Opts,
+    /// The server whose binary log is read.
+    pub(crate) inspected: &'a Opts,
     pub(crate) hooks: &'a Hooks,
 }
 
@@ -63,9 +69,10 @@ impl Target<'_> {
     }
 
     fn carry_out(self, command: &str, value: Option<&str>) -> Result<String, String> {
-        let Target { handle, table, .. } = self;
+        let Target { handle, flags, .. } = self;
+        let table = &flags.table;
         let of_this_table = || match value {
-            Some(name) if name != table => {
+            Some(name) if name != table.as_str() => {
                 Err(format!("this run is of {table}, not of {name}: nothing is done"))
             }
             _ => Ok(()),
@@ -78,8 +85,12 @@ impl Target<'_> {
                 let position = handle.progress().position;
                 return Ok(position.map_or_else(|| "-".to_owned(), |at| at.to_string()));
             }
-            "applier" | "inspector" => {
-                return Ok(online_alter::Endpoint::from(self.opts.clone()).address());
+            "applier" => return Ok(Endpoint::from(self.opts.clone()).address()),
+            "inspector" => return Ok(Endpoint::from(self.inspected.clone()).address()),
+            "cpu-profile" => {
+                return Err(
+                    "there is no profiler in here: use perf, or another of the system's".to_owned()
+                );
             }
             "throttle" | "pause" | "suspend" => {
                 of_this_table()?;
@@ -145,6 +156,16 @@ impl Target<'_> {
                 let query = Some(value.to_owned()).filter(|query| !query.is_empty());
                 handle.change_limits(|limits| limits.throttle_query = query);
             }
+            "throttle-http" => return self.set_http(value),
+            "postpone-cut-over-flag-file" => {
+                if value.is_empty() {
+                    return Err("a file is wanted; unpostpone releases the cut-over".to_owned());
+                }
+                let postpone = self.flags.throttle.postpone(Some(Path::new(value)));
+                handle.postpone(postpone).map_err(|error| error.message().to_owned())?;
+            }
+            "dml-batch-size" => return Err(NO_BATCHES.to_owned()),
+            "replication-lag-query" => return Err(NO_LAG_QUERY.to_owned()),
             "throttle-control-replicas" => {
                 let replicas = control_replicas(value)?.endpoints(self.opts);
                 handle.change_limits(|limits| limits.control_replicas = replicas);
@@ -152,6 +173,21 @@ impl Target<'_> {
             _ => return Err(unknown(name)),
         }
         Ok(self.status())
+    }
+
+    #[cfg(feature = "http")]
+    fn set_http(self, url: &str) -> Result<String, String> {
+        if !url.is_empty() && !url.starts_with("http://") {
+            return Err("an http:// URL is wanted, or nothing".to_owned());
+        }
+        let check = (!url.is_empty()).then(|| self.flags.throttle.http_check(url));
+        self.handle.change_limits(|limits| limits.throttle_http = check);
+        Ok(self.status())
+    }
+
+    #[cfg(not(feature = "http"))]
+    fn set_http(self, _: &str) -> Result<String, String> {
+        Err("this program was built without the feature http".to_owned())
     }
 
     fn get(self, name: &str) -> Result<String, String> {
@@ -165,9 +201,24 @@ impl Target<'_> {
             "critical-load" => limits.critical_load.to_string(),
             "max-history" => limits.max_history.map_or_else(String::new, |most| most.to_string()),
             "throttle-query" => limits.throttle_query.unwrap_or_default(),
+            #[cfg(feature = "http")]
+            "throttle-http" => {
+                // There may be a password in it.
+                let url = limits.throttle_http.map(|check| check.url().to_owned());
+                url.map_or_else(String::new, |url| match url.rsplit_once('@') {
+                    Some((_, rest)) => format!("http://..@{rest}"),
+                    None => url,
+                })
+            }
+            "dml-batch-size" => return Err(NO_BATCHES.to_owned()),
+            "postpone-cut-over-flag-file" => {
+                return Err(
+                    "what postpones the cut-over is not told: it can only be set".to_owned()
+                );
+            }
             "throttle-control-replicas" => {
                 let replicas = limits.control_replicas.iter();
-                replicas.map(online_alter::Endpoint::address).collect::<Vec<_>>().join(",")
+                replicas.map(Endpoint::address).collect::<Vec<_>>().join(",")
             }
             _ => return Err(unknown(name)),
         })
@@ -177,9 +228,14 @@ impl Target<'_> {
     fn status(self) -> String {
         let values = ["chunk-size", "max-lag-millis", "max-load", "critical-load", "nice-ratio"];
         let values = values.map(|name| format!("{name}: {}", self.get(name).unwrap_or_default()));
-        format!("# {}; {}\n{}", self.table, values.join("; "), self.handle.progress())
+        format!("# {}; {}\n{}", self.flags.table, values.join("; "), self.handle.progress())
     }
 }
+
+/// What gh-ost knows and this tool has no use for.
+const NO_BATCHES: &str = "events are not applied here, so there are no batches of them: changed keys are refreshed, as \
+                          many at a time as the run finds good";
+const NO_LAG_QUERY: &str = "lag is told by the run's own heartbeats, without a query (gh-ost takes the command, and ignores it)";
 
 fn unknown(command: &str) -> String {
     format!("unknown command `{command}`: try help")

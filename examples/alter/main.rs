@@ -20,9 +20,7 @@ use std::time::Duration;
 
 use clap::Parser;
 use online_alter::mysql::Opts;
-use online_alter::{
-    ChunkSize, IndexBuild, KillBlockers, OldTable, OnMismatch, OnlineAlter, Plan, Postpone,
-};
+use online_alter::{ChunkSize, IndexBuild, KillBlockers, OldTable, OnMismatch, OnlineAlter, Plan};
 
 use crate::common::{Interrupts, say, warn};
 use crate::control::{Socket, Target};
@@ -74,6 +72,7 @@ fn alter(flags: &Flags, opts: &Opts, stream: Option<Opts>, hooks: &Hooks) -> Res
     let (tell, notes) = mpsc::channel();
     let told = Told { notes: tell, hooks: hooks.clone() };
     let mut builder = builder(flags, opts).observer(told);
+    let inspected = stream.as_ref().unwrap_or(opts).clone();
     if let Some(stream) = stream {
         builder = builder.stream_from(stream);
     }
@@ -111,7 +110,7 @@ fn alter(flags: &Flags, opts: &Opts, stream: Option<Opts>, hooks: &Hooks) -> Res
         quiet: flags.quiet,
     };
     let handle = plan.start()?;
-    let target = Target { handle: &handle, table: &flags.table, opts, hooks };
+    let target = Target { handle: &handle, flags, opts, inspected: &inspected, hooks };
     let aborted = control::serving(socket.as_ref(), target, || watch.follow(&handle));
     let result = handle.join();
     if aborted && result.is_ok() {
@@ -178,9 +177,8 @@ fn builder(flags: &Flags, opts: &Opts) -> OnlineAlter {
     if flags.ok_to_drop_table {
         alter = alter.old_table(OldTable::Drop);
     }
-    if let Some(file) = &flags.postpone_cut_over_flag_file {
-        alter = alter.postpone_cut_over(Postpone::while_file_exists(file));
-    }
+    let file = flags.postpone_cut_over_flag_file.as_deref();
+    alter = alter.postpone_cut_over(flags.throttle.postpone(file));
     flags.throttle.apply(flags.topology.apply(alter), opts)
 }
 

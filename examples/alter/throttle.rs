@@ -1,6 +1,6 @@
 //! What holds a run back, as the command line says it.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use clap::Args;
@@ -98,7 +98,7 @@ pub(crate) struct ThrottleFlags {
     pub(crate) window: Option<TimeWindow>,
 
     /// Cut over only in this time of the day
-    #[arg(long, value_name = "TIME", conflicts_with = "postpone_cut_over_flag_file")]
+    #[arg(long, value_name = "TIME")]
     pub(crate) cut_over_window: Option<TimeWindow>,
 }
 
@@ -127,11 +127,7 @@ impl ThrottleFlags {
             });
         #[cfg(feature = "http")]
         if let Some(url) = &self.throttle_http {
-            let check = online_alter::throttle::HttpCheck::new(url)
-                .interval(Duration::from_millis(self.throttle_http_interval_millis))
-                .timeout(Duration::from_millis(self.throttle_http_timeout_millis))
-                .ignore_errors(self.ignore_http_errors);
-            alter = alter.throttle(check);
+            alter = alter.limits(|limits| limits.throttle_http = Some(self.http_check(url)));
         }
         for (path, least) in &self.throttle_free_space {
             let (name, path) = (path.display().to_string(), path.clone());
@@ -144,10 +140,25 @@ impl ThrottleFlags {
         if let Some(window) = self.window {
             alter = alter.throttle(window);
         }
-        if let Some(window) = self.cut_over_window {
-            alter = alter.postpone_cut_over(Postpone::while_true(move || !window.is_open()));
-        }
         alter
+    }
+
+    /// The cut-over waits while the file is there, which is made if it is missing, and for its time of the day.
+    pub(crate) fn postpone(&self, file: Option<&Path>) -> Postpone {
+        let file = file.map_or_else(Postpone::never, Postpone::while_file_exists);
+        match self.cut_over_window {
+            Some(window) => file.or(Postpone::while_true(move || !window.is_open())),
+            None => file,
+        }
+    }
+
+    /// A check that is asked as the flags say.
+    #[cfg(feature = "http")]
+    pub(crate) fn http_check(&self, url: &str) -> online_alter::throttle::HttpCheck {
+        online_alter::throttle::HttpCheck::new(url)
+            .interval(Duration::from_millis(self.throttle_http_interval_millis))
+            .timeout(Duration::from_millis(self.throttle_http_timeout_millis))
+            .ignore_errors(self.ignore_http_errors)
     }
 }
 

@@ -150,22 +150,34 @@ enum Attempt {
 
 /// Told of attempts.
 pub(crate) trait Attempts {
+    /// Whether the next attempt has to wait.
+    fn is_postponed(&mut self) -> bool;
+    /// Waits for as long as that is so.
+    fn wait(&mut self, session: &mut Session) -> Result<()>;
     /// An attempt begins; an error if it should not.
-    fn begins(&self, attempt: u32) -> Result<()>;
+    fn begins(&mut self, attempt: u32) -> Result<()>;
     /// It was given up, with everything as it was.
-    fn failed(&self, attempt: u32, why: &str, blockers: &[Blocker]);
+    fn failed(&mut self, attempt: u32, why: &str, blockers: &[Blocker]);
 }
 
 impl CutOver<'_> {
     /// Swaps the tables. On an error, its table state says whether they may be swapped.
-    pub(crate) fn run(&self, control: &mut Session, told: &dyn Attempts) -> Result<Swapped> {
+    pub(crate) fn run(&self, control: &mut Session, told: &mut dyn Attempts) -> Result<Swapped> {
         let mut why = String::new();
         for attempt in 1..=self.limits.attempts {
             if attempt > 1 {
                 let pause = Duration::from_millis(50 << attempt.min(10));
                 self.cancel.sleep(pause.min(self.limits.longest_pause))?;
             }
-            let in_step = self.catch_up(control)?;
+            let in_step = loop {
+                let in_step = self.catch_up(control)?;
+                // As late as possible: the time to cut over may have passed meanwhile.
+                if !told.is_postponed() {
+                    break in_step;
+                }
+                self.refresher.pending().hurry(false);
+                told.wait(control)?;
+            };
             told.begins(attempt)?;
             let mut held = false;
             let result = if in_step {

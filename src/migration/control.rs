@@ -9,6 +9,7 @@ use parking_lot::Mutex;
 
 use super::counting::Counting;
 use super::observer::{Event, Observer};
+use super::postpone::Postpone;
 use super::progress::Progress;
 use super::rehearsal::Rehearsal;
 use super::replica_test::Stopped;
@@ -25,6 +26,8 @@ pub(crate) struct Control {
     /// Ends all waits of the run.
     pub(crate) cancel: Cancel,
     pub(crate) gate: Gate,
+    /// What postpones the cut-over; none while it is asked.
+    postpone: Mutex<Option<Postpone>>,
     released: AtomicBool,
     abort: Mutex<Abort>,
     /// A connection whose statement may take long, and is to be killed when the run ends: 0 if none.
@@ -116,6 +119,7 @@ impl std::fmt::Debug for Control {
 impl Control {
     pub(crate) fn new(
         observer: Option<Box<dyn Observer>>,
+        postpone: Postpone,
         limits: Limits,
         copy_workers: usize,
         has_policies: bool,
@@ -124,6 +128,7 @@ impl Control {
         Control {
             cancel: Cancel::default(),
             gate: Gate::new(has_policies),
+            postpone: Mutex::new(Some(postpone)),
             released: AtomicBool::new(false),
             abort: Mutex::default(),
             long_statement: AtomicU32::new(0),
@@ -321,8 +326,37 @@ impl Control {
         self.released.store(true, Ordering::SeqCst);
     }
 
-    pub(crate) fn is_released(&self) -> bool {
-        self.released.load(Ordering::SeqCst)
+    /// From now on the cut-over is postponed by this, also if it was let go ahead before.
+    pub(crate) fn postpone(&self, postpone: Postpone) -> Result<()> {
+        postpone.prepare()?;
+        let mut slot = self.postpone.lock();
+        *slot = Some(postpone);
+        self.released.store(false, Ordering::SeqCst);
+        Ok(())
+    }
+
+    /// Does what the postponement wants done when the run starts.
+    pub(crate) fn prepare_postponement(&self) -> Result<()> {
+        self.postpone.lock().as_ref().map_or(Ok(()), Postpone::prepare)
+    }
+
+    /// Whether the cut-over has to wait. Asked by the run's own thread only.
+    pub(crate) fn is_postponed(&self) -> bool {
+        loop {
+            if self.released.load(Ordering::SeqCst) {
+                return false;
+            }
+            // The caller's function may want to postpone it by something else.
+            let Some(mut postpone) = self.postpone.lock().take() else {
+                return false;
+            };
+            let waits = postpone.waits();
+            let mut slot = self.postpone.lock();
+            if slot.is_none() {
+                *slot = Some(postpone);
+                return waits && !self.released.load(Ordering::SeqCst);
+            }
+        }
     }
 
     /// A heartbeat, which is a small write as the application's are, took so long.

@@ -4,6 +4,7 @@ use std::sync::Arc;
 use std::thread::JoinHandle;
 
 use super::control::Control;
+use super::postpone::Postpone;
 use super::progress::Progress;
 use super::report::Report;
 use crate::copy::ChunkSize;
@@ -77,7 +78,15 @@ impl Handle {
         self.control.copy_workers()
     }
 
-    /// Lets the cut-over go ahead as soon as everything is copied, whatever postpones it.
+    /// Postpones the cut-over by this from now on, instead of what did so far, and whether or not
+    /// [`cut_over`](Self::cut_over) was called before. An attempt that is under way is not broken off. An error if a flag
+    /// file cannot be created.
+    pub fn postpone(&self, postpone: Postpone) -> Result<()> {
+        self.control.postpone(postpone)
+    }
+
+    /// Lets the cut-over go ahead as soon as everything is copied, whatever postpones it, until
+    /// [`postpone`](Self::postpone) is called.
     pub fn cut_over(&self) {
         self.control.release();
     }

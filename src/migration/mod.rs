@@ -34,6 +34,7 @@ mod report;
 mod row_modes;
 mod run;
 mod stages;
+mod told;
 mod verification;
 
 pub(crate) use chunks::in_chunks;

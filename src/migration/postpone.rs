@@ -6,7 +6,8 @@ use std::path::PathBuf;
 use crate::error::{Error, ErrorKind, Result};
 
 /// Says for how long the cut-over waits after the copy is complete. Until then the ghost is kept
-/// in step with the table. [`Handle::cut_over`](crate::Handle::cut_over) ends the wait in any case.
+/// in step with the table. It is asked again before each attempt to cut over: if one fails, the next waits while this
+/// says so. [`Handle::cut_over`](crate::Handle::cut_over) ends the wait in any case.
 pub struct Postpone(Kind);
 
 enum Kind {
@@ -14,6 +15,7 @@ enum Kind {
     UntilReleased,
     File(PathBuf),
     While(Box<dyn FnMut() -> bool + Send>),
+    Either(Box<(Postpone, Postpone)>),
 }
 
 impl Postpone {
@@ -38,10 +40,18 @@ impl Postpone {
         Postpone(Kind::While(Box::new(wait)))
     }
 
+    /// Waits for as long as this or the other does.
+    #[must_use]
+    pub fn or(self, other: Postpone) -> Self {
+        Postpone(Kind::Either(Box::new((self, other))))
+    }
+
     /// Called when the run starts.
     pub(crate) fn prepare(&self) -> Result<()> {
-        let Kind::File(path) = &self.0 else {
-            return Ok(());
+        let path = match &self.0 {
+            Kind::File(path) => path,
+            Kind::Either(both) => return both.0.prepare().and_then(|()| both.1.prepare()),
+            _ => return Ok(()),
         };
         OpenOptions::new().create(true).append(true).open(path).map(drop).map_err(|error| {
             let why = format!("the flag file {} cannot be created: {error}", path.display());
@@ -56,6 +66,7 @@ impl Postpone {
             Kind::UntilReleased => true,
             Kind::File(path) => path.try_exists().unwrap_or(true),
             Kind::While(wait) => wait(),
+            Kind::Either(both) => both.0.waits() || both.1.waits(),
         }
     }
 }
@@ -67,6 +78,28 @@ impl std::fmt::Debug for Postpone {
             Kind::UntilReleased => f.write_str("UntilReleased"),
             Kind::File(path) => f.debug_tuple("File").field(path).finish(),
             Kind::While(_) => f.write_str("While(..)"),
+            Kind::Either(both) => f.debug_tuple("Either").field(&both.0).field(&both.1).finish(),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+    use std::sync::atomic::{AtomicBool, Ordering};
+
+    use super::*;
+
+    #[test]
+    fn waits_for_both() {
+        let flags = [(); 2].map(|()| Arc::new(AtomicBool::new(true)));
+        let [one, other] =
+            flags.clone().map(|flag| Postpone::while_true(move || flag.load(Ordering::SeqCst)));
+        let mut both = one.or(other);
+        for (first, second) in [(true, true), (false, true), (true, false), (false, false)] {
+            flags[0].store(first, Ordering::SeqCst);
+            flags[1].store(second, Ordering::SeqCst);
+            assert_eq!(both.waits(), first || second);
         }
     }
 }

@@ -68,11 +68,13 @@ impl Progress {
 #[cfg(test)]
 mod tests {
     use super::super::control::Control;
+    use super::super::postpone::Postpone;
     use crate::throttle::Limits;
 
     #[test]
     fn each_figure_has_a_name_a_help_a_type_and_a_number() {
-        let progress = Control::new(None, Limits::default(), 1, false, 1000).progress();
+        let progress =
+            Control::new(None, Postpone::never(), Limits::default(), 1, false, 1000).progress();
         let text = progress.prometheus("a\"p\\p.t");
         let label = "{table=\"a\\\"p\\\\p.t\"";
         let mut names = Vec::new();

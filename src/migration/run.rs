@@ -21,8 +21,8 @@ use super::replica_test;
 use super::report::Report;
 use super::stages::{Ended, Outcome, Stages};
 use crate::checkpoint::StateTable;
+use crate::cutover::Swapped;
 use crate::cutover::proof::Proof;
-use crate::cutover::{Attempts, Blocker, Swapped};
 use crate::db::{Connector, Purpose, Session};
 use crate::error::{Error, ErrorKind, Leftover, Phase, Result, TableState};
 use crate::fault::Fault;
@@ -125,8 +125,7 @@ fn stages(
     guard: &mut Option<Guard>,
 ) -> Result<Report> {
     control.enter(Phase::Prepare);
-    migration.postpone.prepare()?;
-    let postpone = &mut std::mem::replace(&mut migration.postpone, Postpone::never());
+    control.prepare_postponement()?;
     let policies = &mut std::mem::take(&mut migration.policies);
     let migration = &*migration;
     let Migration { connector, server, stream, table, neighbours, options, .. } = migration;
@@ -224,7 +223,7 @@ fn stages(
             state,
             ghost: &ghost,
         };
-        let result = stages.in_step(&mut session, &mut definer, postpone);
+        let result = stages.in_step(&mut session, &mut definer);
         cancel.set();
         match stream {
             None => follow.stream.stop(Some(&mut session)),
@@ -312,22 +311,6 @@ fn create_table(definer: &mut Session, sql: &str, name: &TableName, made: &mut M
         made.tables.insert(0, name.clone());
     }
     created.map(drop)
-}
-
-impl Attempts for Control {
-    fn begins(&self, attempt: u32) -> Result<()> {
-        self.attempts.store(attempt, Ordering::Relaxed);
-        // The last chance for a veto.
-        self.tell(&Event::CutOverAttempt { attempt });
-        self.defer_abort()
-    }
-
-    fn failed(&self, attempt: u32, why: &str, blockers: &[Blocker]) {
-        log::debug!("cut-over attempt {attempt} failed: {why}");
-        let (reason, blockers) = (why.to_owned(), blockers.to_vec());
-        self.tell(&Event::CutOverFailed { attempt, reason, blockers });
-        self.allow_abort();
-    }
 }
 
 /// Tidies up after the swap. What cannot be tidied up is a warning: the table is altered.

@@ -13,9 +13,9 @@ use super::follow::Follow;
 use super::ghost::Ghost;
 use super::observer::Event;
 use super::options::{OnReplica, Options};
-use super::postpone::Postpone;
 use super::rehearsal::Rehearsal;
 use super::replica_test::ReplicaTest;
+use super::told::Told;
 use super::verification::{Verification, Verifier};
 use crate::checkpoint::StateTable;
 use crate::copy::chunk::{Chunk, Watermark};
@@ -63,12 +63,7 @@ pub(super) struct Stages<'a> {
 }
 
 impl Stages<'_> {
-    pub(super) fn in_step(
-        &self,
-        session: &mut Session,
-        definer: &mut Session,
-        postpone: &mut Postpone,
-    ) -> Result<Outcome> {
+    pub(super) fn in_step(&self, session: &mut Session, definer: &mut Session) -> Result<Outcome> {
         let control = self.control;
         let mut verifier = if self.options.verify { Some(Verifier::new(self)?) } else { None };
         self.fence(session)?;
@@ -88,21 +83,15 @@ impl Stages<'_> {
                 .map_err(|error| self.name_conflicts(error))?;
             self.options.steps.at(Step::Verified, session.id());
         }
-        self.postponed(postpone, session, verifier.as_mut())?;
+        self.postponed(session, verifier.as_mut())?;
         if let Some(OnReplica::Test { start_again }) = self.options.on_replica {
             control.gate.pass(&control.cancel)?;
             let test = self.compare_at_rest(session, verifier.as_mut(), start_again)?;
             let verification = verifier.map(Verifier::into_found);
             return Ok(Outcome { ended: Ended::Tested(test), verification });
         }
-        control.enter(Phase::CutOver);
-        control.gate.pass(&control.cancel)?;
-        // What is made past the binlog, the stream does not show.
-        let mut inspector = self.open(Purpose::Inspect)?;
-        let Self { server, table, options, .. } = *self;
-        self.neighbours.check_unchanged(&mut inspector, server, &table.name, &options.wishes)?;
-        drop(inspector);
-        let (swapped, proof) = self.cut_over(session, definer)?;
+        self.enter_cut_over()?;
+        let (swapped, proof) = self.cut_over(session, definer, verifier.as_mut())?;
         let verification = verifier.map(Verifier::into_found);
         Ok(Outcome { ended: Ended::Swapped(swapped, proof), verification })
     }
@@ -246,14 +235,33 @@ impl Stages<'_> {
         session.retrying(retries, &self.control.cancel, |session| session.exec("DO 1")).map(drop)
     }
 
+    /// The tables are to be swapped now: sees that nothing has come between.
+    fn enter_cut_over(&self) -> Result<()> {
+        let Self { server, table, options, control, .. } = *self;
+        control.enter(Phase::CutOver);
+        control.gate.pass(&control.cancel)?;
+        // What is made past the binlog, the stream does not show.
+        let mut inspector = self.open(Purpose::Inspect)?;
+        self.neighbours.check_unchanged(&mut inspector, server, &table.name, &options.wishes)
+    }
+
+    /// The same between two attempts, once it is no longer postponed.
+    pub(super) fn until_released(
+        &self,
+        session: &mut Session,
+        verifier: Option<&mut Verifier<'_>>,
+    ) -> Result<()> {
+        self.postponed(session, verifier)?;
+        self.enter_cut_over()
+    }
+
     /// Waits for as long as the cut-over is postponed, and goes on comparing the rows meanwhile.
     fn postponed(
         &self,
-        postpone: &mut Postpone,
         session: &mut Session,
         mut verifier: Option<&mut Verifier<'_>>,
     ) -> Result<()> {
-        let mut waits = || !self.control.is_released() && postpone.waits();
+        let waits = || self.control.is_postponed();
         let mut entered = false;
         while waits() {
             if !entered {
@@ -287,7 +295,12 @@ impl Stages<'_> {
         }
     }
 
-    fn cut_over(&self, session: &mut Session, definer: &mut Session) -> Result<(Swapped, Proof)> {
+    fn cut_over(
+        &self,
+        session: &mut Session,
+        definer: &mut Session,
+        verifier: Option<&mut Verifier<'_>>,
+    ) -> Result<(Swapped, Proof)> {
         let Self { control, follow, options, .. } = *self;
         self.refresh_connection(definer)?;
         let ghost_definition = Definition::read(definer, &follow.pair.ghost)?;
@@ -320,7 +333,9 @@ impl Stages<'_> {
             gate: &control.gate,
             limits: options.cut_over_limits(),
         };
-        let swapped = cut_over.run(session, control).map_err(|error| self.name_conflicts(error))?;
+        let mut told = Told { stages: self, definer, verifier };
+        let swapped = cut_over.run(session, &mut told);
+        let swapped = swapped.map_err(|error| self.name_conflicts(error))?;
         control.note_swap();
         control.tell(&Event::Swapped { locked: swapped.locked });
         // At once: rows of the old table must not stand in the way of their parents.

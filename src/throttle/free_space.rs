@@ -93,7 +93,7 @@ mod tests {
             free -= 150;
             Ok(free)
         });
-        let mut check = |policy: &mut FreeSpace| policy.check(&mut Everything::with(Ok(0)));
+        let check = |policy: &mut FreeSpace| policy.check(&mut Everything::with(Ok(0)));
         assert_eq!(check(&mut policy), Verdict::Wait("free-space /data=50 < 100".into()));
         policy.last = policy.last.take().map(|(looked, _)| (looked, Verdict::Proceed));
         assert_eq!(check(&mut policy), Verdict::Proceed);

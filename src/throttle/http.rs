@@ -9,9 +9,11 @@ use super::policy::{Signals, ThrottlePolicy, Verdict};
 /// Holds back unless an HTTP server answers a HEAD request with status 200: the protocol of
 /// [freno](https://github.com/github/freno), which answers 429 when replicas are behind. An error holds the run
 /// back as well, unless [`ignore_errors`](Self::ignore_errors) says otherwise. Only `http://`; needs the feature `http`.
+#[derive(Clone)]
 pub struct HttpCheck {
     url: String,
     agent: Agent,
+    timeout: Duration,
     interval: Duration,
     ignores_errors: bool,
     last: Option<(Instant, Verdict)>,
@@ -28,9 +30,11 @@ impl HttpCheck {
     /// By its URL, such as `http://freno/check/online-alter/mysql/main`. It is asked ten times a second at most, and
     /// has a second to answer.
     pub fn new(url: impl Into<String>) -> Self {
+        let timeout = Duration::from_secs(1);
         HttpCheck {
             url: url.into(),
-            agent: agent(Duration::from_secs(1)),
+            agent: agent(timeout),
+            timeout,
             interval: Duration::from_millis(100),
             ignores_errors: false,
             last: None,
@@ -48,7 +52,13 @@ impl HttpCheck {
     #[must_use]
     pub fn timeout(mut self, timeout: Duration) -> Self {
         self.agent = agent(timeout);
+        self.timeout = timeout;
         self
+    }
+
+    /// Its URL, with what there may be of a password in it.
+    pub fn url(&self) -> &str {
+        &self.url
     }
 
     /// Whether the run goes on when the server cannot be reached. Default: no.
@@ -56,6 +66,14 @@ impl HttpCheck {
     pub fn ignore_errors(mut self, ignore: bool) -> Self {
         self.ignores_errors = ignore;
         self
+    }
+}
+
+/// The same question, asked in the same way.
+impl PartialEq for HttpCheck {
+    fn eq(&self, other: &Self) -> bool {
+        let asks = |check: &Self| (check.interval, check.timeout, check.ignores_errors);
+        self.url == other.url && asks(self) == asks(other)
     }
 }
 

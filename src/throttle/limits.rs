@@ -6,6 +6,8 @@ use std::time::{Duration, Instant};
 use parking_lot::Mutex;
 
 use super::history::HistoryLimit;
+#[cfg(feature = "http")]
+use super::http::HttpCheck;
 use super::policy::{SignalError, Signals, ThrottlePolicy, Verdict};
 use super::query::ThrottleQuery;
 use super::replicas::{Most, Replicas};
@@ -55,6 +57,9 @@ pub struct Limits {
     /// Hold back while this query, asked once a second on the server of the table, answers with a number above zero
     /// ([`ThrottleQuery`]). Default: none.
     pub throttle_query: Option<String>,
+    /// Hold back unless this check is answered with 200 ([`HttpCheck`]). Default: none.
+    #[cfg(feature = "http")]
+    pub throttle_http: Option<HttpCheck>,
     /// After each chunk, rest for so many times the time that it took: 0.5 leaves two thirds of the time to the copy.
     /// Default: zero.
     pub nice_ratio: f64,
@@ -72,6 +77,8 @@ impl Default for Limits {
             critical_load_hibernation: None,
             max_history: None,
             throttle_query: None,
+            #[cfg(feature = "http")]
+            throttle_http: None,
             nice_ratio: 0.0,
         }
     }
@@ -82,6 +89,10 @@ impl Limits {
     pub(crate) fn are_any(&self) -> bool {
         let Limits { max_lag, control_replicas, max_load, critical_load, .. } = self;
         let Limits { max_history, throttle_query, .. } = self;
+        #[cfg(feature = "http")]
+        if self.throttle_http.is_some() {
+            return true;
+        }
         max_lag.is_some()
             || self.attached_replicas
             || max_history.is_some()
@@ -107,6 +118,8 @@ pub(crate) struct KeepLimits {
     attached: Option<(Instant, Vec<Endpoint>)>,
     history: Option<HistoryLimit>,
     query: Option<ThrottleQuery>,
+    #[cfg(feature = "http")]
+    http: Option<HttpCheck>,
     hibernates_until: Option<Instant>,
     critical_since: Option<Instant>,
 }
@@ -119,6 +132,8 @@ impl KeepLimits {
             attached: None,
             history: None,
             query: None,
+            #[cfg(feature = "http")]
+            http: None,
             hibernates_until: None,
             critical_since: None,
         }
@@ -198,6 +213,17 @@ impl ThrottlePolicy for KeepLimits {
         if verdict != Verdict::Proceed {
             return verdict;
         }
+        #[cfg(feature = "http")]
+        {
+            // Not a new one each time: it knows when it was asked last.
+            if self.http != limits.throttle_http {
+                self.http = limits.throttle_http;
+            }
+            let verdict = self.http.as_mut().map_or(Verdict::Proceed, |check| check.check(signals));
+            if verdict != Verdict::Proceed {
+                return verdict;
+            }
+        }
         let mut replicas = limits.control_replicas;
         if limits.attached_replicas {
             match self.attached(signals) {
@@ -254,6 +280,23 @@ mod tests {
         limits.lock().max_lag = Some(Duration::from_secs(2));
         let behind = Everything { lag: Duration::from_secs(2), ..Everything::with(Ok(20)) };
         assert_eq!(keeper.check(&mut { behind }), Verdict::Wait("lag=2.000s".into()));
+    }
+
+    #[cfg(feature = "http")]
+    #[test]
+    fn a_check_over_http_comes_and_goes() {
+        let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+        let url = format!("http://{}/check", listener.local_addr().unwrap());
+        drop(listener);
+        let (mut keeper, limits) = keeper(|_| ());
+        limits.lock().throttle_http = Some(HttpCheck::new(url));
+        let verdict = keeper.check(&mut Everything::with(Ok(0)));
+        assert!(matches!(verdict, Verdict::Wait(why) if why.starts_with("http error")));
+        let ignoring = limits.lock().throttle_http.take().map(|check| check.ignore_errors(true));
+        limits.lock().throttle_http = ignoring;
+        assert_eq!(keeper.check(&mut Everything::with(Ok(0))), Verdict::Proceed);
+        limits.lock().throttle_http = None;
+        assert_eq!(keeper.check(&mut Everything::with(Ok(0))), Verdict::Proceed);
     }
 
     #[test]

@@ -32,6 +32,9 @@ pub(crate) fn built(example: &str) -> PathBuf {
         let mut build = Command::new(env!("CARGO"));
         build.args(["build", "--example", example, "--target-dir"]);
         build.arg(profile.parent().unwrap()).current_dir(sources);
+        if cfg!(feature = "http") {
+            build.args(["--features", "http"]);
+        }
         if profile.ends_with("release") {
             build.arg("--release");
         }

@@ -56,6 +56,17 @@ fn takes_commands_on_a_socket() {
             ("throttle-control-replicas=", "State: "),
             ("throttle-control-replicas=?", "\n"),
             ("copy-workers=?", "4\n"),
+            ("throttle-query=?", "\n"),
+            ("postpone-cut-over-flag-file=", "error: a file is wanted"),
+            (
+                "postpone-cut-over-flag-file=/nowhere/f",
+                "error: the flag file /nowhere/f cannot be created",
+            ),
+            ("dml-batch-size=100", "error: events are not applied here"),
+            ("replication-lag-query=SELECT 1", "error: lag is told by the run's own heartbeats"),
+            ("cpu-profile", "error: there is no profiler"),
+            ("cpu-profile=30s", "error: there is no profiler"),
+            ("inspector", "127.0.0.1:"),
             ("help", "throttle-query=<sql>"),
             ("sup", "Copy: 100/"),
             ("applier", "127.0.0.1:"),
@@ -79,6 +90,57 @@ fn takes_commands_on_a_socket() {
         say(&socket, &format!("unpostpone={}", csm::TABLE));
         run.ends_with(0);
         assert!(bench.is_bigint() && !socket.exists());
+    });
+}
+
+/// Commands that hold the run up at first.
+#[test]
+fn a_command_postpones() {
+    on_each("example_socket_postpone", 100, |bench| {
+        let (socket, first, second) = (bench.file("sock"), bench.file("a"), bench.file("b"));
+        let run = bench.alter(&postponed(&socket, &first));
+        run.wait_for("State: postponing cut-over");
+        assert!(say(&socket, "throttle").contains("commanded by user"));
+        say(&socket, "unpostpone");
+        let command = format!("postpone-cut-over-flag-file={}", path(&second));
+        assert!(!say(&socket, &command).contains("error"));
+        assert!(second.exists());
+        fs::remove_file(&first).unwrap();
+        say(&socket, "no-throttle");
+        let began = Instant::now();
+        while !say(&socket, "status").contains("State: postponing cut-over") {
+            assert!(began.elapsed() < PATIENCE && !bench.is_bigint());
+        }
+        assert!(!bench.is_bigint());
+        fs::remove_file(&second).unwrap();
+        run.ends_with(0);
+        assert!(bench.is_bigint());
+    });
+}
+
+/// Nobody answers there.
+#[cfg(feature = "http")]
+#[test]
+fn a_command_checks_by_http() {
+    on_each("example_socket_http", 100, |bench| {
+        let (socket, file) = (bench.file("sock"), bench.file("postpone"));
+        let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+        let address = listener.local_addr().unwrap();
+        drop(listener);
+        let args = postponed(&socket, &file);
+        let run = bench.alter(&args);
+        run.wait_for("State: postponing cut-over");
+        say(&socket, &format!("throttle-http=http://me:hidden@{address}/check"));
+        run.wait_for("throttled, http error");
+        let said = say(&socket, "throttle-http=?");
+        assert_eq!(said, format!("http://..@{address}/check\n"));
+        let said = say(&socket, "throttle-http=https://x");
+        assert!(said.contains("error: an http:// URL is wanted"), "{said}");
+        say(&socket, "throttle-http=");
+        assert_eq!(say(&socket, "throttle-http=?"), "\n");
+        say(&socket, "unpostpone");
+        let ended = run.ends_with(0);
+        assert!(!ended.out.contains("hidden") && !ended.err.contains("hidden"));
     });
 }
 
