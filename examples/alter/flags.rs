@@ -216,6 +216,10 @@ pub(crate) struct Flags {
     #[arg(long, conflicts_with_all = ["verbose", "debug"])]
     pub(crate) quiet: bool,
 
+    /// Print the status once a second on a terminal, too. Default: a bar there, on stderr, unless the run is logged
+    #[arg(long)]
+    pub(crate) plain: bool,
+
     /// Log what the run does
     #[arg(long)]
     pub(crate) verbose: bool,

@@ -1,5 +1,7 @@
 //! A run from its start to its end, with an eye on what wants to stop it.
 
+use std::fmt::Display;
+use std::io::{IsTerminal, stdout};
 use std::path::Path;
 use std::sync::mpsc;
 use std::thread;
@@ -7,6 +9,7 @@ use std::time::{Duration, Instant};
 
 use online_alter::{Event, Handle, Observer};
 
+use crate::bar::Bar;
 use crate::common::{Interrupts, say, warn};
 use crate::hooks::Hooks;
 
@@ -53,6 +56,8 @@ pub(crate) struct Watch<'a> {
     pub(crate) notes: mpsc::Receiver<String>,
     pub(crate) hooks: Hooks,
     pub(crate) quiet: bool,
+    /// No bar.
+    pub(crate) plain: bool,
 }
 
 impl Watch<'_> {
@@ -61,41 +66,53 @@ impl Watch<'_> {
         let mut answered = 0;
         let mut aborted = false;
         let mut due = Instant::now() + STATUS;
+        let may_have_bar = !self.quiet && !self.plain;
+        let bar = may_have_bar.then(|| Bar::new(&handle.progress())).filter(|bar| !bar.is_hidden());
+        // Those that are kept in a file are wanted all the same.
+        let has_lines = !self.quiet && (bar.is_none() || !stdout().is_terminal());
+        let warn = |line: &dyn Display| match &bar {
+            Some(bar) => bar.suspend(|| warn(line)),
+            None => warn(line),
+        };
         while !handle.is_finished() {
             if self.interrupts.count() > answered {
                 answered = self.interrupts.count();
                 warn(if aborted {
-                    "still aborting: what the run created is being dropped"
+                    &"still aborting: what the run created is being dropped"
                 } else {
-                    "interrupted: aborting cleanly, which may take a few seconds"
+                    &"interrupted: aborting cleanly, which may take a few seconds"
                 });
                 handle.abort();
                 aborted = true;
             }
             if let Some(file) = self.panic_file.filter(|file| !aborted && file.exists()) {
-                warn(format_args!("{} is there: aborting cleanly", file.display()));
+                warn(&format_args!("{} is there: aborting cleanly", file.display()));
                 handle.abort();
                 aborted = true;
             }
-            self.pass_on_notes();
+            self.pass_on_notes(&warn);
             self.hooks.note(handle.progress());
-            if !self.quiet && Instant::now() >= due {
+            if let Some(bar) = &bar {
+                bar.show(&handle.progress(), "");
+            }
+            if has_lines && Instant::now() >= due {
                 say(handle.progress());
                 due = Instant::now() + STATUS;
             }
             thread::sleep(LOOK);
         }
-        self.pass_on_notes();
+        self.pass_on_notes(&warn);
         self.hooks.note(handle.progress());
+        drop(bar);
         if !self.quiet {
             say(handle.progress());
         }
         aborted
     }
 
-    fn pass_on_notes(&self) {
+    fn pass_on_notes(&self, warn: &dyn Fn(&dyn Display)) {
         for note in self.notes.try_iter().filter(|_| !self.quiet) {
-            warn(note);
+            warn(&note);
         }
     }
 }

@@ -6,6 +6,7 @@ use std::io::stderr;
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
@@ -18,9 +19,11 @@ use crate::common::warn;
 #[derive(Debug, Args)]
 #[command(next_help_heading = "Hooks")]
 pub(crate) struct HookFlags {
-    /// A directory with executables gh-ost-on-startup*, -validated*, -before-row-copy*, -row-copy-complete*,
-    /// -begin-postponed*, -before-cut-over*, -stop-replication*, -start-replication*, -interactive-command*, -status*, -success* and -failure*. They get
-    /// gh-ost's environment variables (GH_OST_TABLE_NAME, ..); one that fails ends the run, cleanly. The tool waits for
+    /// A directory with executables gh-ost-on-startup*, -validated*, -rowcount-complete* (with --exact-rowcount),
+    /// -before-row-copy*, -batch-copy-retry*, -row-copy-complete*, -begin-postponed*, -before-cut-over*,
+    /// -stop-replication*, -start-replication*, -interactive-command*, -status*, -success* and -failure*. They get
+    /// gh-ost's environment variables (GH_OST_TABLE_NAME, ..), without the quotes that gh-ost puts around two of them;
+    /// one that fails ends the run, cleanly. The tool waits for
     /// them, and hears no signal meanwhile; -before-cut-over* is called before each attempt (gh-ost: once, before
     /// -begin-postponed*)
     #[arg(long, value_name = "DIR")]
@@ -53,6 +56,8 @@ pub(crate) struct Hooks {
     status_interval: Duration,
     status_due: Instant,
     copied: bool,
+    /// Whether the server changed the definition by itself.
+    instant: Arc<AtomicBool>,
 }
 
 /// What a run is about.
@@ -93,7 +98,19 @@ impl Hooks {
             status_interval,
             status_due: Instant::now() + status_interval,
             copied: false,
+            instant: Arc::default(),
         }
+    }
+
+    /// The server has done it with ALGORITHM=INSTANT.
+    pub(crate) fn note_instant(&self) {
+        self.instant.store(true, Ordering::SeqCst);
+    }
+
+    /// The run is over, and well.
+    pub(crate) fn succeeded(&self) -> Result<(), String> {
+        let instant = self.instant.load(Ordering::SeqCst).to_string();
+        self.call("success", &[("INSTANT_DDL", instant)])
     }
 
     /// How far the run has come: what hooks are told from now on. Now and then a hook wants to know.
@@ -183,6 +200,15 @@ impl Observer for Hooks {
             Event::CutOverAttempt { .. } => "before-cut-over",
             Event::ReplicationStops => "stop-replication",
             Event::ReplicationStarted => "start-replication",
+            Event::RowsCounted { rows, .. } => {
+                return self
+                    .call("rowcount-complete", &[("ESTIMATED_ROWS", rows.to_string())])
+                    .err();
+            }
+            Event::ChunkRetried { reason, .. } => {
+                let error = [("LAST_BATCH_COPY_ERROR", reason.clone())];
+                return self.call("batch-copy-retry", &error).err();
+            }
             _ => return None,
         };
         self.call(point, &[]).err()

@@ -1,5 +1,7 @@
 //! Alters a table online, from the command line: `cargo run --release --example alter -- --help`.
 
+#[path = "../common/bar.rs"]
+mod bar;
 #[path = "../common/column_map.rs"]
 mod column_map;
 #[path = "../common/mod.rs"]
@@ -20,7 +22,9 @@ use std::time::Duration;
 
 use clap::Parser;
 use online_alter::mysql::Opts;
-use online_alter::{ChunkSize, IndexBuild, KillBlockers, OldTable, OnMismatch, OnlineAlter, Plan};
+use online_alter::{
+    ChunkSize, IndexBuild, KillBlockers, NativeAlter, OldTable, OnMismatch, OnlineAlter, Plan,
+};
 
 use crate::common::{Interrupts, say, warn};
 use crate::control::{Socket, Target};
@@ -61,8 +65,11 @@ fn run(flags: &Flags) -> Result<u8, Failure> {
     let hooks = Hooks::new(&flags.hooks, about);
     hooks.call("startup", &[]).map_err(Failure::Refused)?;
     let result = alter(flags, &opts, stream, &hooks);
-    let last = if matches!(result, Ok(exit::DONE)) { "success" } else { "failure" };
-    if let Err(why) = hooks.call(last, &[]) {
+    let last = match result {
+        Ok(exit::DONE) => hooks.succeeded(),
+        _ => hooks.call("failure", &[]),
+    };
+    if let Err(why) = last {
         warn(why);
     }
     result
@@ -108,6 +115,8 @@ fn alter(flags: &Flags, opts: &Opts, stream: Option<Opts>, hooks: &Hooks) -> Res
         notes,
         hooks: hooks.clone(),
         quiet: flags.quiet,
+        // Log lines would go through it.
+        plain: flags.plain || flags.verbose || flags.debug,
     };
     let handle = plan.start()?;
     let target = Target { handle: &handle, flags, opts, inspected: &inspected, hooks };
@@ -117,6 +126,9 @@ fn alter(flags: &Flags, opts: &Opts, stream: Option<Opts>, hooks: &Hooks) -> Res
         warn("the table was swapped before the run could be aborted");
     }
     let report = result?;
+    if report.native == Some(NativeAlter::Instant) {
+        hooks.note_instant();
+    }
     say(&report);
     let code = exit::code_of(&report);
     if code != exit::DONE {

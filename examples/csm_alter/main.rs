@@ -1,5 +1,7 @@
 //! Alters `courseware_studentmodule` under load and looks for damage: `make demo`.
 
+#[path = "../common/bar.rs"]
+mod bar;
 #[path = "../common/mod.rs"]
 mod common;
 mod flags;

@@ -5,10 +5,10 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use anyhow::Result;
-use indicatif::{ProgressBar, ProgressStyle};
-use online_alter::{Event, Handle, OnMismatch, OnlineAlter, Phase, Progress, Report};
+use online_alter::{Event, Handle, OnMismatch, OnlineAlter, Phase, Report};
 use online_alter_support::{Writers, csm};
 
+use crate::bar::Bar;
 use crate::common::{Interrupts, say, warn};
 
 const LOOK: Duration = Duration::from_millis(100);
@@ -78,11 +78,7 @@ impl Moments {
 }
 
 fn watch(handle: &Handle, writers: &Writers, interrupts: &Interrupts) {
-    // On stderr; it hides itself where that is not a terminal.
-    let bar = ProgressBar::new(handle.progress().rows_estimated);
-    if let Ok(style) = ProgressStyle::with_template("{bar:30} {pos}/{len} rows, {elapsed}, {msg}") {
-        bar.set_style(style);
-    }
+    let bar = Bar::new(&handle.progress());
     let mut aborted = false;
     let mut due = Instant::now();
     while !handle.is_finished() {
@@ -98,25 +94,9 @@ fn watch(handle: &Handle, writers: &Writers, interrupts: &Interrupts) {
                 due = Instant::now() + LINE;
             }
         } else {
-            show(&bar, &progress, writers);
+            let (writes, errors) = (writers.statements(), writers.errors());
+            bar.show(&progress, format_args!("; writers: {writes} writes, {errors} errors"));
         }
         thread::sleep(LOOK);
     }
-    bar.finish_and_clear();
-}
-
-fn show(bar: &ProgressBar, progress: &Progress, writers: &Writers) {
-    // The server's estimate may be half the truth.
-    let complete = progress.phase > Phase::Copy;
-    let estimate = if complete { 0 } else { progress.rows_estimated };
-    bar.set_length(estimate.max(progress.rows_copied));
-    bar.set_position(progress.rows_copied);
-    bar.set_message(format!(
-        "{}; {} keys refreshed, {} waiting; writers: {} writes, {} errors",
-        progress.throttled.clone().unwrap_or_else(|| progress.phase.to_string()),
-        progress.keys_refreshed,
-        progress.keys_pending,
-        writers.statements(),
-        writers.errors(),
-    ));
 }

@@ -8,7 +8,7 @@ use super::chunker;
 use super::offenders::{self, Part};
 use crate::cancel::Cancel;
 use crate::db::{Retries, Session};
-use crate::error::Result;
+use crate::error::{Error, Result};
 use crate::fault::Fault;
 use crate::refresh::flights::Span;
 use crate::refresh::{Flights, Pending, Turns, Who, too_big};
@@ -26,7 +26,6 @@ pub(crate) struct Copied {
 }
 
 /// Copies one chunk after the other.
-#[derive(Debug)]
 pub(crate) struct CopyWorker<'a> {
     pub(crate) pair: Arc<TablePair>,
     pub(crate) flights: &'a Flights,
@@ -35,6 +34,14 @@ pub(crate) struct CopyWorker<'a> {
     pub(crate) gate: &'a Gate,
     pub(crate) retries: Retries,
     pub(crate) cancel: &'a Cancel,
+    /// Told why a chunk is tried again.
+    pub(crate) on_retry: &'a (dyn Fn(&Error) + Sync),
+}
+
+impl std::fmt::Debug for CopyWorker<'_> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("CopyWorker").field("pair", &self.pair).finish_non_exhaustive()
+    }
 }
 
 impl CopyWorker<'_> {
@@ -62,7 +69,7 @@ impl CopyWorker<'_> {
         // Keys that are no integers cannot be told to lie in the chunk.
         let span = if self.pair.key.is_int() { span } else { Span::NOWHERE };
         let flight = self.flights.begin(span);
-        let copied = session.retrying(self.retries, self.cancel, |session| {
+        let copied = session.retrying_aloud(self.retries, self.cancel, self.on_retry, |session| {
             let turn = self.turns.take(Who::Chunk);
             if !self.turns.matter() {
                 return session.exec(&sql);

@@ -238,6 +238,17 @@ impl Session {
         &mut self,
         retries: Retries,
         cancel: &Cancel,
+        work: impl FnMut(&mut Session) -> Result<T>,
+    ) -> Result<T> {
+        self.retrying_aloud(retries, cancel, &|_| (), work)
+    }
+
+    /// The same, and `on_retry` is told of the errors.
+    pub(crate) fn retrying_aloud<T>(
+        &mut self,
+        retries: Retries,
+        cancel: &Cancel,
+        on_retry: &dyn Fn(&Error),
         mut work: impl FnMut(&mut Session) -> Result<T>,
     ) -> Result<T> {
         let mut attempt = 0;
@@ -256,6 +267,7 @@ impl Session {
                 return Err(error);
             }
             log::debug!("attempt {attempt} failed, trying again: {}", error.message());
+            on_retry(&error);
             cancel.sleep(retries.pause(attempt))?;
             if fault == Fault::Gone {
                 // If this fails too, the next try of the work will say so.

@@ -274,6 +274,7 @@ impl Control {
     pub(crate) fn note_exact_rows(&self, rows: u64) {
         self.rows_estimated.store(rows, Ordering::Relaxed);
         self.rows_are_counted.store(true, Ordering::Relaxed);
+        self.tell(&Event::RowsCounted { rows });
     }
 
     /// For the report.

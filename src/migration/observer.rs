@@ -23,6 +23,18 @@ pub enum Event {
         /// How long it took.
         time: Duration,
     },
+    /// A chunk could not be copied, for a reason that passes, and is tried again.
+    #[non_exhaustive]
+    ChunkRetried {
+        /// Why.
+        reason: String,
+    },
+    /// The rows have been counted ([`exact_row_count`](crate::OnlineAlter::exact_row_count)).
+    #[non_exhaustive]
+    RowsCounted {
+        /// How many there were.
+        rows: u64,
+    },
     /// All rows have been compared.
     #[non_exhaustive]
     Verified {

@@ -164,6 +164,9 @@ impl Stages<'_> {
             gate: &control.gate,
             retries,
             cancel,
+            on_retry: &|error| {
+                control.tell(&Event::ChunkRetried { reason: error.message().to_owned() });
+            },
         };
         let copy = |chunk: &Chunk, session: &mut Session| {
             let copied = worker.copy(chunk.clone(), session)?;

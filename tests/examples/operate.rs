@@ -5,12 +5,14 @@ use std::io::{Read, Write};
 use std::os::unix::fs::PermissionsExt;
 use std::os::unix::net::UnixStream;
 use std::path::Path;
+use std::process::{Command, Stdio};
 use std::thread;
 use std::time::{Duration, Instant};
 
+use online_alter::mysql::prelude::Queryable;
 use online_alter_support::csm;
 
-use crate::harness::{PATIENCE, on_each, path};
+use crate::harness::{BIGINT, PATIENCE, on_each, path, program};
 
 /// A run that takes commands, and waits before its cut-over.
 fn postponed<'a>(socket: &'a Path, file: &'a Path) -> [&'a str; 5] {
@@ -165,7 +167,8 @@ pub(crate) fn hook(dir: &Path, point: &str, then: &str) {
     let program = dir.join(format!("gh-ost-on-{point}-1"));
     let script = format!(
         "#!/bin/sh\necho {point} $GH_OST_DATABASE_NAME.$GH_OST_TABLE_NAME $GH_OST_COPIED_ROWS \
-         $GH_OST_HOOKS_HINT $GH_OST_DRY_RUN $GH_OST_COMMAND $MYSQL_PWD >> {}\n{then}\n",
+         $GH_OST_HOOKS_HINT $GH_OST_DRY_RUN $GH_OST_COMMAND $MYSQL_PWD [$GH_OST_INSTANT_DDL] \
+         [$GH_OST_LAST_BATCH_COPY_ERROR] >> {}\n{then}\n",
         path(&dir.join("log"))
     );
     fs::write(&program, script).unwrap();
@@ -178,6 +181,7 @@ fn calls_hooks() {
         for point in [
             "startup",
             "validated",
+            "rowcount-complete",
             "before-row-copy",
             "row-copy-complete",
             "before-cut-over",
@@ -189,6 +193,8 @@ fn calls_hooks() {
         let args = ["--execute", "--hooks-path", path(&bench.dir), "--hooks-hint", "why"];
         bench.alter(&args).ends_with(0);
         let log = fs::read_to_string(bench.file("log")).unwrap();
+        assert!(!log.contains("rowcount-complete"), "{log}");
+        assert!(log.lines().last().unwrap().ends_with(" false [false] []"), "{log}");
         let points = log.lines().filter_map(|line| line.split(' ').next());
         let mut points: Vec<&str> = points.collect();
         // An attempt may have failed.
@@ -203,13 +209,105 @@ fn calls_hooks() {
         ];
         assert_eq!(points, expected, "{log}");
         assert!(
-            log.contains("startup example_hooks.courseware_studentmodule why false\n"),
+            log.contains("startup example_hooks.courseware_studentmodule why false [] []\n"),
             "{log}"
         );
         assert!(
-            log.contains("success example_hooks.courseware_studentmodule 100 why false\n"),
+            log.contains(
+                "success example_hooks.courseware_studentmodule 100 why false [false] []\n"
+            ),
             "{log}"
         );
+    });
+}
+
+/// The rows are counted; the first chunk of the copy meets a row of the new table that somebody keeps, and is tried again.
+#[test]
+fn calls_hooks_of_what_may_happen() {
+    on_each("example_hooks_more", 100, |bench| {
+        let go = bench.file("go");
+        hook(&bench.dir, "rowcount-complete", "[ $GH_OST_ESTIMATED_ROWS = 100 ]");
+        hook(
+            &bench.dir,
+            "before-row-copy",
+            &format!("while [ ! -e {} ]; do sleep 0.1; done", path(&go)),
+        );
+        hook(&bench.dir, "batch-copy-retry", "exit 0");
+        hook(&bench.dir, "success", "exit 0");
+        let args = ["--execute", "--hooks-path", path(&bench.dir), "--exact-rowcount"];
+        let run = bench.alter(&args);
+        let log = || fs::read_to_string(bench.file("log")).unwrap_or_default();
+        let wait_for = |text: &str| {
+            let began = Instant::now();
+            while !log().contains(text) {
+                assert!(began.elapsed() < PATIENCE, "{}\n{:?}", log(), run.text());
+                thread::sleep(Duration::from_millis(20));
+            }
+        };
+        wait_for("before-row-copy");
+        let mut conn = bench.db.conn();
+        conn.query_drop("START TRANSACTION").unwrap();
+        conn.query_drop(format!("INSERT INTO _{0}_gho SELECT * FROM {0} LIMIT 1", csm::TABLE))
+            .unwrap();
+        fs::write(&go, "").unwrap();
+        wait_for("batch-copy-retry");
+        conn.query_drop("ROLLBACK").unwrap();
+        run.ends_with(0);
+        assert!(log().contains("rowcount-complete "), "{}", log());
+        let retried =
+            log().lines().find(|line| line.starts_with("batch-copy-retry")).unwrap().to_owned();
+        assert!(retried.contains("Lock wait timeout exceeded"), "{retried}");
+        bench.db.conn().query_drop(format!("DROP TABLE _{}_del", csm::TABLE)).unwrap();
+        // Once more, as the server does it by itself.
+        let url = format!("mysql://root@127.0.0.1:{}/{}", bench.server.port(), bench.db.name());
+        let args = ["--url", &url, "--table", csm::TABLE, "--alter", "ADD extra INT", "--execute"];
+        let more = ["--attempt-instant-ddl", "--hooks-path", path(&bench.dir)];
+        bench.bare(&[&args[..], &more].concat()).ends_with(0);
+        assert!(log().lines().last().unwrap().ends_with("[true] []"), "{}", log());
+    });
+}
+
+/// `script` gives it a terminal.
+#[test]
+fn shows_a_bar_on_a_terminal() {
+    on_each("example_bar", 100, |bench| {
+        let file = bench.file("postpone");
+        let url = format!("mysql://root@127.0.0.1:{}/{}", bench.server.port(), bench.db.name());
+        let command = |more: &str| {
+            format!(
+                "MYSQL_PWD=secret {} --url {url} --table {} --alter '{BIGINT}' --execute \
+                 --postpone-cut-over-flag-file {} {more}",
+                path(program()),
+                csm::TABLE,
+                path(&file)
+            )
+        };
+        for (more, has_bar) in [("", true), ("--plain", false)] {
+            let typescript = bench.file("typescript");
+            let mut run = Command::new("script")
+                .args(["-q", "-f", "-e", "-c", &command(more), path(&typescript)])
+                .stdin(Stdio::null())
+                .stdout(Stdio::null())
+                .spawn()
+                .unwrap();
+            let text = || {
+                let bytes = fs::read(&typescript).unwrap_or_default();
+                String::from_utf8_lossy(&bytes).into_owned()
+            };
+            let expected = if has_bar { "100/100 rows, " } else { "State: postponing cut-over" };
+            let began = Instant::now();
+            while !text().contains(expected) || !text().contains("postpon") {
+                assert!(began.elapsed() < PATIENCE, "{}", text());
+                thread::sleep(Duration::from_millis(20));
+            }
+            assert_eq!(text().contains(" rows, "), has_bar, "{}", text());
+            fs::remove_file(&file).unwrap();
+            assert!(run.wait().unwrap().success(), "{}", text());
+            // The last line is there in any case; the others are not beside a bar.
+            let lines = text().matches("Copy: ").count();
+            assert!(if has_bar { lines == 1 } else { lines > 1 }, "{}", text());
+            bench.db.conn().query_drop(format!("DROP TABLE _{}_del", csm::TABLE)).unwrap();
+        }
     });
 }
 
