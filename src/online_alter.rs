@@ -247,8 +247,9 @@ impl OnlineAlter {
     }
 
     /// Ask the server first to change only the definition (`ALGORITHM=INSTANT`), waiting for the table's lock no longer
-    /// than an attempt to [cut over](Self::cut_over_lock_timeout) would; where it cannot, or MySQL's limit of row
-    /// versions is reached (error 4092), the rows are copied. Not on MySQL 8.0.29, which could corrupt such
+    /// than an attempt to [cut over](Self::cut_over_lock_timeout) would; where it cannot, the rows are
+    /// copied, and the report says why. MySQL's limit of row versions (64, and 255 from 9.1 on) is seen beforehand, if the user has PROCESS, and
+    /// the plan warns of it ([`Warning::RowVersions`](crate::Warning::RowVersions)); else the server says it (error 4092). Not on MySQL 8.0.29, which could corrupt such
     /// tables. It is the first thing that the run does: throttling and postponement do not hold it up, and the only
     /// [veto](crate::Observer::veto) is at [`Phase::Prepare`](crate::Phase::Prepare). Default: no.
     /// <https://dev.mysql.com/doc/refman/9.7/en/innodb-online-ddl-operations.html>

@@ -38,6 +38,15 @@ pub enum Warning {
     /// The server writes statements to its binlog (`binlog_format=STATEMENT`), and the binlog of a replica is read. A statement
     /// that is not safe for replication may do something to other rows there than here.
     StatementsOnPrimary,
+    /// MySQL has added or dropped columns of the table instantly as often as it can, so the rows are copied though
+    /// [`attempt_instant`](crate::OnlineAlter::attempt_instant) is set. The new table begins at zero.
+    #[non_exhaustive]
+    RowVersions {
+        /// How often.
+        versions: u64,
+        /// The server's limit.
+        most: u64,
+    },
     /// The server's `binlog_format` will be switched to ROW.
     #[non_exhaustive]
     SwitchesFormat {
@@ -68,6 +77,11 @@ impl fmt::Display for Warning {
                 "writers to {} wait during the cut-over, too; on MySQL a transaction that uses them \
                  and then comes to the table may be rolled back as the victim of a deadlock",
                 parents.join(", ")
+            ),
+            Warning::RowVersions { versions, most } => write!(
+                f,
+                "not by ALGORITHM=INSTANT: the table has {versions} row versions, and {most} is the server's limit for \
+                 adding and dropping columns instantly; the rows are copied, and the new table has none"
             ),
             Warning::StatementsOnPrimary => f.write_str(
                 "the server writes statements to its binlog, and rows are read from a replica: what a statement \

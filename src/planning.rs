@@ -6,10 +6,11 @@ use crate::db::{Connector, DEFAULT_GROUP, Flavor, Modes, Purpose, Session, in_gr
 use crate::endpoint::Endpoint;
 use crate::error::{Error, ErrorKind, Result};
 use crate::inspect::neighbours::Neighbours;
+use crate::inspect::row_versions::RowVersions;
 use crate::inspect::{ServerInfo, Table, grants, key};
 use crate::migration::{
     IndexBuild, Migration, Observer, OnMismatch, Options, Postpone, StreamServer, checks, ghost,
-    guard,
+    guard, native,
 };
 use crate::plan::{Plan, Warning};
 use crate::sql::alter::{AlterClause, Stated};
@@ -129,6 +130,12 @@ impl Request {
         if !neighbours.foreign_keys.is_empty() {
             let parents = neighbours.parents().iter().map(ToString::to_string).collect();
             warnings.push(Warning::LocksParents { parents });
+        }
+        if let Some(versions) =
+            native::used_up(&mut session, &server, &name, &clause, &self.options)
+        {
+            let RowVersions { now, most } = versions;
+            warnings.push(Warning::RowVersions { versions: now, most });
         }
         let migration = Migration {
             connector,

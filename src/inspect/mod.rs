@@ -12,6 +12,7 @@ pub(crate) mod key;
 pub(crate) mod mapping;
 pub(crate) mod neighbours;
 mod replication;
+pub(crate) mod row_versions;
 pub(crate) mod server;
 pub(crate) mod table;
 pub(crate) mod topology;

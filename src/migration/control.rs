@@ -35,6 +35,8 @@ pub(crate) struct Control {
     observer: Mutex<Option<Box<dyn Observer>>>,
     swapped: AtomicBool,
     warnings: Mutex<Vec<String>>,
+    /// Why the server did not alter the table by itself, though it was asked to.
+    not_native: Mutex<Option<String>>,
     /// The names of foreign keys before and behind the swap.
     foreign_keys: Mutex<Vec<(String, String)>>,
     /// The first error of any thread: what ended the run.
@@ -135,6 +137,7 @@ impl Control {
             observer: Mutex::new(observer),
             swapped: AtomicBool::new(false),
             warnings: Mutex::default(),
+            not_native: Mutex::default(),
             foreign_keys: Mutex::default(),
             failure: Mutex::new(None),
             began: Instant::now(),
@@ -268,6 +271,16 @@ impl Control {
     /// Something that the report is to say.
     pub(crate) fn warn(&self, warning: String) {
         self.warnings.lock().push(warning);
+    }
+
+    /// The server does not alter the table by itself, for this reason: the rows are copied.
+    pub(crate) fn note_not_native(&self, why: String) {
+        log::info!("not altered by the server itself: {why}");
+        *self.not_native.lock() = Some(why);
+    }
+
+    pub(crate) fn take_not_native(&self) -> Option<String> {
+        self.not_native.lock().take()
     }
 
     /// How many rows there are, counted.

@@ -21,7 +21,7 @@ mod ghost_key;
 pub(crate) mod guard;
 mod handle;
 mod histograms;
-mod native;
+pub(crate) mod native;
 mod observer;
 mod options;
 mod postpone;

@@ -4,16 +4,19 @@ use std::fmt;
 use std::time::Duration;
 
 use super::control::Control;
+use super::options::Options;
 use super::report::Report;
 use super::run::Migration;
 use crate::cancel::Cancel;
 use crate::db::{Flavor, Purpose, Session};
 use crate::error::{Error, Result, TableState};
 use crate::fault::Fault;
-use crate::inspect::Version;
 use crate::inspect::neighbours::{ForeignKeys, Neighbours};
+use crate::inspect::row_versions::RowVersions;
 use crate::inspect::table::Definition;
-use crate::sql::Ident;
+use crate::inspect::{ServerInfo, Version};
+use crate::sql::alter::AlterClause;
+use crate::sql::{Ident, TableName};
 
 /// How the server altered the table by itself.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -36,32 +39,66 @@ impl fmt::Display for NativeAlter {
 
 /// Lets the server try, if the caller wants that. `None` if it cannot, or the table's lock was not to be had: then
 /// the table is as it was.
+/// The refusal, if there was one, is noted.
 pub(super) fn attempt(migration: &Migration, control: &Control) -> Result<Option<NativeAlter>> {
-    let Migration { server, table, clause, neighbours, options, .. } = migration;
+    let Migration { connector, server, table, clause, neighbours, options, .. } = migration;
     if options.wishes.foreign_keys == ForeignKeys::Discard && !neighbours.foreign_keys.is_empty() {
         // They would stay.
+        if options.attempt_instant || options.native_below_rows > 0 {
+            control
+                .note_not_native("the server's own ALTER would keep the foreign keys".to_owned());
+        }
         return Ok(None);
     }
     let (name, text) = (&table.name, &clause.text);
     // In MySQL 8.0.29 tables with INSTANT columns could be corrupted.
     // <https://dev.mysql.com/doc/relnotes/mysql/8.0/en/news-8-0-30.html>
     let is_sound = server.flavor != Flavor::MySql || server.version != Version(8, 0, 29);
-    if options.attempt_instant && is_sound {
+    let used_up = || {
+        let mut session = Session::open(connector, server.flavor, Purpose::Inspect).ok()?;
+        used_up(&mut session, server, name, clause, options)
+    };
+    if options.attempt_instant && !is_sound {
+        control.note_not_native("ALGORITHM=INSTANT is not sound in MySQL 8.0.29".to_owned());
+    } else if let Some(RowVersions { now, most }) = used_up() {
+        control.note_not_native(format!(
+            "ALGORITHM=INSTANT: the table has {now} row versions, and {most} is the limit"
+        ));
+    } else if options.attempt_instant {
         // In front: behind the clause it could be part of a comment, and the table be copied under a lock.
         let sql = format!("ALTER TABLE {name} ALGORITHM=INSTANT, {text}");
-        if let Attempt::Done = alter(migration, control, &sql)? {
-            return Ok(Some(NativeAlter::Instant));
+        match alter(migration, control, &sql)? {
+            Attempt::Done => return Ok(Some(NativeAlter::Instant)),
+            Attempt::Refused(error) => control.note_not_native(error.message().to_owned()),
         }
     }
     if options.native_below_rows > 0 && has_fewer_rows(migration, options.native_below_rows)? {
         let sql = format!("ALTER TABLE {name} {text}");
         match alter(migration, control, &sql)? {
             Attempt::Done => return Ok(Some(NativeAlter::Small)),
-            Attempt::Refused(error) if error.fault() == Some(Fault::LockWait) => {}
+            Attempt::Refused(error) if error.fault() == Some(Fault::LockWait) => {
+                control.note_not_native(error.message().to_owned());
+            }
             Attempt::Refused(error) => return Err(error.context("the server's own ALTER")),
         }
     }
     Ok(None)
+}
+
+/// The row versions of the table, if an attempt at ALGORITHM=INSTANT is wanted and would be in vain because of them.
+pub(crate) fn used_up(
+    session: &mut Session,
+    server: &ServerInfo,
+    name: &TableName,
+    clause: &AlterClause,
+    options: &Options,
+) -> Option<RowVersions> {
+    // Other changes of the definition make no new version.
+    let makes_one = !clause.added_columns.is_empty() || !clause.dropped_columns.is_empty();
+    if !options.attempt_instant || !makes_one {
+        return None;
+    }
+    RowVersions::read(session, server, name).filter(|versions| versions.are_used_up())
 }
 
 /// Counted, as estimates of small tables are no good.
@@ -73,8 +110,7 @@ fn has_fewer_rows(migration: &Migration, rows: u64) -> Result<bool> {
     Ok(counted.is_some_and(|count| count < rows))
 }
 
-/// How often it is tried to learn what became of an ALTER whose answer is lost, and the pause between.
-const TRIES: u32 = 60;
+/// The pause between tries to learn what became of an ALTER whose answer is lost; there are as many as of everything.
 const PAUSE: Duration = Duration::from_secs(1);
 
 enum Attempt {
@@ -111,7 +147,7 @@ fn alter(migration: &Migration, control: &Control, sql: &str) -> Result<Attempt>
                 match altered() {
                     Ok(true) => return Ok(Attempt::Done),
                     Ok(false) => return Err(error),
-                    Err(why) if tries >= TRIES => return Err(unknown(why)),
+                    Err(why) if tries >= options.retries => return Err(unknown(why)),
                     // The server may be starting. Also when the run has been asked to stop: it has to know.
                     Err(_) => std::thread::sleep(PAUSE),
                 }
@@ -143,6 +179,7 @@ pub(super) fn report(migration: &Migration, control: &Control, how: NativeAlter)
         conflicting_keys: Vec::new(),
         foreign_keys: foreign_keys.iter().map(|key| same(&key.name)).collect(),
         triggers: triggers.iter().map(|trigger| same(&trigger.name)).collect(),
+        not_native: None,
         warnings: control.take_warnings(),
     }
 }

@@ -15,6 +15,9 @@ pub struct Report {
     pub table: String,
     /// How the server altered the table by itself, if it did: then nothing was copied.
     pub native: Option<NativeAlter>,
+    /// Why the server did not alter the table by itself, though it was asked to
+    /// ([`attempt_instant`](crate::OnlineAlter::attempt_instant)).
+    pub not_native: Option<String>,
     /// The table as it was, under its new name, quoted; `None` if it was dropped, or there was none.
     pub old_table: Option<String>,
     /// What a [test on a replica](crate::OnReplica::Test) came to, if it was one: then the table is as it was.
@@ -99,6 +102,9 @@ impl fmt::Display for Report {
             (Some(test), _) => write!(f, "{test}")?,
             (None, Some(old)) => write!(f, "the table as it was is {old}")?,
             (None, None) => f.write_str("the table as it was is dropped")?,
+        }
+        if let Some(why) = &self.not_native {
+            write!(f, "\nrows were copied, as the server did not do it by itself: {why}")?;
         }
         for (what, names) in [("foreign key", &self.foreign_keys), ("trigger", &self.triggers)] {
             for (before, now) in names.iter().filter(|(before, now)| before != now) {

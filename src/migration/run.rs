@@ -346,6 +346,7 @@ fn finish(
     Report {
         table: table.name.to_string(),
         native: None,
+        not_native: control.take_not_native(),
         old_table: (!old_is_gone).then(|| old.to_string()),
         test,
         rows_copied: control.rows_copied.load(Ordering::Relaxed),

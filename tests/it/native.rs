@@ -4,10 +4,11 @@ use std::time::Duration;
 
 use mysql::prelude::Queryable;
 use mysql::{Conn, Row};
-use online_alter::{ErrorKind, NativeAlter, OnlineAlter, TableState};
-use online_alter_support::Database;
+use online_alter::{Error, ErrorKind, NativeAlter, OnlineAlter, Report, TableState, Warning};
+use online_alter_support::{Database, Flavor, Server};
 
-use crate::harness::{alter, on_each, tables};
+use crate::harness::{alter, on, on_each, tables, wait_until};
+use crate::proxy::{Lose, Proxy};
 
 fn table(db: &Database) -> Conn {
     let mut conn = db.conn();
@@ -130,5 +131,152 @@ fn a_lock_that_is_not_to_be_had() {
         let report = alter.run().unwrap();
         assert_eq!((report.native, report.rows_copied), (None, 3));
         assert_eq!(tables(&mut conn), ["_t_del", "t"]);
+    });
+}
+
+/// An attempt at ALGORITHM=INSTANT that loses its connection.
+struct Lost {
+    conn: Conn,
+    before: String,
+    proxy: Proxy,
+    alter: Option<OnlineAlter>,
+}
+
+impl Lost {
+    fn new(server: &Server, db: &Database, lose: Lose) -> Self {
+        db.conn().query_drop("DROP TABLE IF EXISTS t").unwrap();
+        let mut conn = table(db);
+        let before = definition(&mut conn);
+        let proxy = Proxy::start(server.port(), "ALGORITHM=INSTANT, ADD", lose, 1);
+        let url = db.url().replace(&server.port().to_string(), &proxy.port().to_string());
+        let alter = OnlineAlter::new(url, "t").alter("ADD c INT NOT NULL DEFAULT 7");
+        Lost { conn, before, proxy, alter: Some(alter.attempt_instant(true)) }
+    }
+
+    fn run(&mut self, options: impl FnOnce(OnlineAlter) -> OnlineAlter) -> Result<Report, Error> {
+        let ended = options(self.alter.take().unwrap()).run();
+        assert_eq!(self.proxy.lost(), 1);
+        ended
+    }
+
+    /// The table is as it was, and stays so.
+    #[track_caller]
+    fn assert_untouched(&mut self, error: &Error) {
+        assert_eq!(error.table_state(), TableState::Untouched, "{error}");
+        assert_eq!(error.leftovers(), []);
+        assert_eq!(tables(&mut self.conn), ["t"]);
+        assert_eq!(definition(&mut self.conn), self.before);
+    }
+}
+
+#[test]
+fn a_lost_answer_is_found_out_by_the_definition() {
+    on_each("native_lost", |server, db| {
+        let mut lost = Lost::new(server, db, Lose::Answer);
+        let report = lost.run(|alter| alter).unwrap();
+        assert_eq!(report.native, Some(NativeAlter::Instant));
+        assert!(definition(&mut lost.conn).contains("`c` int"));
+        assert_eq!(tables(&mut lost.conn), ["t"]);
+        // The server never got it.
+        let mut lost = Lost::new(server, db, Lose::Request);
+        let error = lost.run(|alter| alter).unwrap_err();
+        lost.assert_untouched(&error);
+    });
+}
+
+/// The ALTER waits for somebody else's transaction when its connection is cut. It must not come later.
+#[test]
+fn an_alter_whose_answer_is_lost_does_not_come_later() {
+    on_each("native_lost_late", |server, db| {
+        let mut lost = Lost::new(server, db, Lose::Answer);
+        let mut reader = db.conn();
+        reader.query_drop("START TRANSACTION").unwrap();
+        reader.query_drop("SELECT * FROM t").unwrap();
+        let error =
+            lost.run(|alter| alter.cut_over_lock_timeout(Duration::from_secs(50))).unwrap_err();
+        reader.query_drop("COMMIT").unwrap();
+        // Behind whatever waits for the table.
+        lost.conn.query_drop("LOCK TABLES t WRITE").unwrap();
+        lost.conn.query_drop("UNLOCK TABLES").unwrap();
+        lost.assert_untouched(&error);
+    });
+}
+
+#[test]
+fn a_server_that_cannot_be_asked_any_more() {
+    on_each("native_lost_server", |server, db| {
+        let mut lost = Lost::new(server, db, Lose::Server);
+        let error = lost.run(|alter| alter.retries(2)).unwrap_err();
+        assert_eq!(error.table_state(), TableState::Unknown, "{error}");
+        // As it may be.
+        wait_until("it is altered", || definition(&mut lost.conn).contains("`c` int"));
+    });
+}
+
+/// Row versions, up to the limit of MySQL: from then on columns are not added or dropped instantly.
+#[test]
+fn row_versions_that_are_used_up() {
+    on(Flavor::Mysql, "native_versions", |server, db| {
+        let mut conn = table(db);
+        conn.query_drop("RENAME TABLE t TO `t-1$`").unwrap();
+        let plan = |url: &str, clause: &str| {
+            OnlineAlter::new(url, "t-1$").alter(clause).attempt_instant(true).plan().unwrap()
+        };
+        let warns = |url: &str, clause: &str| {
+            let is = |warning: &Warning| {
+                matches!(warning, Warning::RowVersions { versions: 255, most: 255, .. })
+            };
+            plan(url, clause).warnings().iter().any(is)
+        };
+        for version in 0..255 {
+            assert!(version != 254 || !warns(db.url(), "ADD c INT"));
+            let what = if version % 2 == 0 { "ADD c INT" } else { "DROP c" };
+            conn.query_drop(format!("ALTER TABLE `t-1$` {what}, ALGORITHM=INSTANT")).unwrap();
+        }
+        assert!(warns(db.url(), "DROP c") && warns(db.url(), "ADD d INT"));
+        // That the limit is this one, the server says.
+        let error = conn.query_drop("ALTER TABLE `t-1$` DROP c, ALGORITHM=INSTANT").unwrap_err();
+        assert!(error.to_string().contains("4092"), "{error}");
+        // What makes no new version is done all the same.
+        let report = plan(db.url(), "ALTER v SET DEFAULT 5").run().unwrap();
+        assert_eq!((report.native, report.not_native), (Some(NativeAlter::Instant), None));
+        // Who may not see it hears it from the server.
+        for sql in [
+            "DROP USER IF EXISTS no_process",
+            "CREATE USER no_process IDENTIFIED BY 'secret'",
+            "GRANT REPLICATION SLAVE, REPLICATION CLIENT ON *.* TO no_process",
+            "GRANT ALL ON native_versions.* TO no_process",
+        ] {
+            conn.query_drop(sql).unwrap();
+        }
+        let url = format!("mysql://no_process:secret@127.0.0.1:{}/native_versions", server.port());
+        assert!(!warns(&url, "DROP c"));
+        let report = plan(&url, "ADD d INT").run().unwrap();
+        let why = report.not_native.clone().unwrap();
+        assert!(report.native.is_none() && why.contains("Maximum row versions"), "{report}");
+        assert!(report.to_string().contains(&why), "{report}");
+        // The new table has none.
+        conn.query_drop("DROP TABLE `_t-1$_del`").unwrap();
+        assert!(!warns(db.url(), "DROP c"));
+        assert_eq!(plan(db.url(), "DROP c").run().unwrap().native, Some(NativeAlter::Instant));
+    });
+}
+
+/// The report says why rows were copied, also where it was seen beforehand.
+#[test]
+fn row_versions_are_used_up_by_partition() {
+    on(Flavor::Mysql, "native_partitions", |_, db| {
+        let mut conn = db.conn();
+        conn.query_drop(
+            "CREATE TABLE t (id INT PRIMARY KEY, v INT) PARTITION BY HASH (id) PARTITIONS 2",
+        )
+        .unwrap();
+        for version in 0..255 {
+            let what = if version % 2 == 0 { "ADD c INT" } else { "DROP c" };
+            conn.query_drop(format!("ALTER TABLE t {what}, ALGORITHM=INSTANT")).unwrap();
+        }
+        let report = alter(db, "t", "DROP c").attempt_instant(true).run().unwrap();
+        let why = "ALGORITHM=INSTANT: the table has 255 row versions, and 255 is the limit";
+        assert_eq!((report.native, report.not_native.as_deref()), (None, Some(why)));
     });
 }

@@ -12,6 +12,8 @@ pub(crate) enum Lose {
     Answer,
     /// The server never gets the request.
     Request,
+    /// The server gets the request, and the client nobody any more.
+    Server,
 }
 
 /// A proxy in front of a server. Its threads end with their connections, or with the test.
@@ -30,6 +32,9 @@ impl Proxy {
         std::thread::spawn(move || {
             for client in listener.incoming() {
                 let Ok(client) = client else { return };
+                if lose == Lose::Server && count.load(Ordering::SeqCst) >= times {
+                    continue;
+                }
                 let Ok(server) = TcpStream::connect(("127.0.0.1", server_port)) else {
                     continue;
                 };
@@ -81,7 +86,7 @@ impl Losing<'_> {
                 self.lost.fetch_add(1, Ordering::SeqCst);
                 match self.lose {
                     // And the server is not told that the client is gone.
-                    Lose::Answer => drop(server.write_all(request)),
+                    Lose::Answer | Lose::Server => drop(server.write_all(request)),
                     Lose::Request => drop(server.shutdown(Shutdown::Both)),
                 }
                 return;
