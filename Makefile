@@ -37,7 +37,7 @@ endif
 # Tests that need a server which cannot be had say so and pass; where CI is set, that is a failure.
 test:
 	@scripts/servers || [ -z "$$CI" ]
-	$(CARGO) test --workspace --features online-alter/http $(ARGS)
+	$(CARGO) test --workspace --features online-alter/http,online-alter/rustls $(ARGS)
 
 # As many random cases as wanted; each one is the same at every time, so SEED=n CASES=1 runs one again.
 fuzz: export CASES ?= 5000

@@ -2,11 +2,16 @@
 
 use std::fmt;
 
-use mysql::Opts;
+use mysql::{Opts, OptsBuilder};
 
 use crate::error::{Error, ErrorKind, Result};
+use crate::tls::Tls;
 
 /// Where the server is: a URL (`mysql://user:password@host:3306/schema`) or [`mysql::Opts`].
+///
+/// A Unix socket is given as `mysql://user@localhost/schema?socket=/path`, percent-encoded where necessary. What a
+/// connection does without limit unless the options say otherwise, and within which limits the rest, is said in
+/// `docs/CONNECTIONS.md`.
 #[derive(Clone, PartialEq, Eq)]
 pub struct Endpoint(Result<Opts, String>);
 
@@ -14,10 +19,14 @@ impl From<&str> for Endpoint {
     fn from(url: &str) -> Self {
         // The crate's own error quotes the URL, password and all.
         Endpoint(Opts::from_url(url).map_err(|error| match error {
-            mysql::UrlError::UnsupportedScheme(_) => "its scheme is not mysql://".to_owned(),
-            mysql::UrlError::UnknownParameter(name) => format!("unknown parameter `{name}`"),
-            mysql::UrlError::InvalidValue(name, _) => format!("bad value of parameter `{name}`"),
-            _ => "it is malformed".to_owned(),
+            mysql::UrlError::UnsupportedScheme(_) => cannot("its scheme is not mysql://"),
+            mysql::UrlError::UnknownParameter(name) => {
+                cannot(&format!("unknown parameter `{name}`"))
+            }
+            mysql::UrlError::InvalidValue(name, _) => {
+                cannot(&format!("bad value of parameter `{name}`"))
+            }
+            _ => cannot("it is malformed"),
         }))
     }
 }
@@ -34,13 +43,22 @@ impl From<Opts> for Endpoint {
     }
 }
 
-impl From<mysql::OptsBuilder> for Endpoint {
-    fn from(opts: mysql::OptsBuilder) -> Self {
+impl From<OptsBuilder> for Endpoint {
+    fn from(opts: OptsBuilder) -> Self {
         Endpoint(Ok(opts.into()))
     }
 }
 
 impl Endpoint {
+    /// Uses TLS, for this server and for all others that are reached by its options, such as replicas that are found.
+    #[must_use]
+    pub fn tls(self, tls: &Tls) -> Self {
+        Endpoint(self.0.and_then(|opts| {
+            let options = tls.options()?;
+            Ok(OptsBuilder::from_opts(opts).ssl_opts(options).into())
+        }))
+    }
+
     /// Where it is, without user and password.
     pub fn address(&self) -> String {
         match &self.0 {
@@ -48,19 +66,19 @@ impl Endpoint {
                 Some(socket) => socket.to_owned(),
                 None => format!("{}:{}", opts.get_ip_or_hostname(), opts.get_tcp_port()),
             },
-            Err(why) => format!("a URL that cannot be used: {why}"),
+            Err(why) => format!("nowhere: {why}"),
         }
     }
 
-    /// How to connect, password included.
-    ///
-    /// # Errors
-    /// A URL that cannot be used.
+    /// The options of the connection, password and TLS included. The error is an [`ErrorKind::Config`]: the URL cannot be
+    /// used, or this build has no such TLS.
     pub fn opts(&self) -> Result<Opts> {
-        self.0.clone().map_err(|why| {
-            Error::new(ErrorKind::Config, format!("the URL of the server cannot be used: {why}"))
-        })
+        self.0.clone().map_err(|why| Error::new(ErrorKind::Config, why))
     }
+}
+
+fn cannot(why: &str) -> String {
+    format!("the URL of the server cannot be used: {why}")
 }
 
 impl fmt::Debug for Endpoint {

@@ -75,7 +75,9 @@
 //!
 //! # Features
 //!
-//! - `rustls`: TLS to the server.
+//! - `rustls` or `native-tls`: TLS to the servers ([`Tls`]), by rustls with ring, or by what the system has (OpenSSL on
+//!   Linux, whose headers it is built with). Only one of the two: the `mysql` crate does not compile with both. A program
+//!   that has several of rustls's providers compiled in has to install one of them as the default of the process.
 //! - `http`: throttling by an HTTP check (`throttle::HttpCheck`).
 //!
 //! # Versions
@@ -120,6 +122,7 @@ mod fault;
 pub mod internals;
 mod obstacle;
 mod steps;
+mod tls;
 
 pub use binlog::BinlogPosition;
 pub use compare::{Compare, Comparison};
@@ -139,6 +142,7 @@ pub use online_alter::OnlineAlter;
 pub use plan::{Plan, Warning};
 #[doc(hidden)]
 pub use steps::Step;
+pub use tls::Tls;
 
 #[cfg(doctest)]
 #[doc = include_str!("../README.md")]

@@ -6,7 +6,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
-use mysql::{Conn, Opts, OptsBuilder};
+use mysql::{Conn, DriverError, Opts, OptsBuilder};
 use mysql_common::proto::codec::error::PacketCodecError;
 use parking_lot::Mutex;
 
@@ -14,6 +14,7 @@ use super::modes::Modes;
 use crate::endpoint::Endpoint;
 use crate::error::{Error, ErrorKind, Result};
 use crate::fault::Fault;
+use crate::tls;
 
 /// The two families of servers, which differ in words, strategies and privileges.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -57,12 +58,8 @@ impl fmt::Debug for Connector {
 
 impl Connector {
     pub(crate) fn new(opts: &Opts) -> Result<Self> {
-        if opts.get_ssl_opts().is_some() && !cfg!(feature = "rustls") {
-            return Err(Error::new(
-                ErrorKind::Config,
-                "the options ask for TLS, and this build of online-alter has none: turn on the \
-                 feature `rustls`",
-            ));
+        if let Some(options) = opts.get_ssl_opts() {
+            tls::check(options)?;
         }
         let mut builder = OptsBuilder::from_opts(opts.clone())
             // The crate would leave a loopback address for the socket that the server names, which
@@ -178,7 +175,17 @@ impl Connector {
             Some(Fault::Access) => ErrorKind::AccessDenied,
             _ => ErrorKind::Connection,
         };
-        error.with_kind(kind).context(format_args!("cannot connect to {}", self.address()))
+        // The server does not say that it is this what it misses (REQUIRE SSL, REQUIRE X509).
+        let how = match (kind, self.opts.get_ssl_opts(), self.opts.get_socket()) {
+            (ErrorKind::AccessDenied, None, None) => " without TLS",
+            (ErrorKind::AccessDenied, Some(options), None)
+                if !tls::has_client_certificate(options) =>
+            {
+                " by TLS without a client certificate"
+            }
+            _ => "",
+        };
+        error.with_kind(kind).context(format_args!("cannot connect to {}{how}", self.address()))
     }
 }
 
@@ -203,6 +210,9 @@ pub(crate) fn to_error(error: mysql::Error) -> Error {
     };
     let message = match &error {
         mysql::Error::MySqlError(error) => error.message.clone(),
+        mysql::Error::DriverError(DriverError::TlsNotSupported) => {
+            "TLS is asked for, and the server has none".to_owned()
+        }
         other => other.to_string(),
     };
     Error::new(kind, message).with_fault(fault, code).with_source(error)

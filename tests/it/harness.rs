@@ -2,7 +2,7 @@
 
 use mysql::Conn;
 use mysql::prelude::Queryable;
-use online_alter::{OnMismatch, OnlineAlter};
+use online_alter::{Endpoint, OnMismatch, OnlineAlter};
 use online_alter_support::{Database, Flavor, Server, Watchdog, database, shared};
 
 /// Every flavor that has its own strategy or protocol.
@@ -34,7 +34,12 @@ pub(crate) fn on(flavor: Flavor, name: &str, test: impl Fn(&Server, &Database)) 
 /// An alter in the database, quick to notice things. Verification repairs nothing: what the run loses
 /// is not to be put right before it is judged.
 pub(crate) fn alter(db: &Database, table: &str, clause: &str) -> OnlineAlter {
-    OnlineAlter::new(db.url(), table)
+    alter_at(db.url(), table, clause)
+}
+
+/// The same, by another way to the server.
+pub(crate) fn alter_at(server: impl Into<Endpoint>, table: &str, clause: &str) -> OnlineAlter {
+    OnlineAlter::new(server, table)
         .alter(clause)
         .on_mismatch(OnMismatch::Stop)
         .heartbeat_interval(std::time::Duration::from_millis(50))

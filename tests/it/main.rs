@@ -14,6 +14,7 @@
 
 mod aborts;
 mod blockers;
+mod connections;
 mod copying;
 mod cutover;
 mod harness;

@@ -8,6 +8,7 @@ use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result};
 
+use crate::certificates::Certificates;
 use crate::flavor::Flavor;
 use crate::install::{Install, target_dir};
 use crate::replica::Source;
@@ -80,6 +81,18 @@ impl Builder {
     pub fn lower_case_names(mut self) -> Self {
         self.lower_case = true;
         self.option("--lower-case-table-names=1")
+    }
+
+    /// Lets it show the server's certificate, and trust those of clients by the same authority.
+    #[must_use]
+    pub fn tls(mut self, certificates: &Certificates) -> Self {
+        for (option, file) in [("ca", "ca.pem"), ("cert", "server.pem"), ("key", "server-key.pem")]
+        {
+            let mut text = OsString::from(format!("--ssl-{option}="));
+            text.push(certificates.file(file));
+            self = self.option(text);
+        }
+        self
     }
 
     /// Makes it a replica of `primary`, which has to have all of its binary logs since its start.

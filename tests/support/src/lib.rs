@@ -4,6 +4,7 @@
 //! ([`check`]).
 
 mod builder;
+mod certificates;
 mod check;
 pub mod csm;
 mod flavor;
@@ -22,6 +23,7 @@ mod writers;
 mod tests;
 
 pub use builder::{Builder, StartError};
+pub use certificates::Certificates;
 pub use check::{Check, check};
 pub use flavor::Flavor;
 pub use journal::{Outcome, Times};

@@ -1,0 +1,4 @@
+//! How servers are reached, and that it is always the same ones.
+
+#[cfg(any(feature = "rustls", feature = "native-tls"))]
+mod tls;
