@@ -7,6 +7,7 @@ use clap::Parser;
 use crate::column_map::{ColumnMap, column_map};
 use crate::hooks::HookFlags;
 use crate::throttle::ThrottleFlags;
+use crate::tls::TlsFlags;
 use crate::topology::TopologyFlags;
 
 const AFTER_HELP: &str = "\
@@ -38,10 +39,16 @@ pub(crate) struct Flags {
     #[arg(long, value_name = "URL", required_unless_present = "conf")]
     pub(crate) url: Option<Secret>,
 
-    /// An option file (my.cnf) whose group [client] gives the user and the password, and without
-    /// --url also host, port and socket
+    /// An option file (my.cnf) whose groups [client], [client-server], [client-mariadb] and [online-alter] give user and
+    /// password, ssl-mode, ssl-ca, ssl-cert and ssl-key, and without --url also host, port and socket. User and password may
+    /// be ${NAME}, a variable of the environment, as with gh-ost; of ssl-mode, VERIFY_CA is taken for VERIFY_IDENTITY, and
+    /// PREFERRED for nothing
     #[arg(long, value_name = "FILE")]
     pub(crate) conf: Option<PathBuf>,
+
+    /// Read the groups of --conf with this behind their names, too: [client_prod] with _prod. gh-ost has no such flag
+    #[arg(long, value_name = "SUFFIX", requires = "conf")]
+    pub(crate) conf_group_suffix: Option<String>,
 
     /// A replica whose binary log is read instead of the server's own: mysql://host:port. User and password are those
     /// of --url, unless it has others. (gh-ost takes the replica by --host, and so does --url here: see
@@ -202,6 +209,9 @@ pub(crate) struct Flags {
     /// Replace a socket file that is there already
     #[arg(long)]
     pub(crate) initially_drop_socket_file: bool,
+
+    #[command(flatten)]
+    pub(crate) tls: TlsFlags,
 
     #[command(flatten)]
     pub(crate) topology: TopologyFlags,

@@ -12,8 +12,10 @@ mod exit;
 mod flags;
 mod follow;
 mod hooks;
+mod option_file;
 mod server;
 mod throttle;
+mod tls;
 mod topology;
 
 use std::process::ExitCode;

@@ -1,17 +1,26 @@
 //! Which server, and as whom: the URL, the option file and the environment put together.
 
 use online_alter::mysql::{Opts, OptsBuilder, UrlError};
+use online_alter::{Endpoint, Tls};
 
 use crate::conf::Conf;
 use crate::flags::Flags;
 
 /// How to connect. Errors never quote the URL, which may hold a password.
 pub(crate) fn opts(flags: &Flags) -> Result<Opts, String> {
-    let conf = flags.conf.as_deref().map(Conf::read).transpose()?.unwrap_or_default();
+    let suffix = flags.conf_group_suffix.as_deref();
+    let conf = flags.conf.as_deref().map(|path| Conf::read(path, suffix)).transpose()?;
+    let conf = conf.unwrap_or_default();
+    let tls = flags.tls.tls(&conf);
     let url = flags.url.as_ref().map(|url| url.0.as_str());
     // As with the servers' own programs: whoever can set it can also see it.
     let environment = std::env::var("MYSQL_PWD").ok();
-    combine(url, conf, environment)
+    with_tls(combine(url, conf, environment)?, tls.as_ref())
+}
+
+fn with_tls(opts: Opts, tls: Option<&Tls>) -> Result<Opts, String> {
+    let Some(tls) = tls else { return Ok(opts) };
+    Endpoint::from(opts).tls(tls).opts().map_err(|error| error.message().to_owned())
 }
 
 fn combine(url: Option<&str>, conf: Conf, environment: Option<String>) -> Result<Opts, String> {
@@ -46,7 +55,8 @@ pub(crate) fn stream_opts(flags: &Flags, server: &Opts) -> Result<Option<Opts>, 
     let (user, password) = (given.get_user().or(server.get_user()), given.get_pass());
     let password = password.or(server.get_pass());
     let (user, password) = (user.map(str::to_owned), password.map(str::to_owned));
-    Ok(Some(OptsBuilder::from_opts(given).user(user).pass(password).into()))
+    let tls = server.get_ssl_opts().cloned();
+    Ok(Some(OptsBuilder::from_opts(given).user(user).pass(password).ssl_opts(tls).into()))
 }
 
 fn explain(flag: &str, error: &UrlError) -> String {
@@ -71,6 +81,7 @@ mod tests {
             host: Some("h".to_owned()),
             port: Some(7),
             socket: Some("/s".to_owned()),
+            ..Conf::default()
         }
     }
 

@@ -32,8 +32,14 @@ pub(crate) fn built(example: &str) -> PathBuf {
         let mut build = Command::new(env!("CARGO"));
         build.args(["build", "--example", example, "--target-dir"]);
         build.arg(profile.parent().unwrap()).current_dir(sources);
-        if cfg!(feature = "http") {
-            build.args(["--features", "http"]);
+        for (feature, on) in [
+            ("http", cfg!(feature = "http")),
+            ("rustls", cfg!(feature = "rustls")),
+            ("native-tls", cfg!(feature = "native-tls")),
+        ] {
+            if on {
+                build.args(["--features", feature]);
+            }
         }
         if profile.ends_with("release") {
             build.arg("--release");

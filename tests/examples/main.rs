@@ -37,15 +37,24 @@ mod harness;
 #[allow(dead_code, reason = "only some of it is tested apart from the program")]
 #[path = "../../examples/alter/hooks.rs"]
 mod hooks;
+#[cfg(not(any(feature = "rustls", feature = "native-tls")))]
+mod insecure;
 mod neighbours;
 mod operate;
+#[path = "../../examples/alter/option_file.rs"]
+mod option_file;
 mod replicas;
+#[cfg(feature = "rustls")]
+mod secure;
 #[allow(dead_code, reason = "only some of it is tested apart from the program")]
 #[path = "../../examples/alter/server.rs"]
 mod server;
 #[allow(dead_code, reason = "only some of it is tested apart from the program")]
 #[path = "../../examples/alter/throttle.rs"]
 mod throttle;
+#[allow(dead_code, reason = "only some of it is tested apart from the program")]
+#[path = "../../examples/alter/tls.rs"]
+mod tls;
 #[allow(dead_code, reason = "only some of it is tested apart from the program")]
 #[path = "../../examples/alter/topology.rs"]
 mod topology;

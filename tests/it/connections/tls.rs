@@ -80,7 +80,8 @@ fn all_connections_of_a_run() {
             .postpone_cut_over(Postpone::until_released())
             .start()
             .unwrap_or_else(|error| panic!("{error}"));
-        wait_until("it is postponed", || handle.progress().phase == Phase::Postponed);
+        let postponed = || handle.progress().phase == Phase::Postponed;
+        wait_until("it is postponed, or has failed", || postponed() || handle.is_finished());
         handle.cut_over();
         let report = handle.join().unwrap_or_else(|error| panic!("{error}"));
         for conn in [&mut conn, &mut there] {
