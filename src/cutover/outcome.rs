@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 
 use super::{Attempt, CutOver, PATIENT};
 use crate::cancel::Cancel;
-use crate::db::{Mark, Purpose, Session};
+use crate::db::{Mark, Purpose, Session, is_elsewhere};
 use crate::error::{Error, ErrorKind, Leftover, Result, TableState};
 use crate::inspect::Table;
 use crate::steps::Step;
@@ -56,7 +56,9 @@ impl CutOver<'_> {
                     session = Some(opened);
                     break;
                 }
-                Err(error) if attempt + 1 == PATIENT.attempts => return Err(error),
+                Err(error) if attempt + 1 == PATIENT.attempts || is_elsewhere(&error) => {
+                    return Err(error);
+                }
                 Err(_) => cancel.sleep(PATIENT.pause(attempt))?,
             }
         }

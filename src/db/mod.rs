@@ -8,5 +8,5 @@ pub(crate) use connector::to_error;
 pub(crate) use connector::{Connector, Flavor};
 pub(crate) use modes::{Dates, Modes, RowsMode, SqlMode};
 pub(crate) use session::{
-    DEFAULT_GROUP, Done, Mark, NamedRow, Purpose, Retries, Session, in_group, missing,
+    DEFAULT_GROUP, Done, Mark, NamedRow, Purpose, Retries, Session, in_group, is_elsewhere, missing,
 };

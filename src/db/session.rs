@@ -3,8 +3,8 @@
 use std::hash::{BuildHasher, RandomState};
 use std::time::Duration;
 
-use mysql::Conn;
 use mysql::prelude::Queryable;
+use mysql::{Conn, QueryResult, Text};
 
 use super::connector::{Connector, Flavor, to_error};
 use super::modes::Modes;
@@ -83,6 +83,8 @@ pub(crate) struct Session {
     mark: Mark,
     /// Earlier connections of this session that are not known to have ended.
     lost: Vec<Mark>,
+    /// The connection is gone. It may still hold the answer to an earlier question, and is never asked again.
+    broken: bool,
 }
 
 impl std::fmt::Debug for Session {
@@ -107,15 +109,20 @@ impl Session {
         purpose: Option<Purpose>,
     ) -> Result<Self> {
         let conn = connector.connect()?;
-        let mark = Mark::new(conn.connection_id());
-        let mut session =
-            Session { conn, connector: connector.clone(), setup, purpose, mark, lost: Vec::new() };
+        let mut session = Session {
+            mark: Mark::new(conn.connection_id()),
+            conn,
+            connector: connector.clone(),
+            setup,
+            purpose,
+            lost: Vec::new(),
+            broken: false,
+        };
         session.set_up()?;
         Ok(session)
     }
 
     fn set_up(&mut self) -> Result<()> {
-        self.mark = Mark::new(self.id());
         let lock = format!("SELECT GET_LOCK('{}', 0)", self.mark.lock);
         for statement in std::iter::once(&lock).chain(&self.setup.clone()) {
             match self.exec(statement) {
@@ -154,28 +161,47 @@ impl Session {
 
     /// Runs one statement that yields no rows, or whose rows do not matter.
     pub(crate) fn exec(&mut self, sql: &str) -> Result<Done> {
-        log::trace!("connection {}: {sql}", self.id());
-        let mut result = self.conn.query_iter(sql).map_err(to_error)?;
-        let done = Done { affected: result.affected_rows(), records: records(&result.info_str()) };
-        // Errors may still come while the rows do: the crate's own shortcuts drop them.
-        while let Some(rows) = result.iter() {
-            for row in rows {
-                row.map_err(to_error)?;
+        self.query(sql, |mut result| {
+            let done =
+                Done { affected: result.affected_rows(), records: records(&result.info_str()) };
+            // Errors may still come while the rows do: the crate's own shortcuts drop them.
+            while let Some(mut rows) = result.iter() {
+                rows.try_for_each(|row| row.map(drop))?;
             }
-        }
-        Ok(done)
+            Ok(done)
+        })
     }
 
     /// Runs a query and returns its rows as text.
     pub(crate) fn rows(&mut self, sql: &str) -> Result<Vec<Vec<Option<String>>>> {
+        self.query(sql, |result| {
+            result.map(|row| Ok(row?.unwrap().into_iter().map(to_text).collect())).collect()
+        })
+    }
+
+    fn query<T>(
+        &mut self,
+        sql: &str,
+        read: impl FnOnce(QueryResult<'_, '_, '_, Text>) -> mysql::Result<T>,
+    ) -> Result<T> {
         log::trace!("connection {}: {sql}", self.id());
-        let mut answer = Vec::new();
-        let result = self.conn.query_iter(sql).map_err(to_error)?;
-        for row in result {
-            let values = row.map_err(to_error)?.unwrap();
-            answer.push(values.into_iter().map(to_text).collect());
+        self.check_usable()?;
+        let answer = self.conn.query_iter(sql).and_then(read);
+        answer.map_err(|error| self.failed(error))
+    }
+
+    fn check_usable(&self) -> Result<()> {
+        if self.broken {
+            let error = Error::new(ErrorKind::Connection, "the connection is lost");
+            return Err(error.with_fault(Fault::Gone, None));
         }
-        Ok(answer)
+        Ok(())
+    }
+
+    fn failed(&mut self, error: mysql::Error) -> Error {
+        let error = to_error(error);
+        self.broken |= error.fault() == Some(Fault::Gone);
+        error
     }
 
     /// The first column of the first row.
@@ -185,15 +211,15 @@ impl Session {
 
     /// Like [`rows`](Self::rows), with the names of the columns.
     pub(crate) fn named_rows(&mut self, sql: &str) -> Result<Vec<NamedRow>> {
-        log::trace!("connection {}: {sql}", self.id());
-        let mut answer = Vec::new();
-        for row in self.conn.query_iter(sql).map_err(to_error)? {
-            let row = row.map_err(to_error)?;
-            let names: Vec<String> =
-                row.columns_ref().iter().map(|c| c.name_str().into_owned()).collect();
-            answer.push(names.into_iter().zip(row.unwrap().into_iter().map(to_text)).collect());
-        }
-        Ok(answer)
+        self.query(sql, |result| {
+            let named = |row: mysql::Result<mysql::Row>| -> mysql::Result<NamedRow> {
+                let row = row?;
+                let names: Vec<String> =
+                    row.columns_ref().iter().map(|c| c.name_str().into_owned()).collect();
+                Ok(names.into_iter().zip(row.unwrap().into_iter().map(to_text)).collect())
+            };
+            result.map(named).collect()
+        })
     }
 
     /// Runs `work`, whose answers depend on SQL mode and time zone, under those that all other sessions
@@ -227,8 +253,10 @@ impl Session {
 
     /// Has the server parse a statement without running it.
     pub(crate) fn check_syntax(&mut self, sql: &str) -> Result<()> {
-        let statement = self.conn.prep(sql).map_err(to_error)?;
-        self.conn.close(statement).map_err(to_error)
+        self.check_usable()?;
+        let conn = &mut self.conn;
+        let parsed = conn.prep(sql).and_then(|statement| conn.close(statement));
+        parsed.map_err(|error| self.failed(error))
     }
 
     /// Runs `work`, again and again while its errors are passing ones. `work` must be harmless to
@@ -253,39 +281,38 @@ impl Session {
     ) -> Result<T> {
         let mut attempt = 0;
         loop {
-            let error = match self.end_lost(cancel).and_then(|()| work(self)) {
+            let ready = if self.broken { self.reopen(cancel) } else { self.end_lost(cancel) };
+            let error = match ready.and_then(|()| work(self)) {
                 Ok(value) => return Ok(value),
                 Err(error) => error,
             };
+            // Whatever else keeps us from connecting may pass.
+            let elsewhere = error.kind() == ErrorKind::UnsupportedServer;
+            let may_pass =
+                if self.broken { !elsewhere } else { error.fault().is_some_and(Fault::is_passing) };
             attempt += 1;
-            let fault = error.fault().unwrap_or(Fault::Other);
-            if fault != Fault::Gone {
+            if !self.broken {
                 // A failed statement does not always end its transaction.
                 let _ = self.exec("ROLLBACK");
             }
-            if !fault.is_passing() || attempt >= retries.attempts {
+            if !may_pass || attempt >= retries.attempts {
                 return Err(error);
             }
             log::debug!("attempt {attempt} failed, trying again: {}", error.message());
             on_retry(&error);
             cancel.sleep(retries.pause(attempt))?;
-            if fault == Fault::Gone {
-                // If this fails too, the next try of the work will say so.
-                if let Err(error) = self.reopen(cancel) {
-                    log::debug!("cannot reconnect yet: {}", error.message());
-                }
-            }
         }
     }
 
     /// Replaces the connection, and sees to it that the old one has ended, with whatever statement it
     /// may have been executing: a late chunk could bring back deleted rows.
     pub(crate) fn reopen(&mut self, cancel: &Cancel) -> Result<()> {
-        if self.lost.last().is_none_or(|lost| lost.lock != self.mark.lock) {
-            self.lost.push(self.mark.clone());
-        }
-        self.conn = self.connector.connect()?;
-        self.set_up()?;
+        // Until it is set up, and known to lead to the same server, the new one is none.
+        self.broken = true;
+        let new = Session::open_with(&self.connector, self.setup.clone(), self.purpose)?;
+        self.lost.push(std::mem::replace(&mut self.mark, new.mark));
+        self.conn = new.conn;
+        self.broken = false;
         self.end_lost(cancel)
     }
 
@@ -418,6 +445,11 @@ fn to_text(value: mysql::Value) -> Option<String> {
 /// "Records: 3  Duplicates: 1  Warnings: 0"
 fn records(info: &str) -> Option<u64> {
     info.strip_prefix("Records: ")?.split_whitespace().next()?.parse().ok()
+}
+
+/// Whether a connection was not to be had because the address leads to another server now.
+pub(crate) fn is_elsewhere(error: &Error) -> bool {
+    error.kind() == ErrorKind::UnsupportedServer
 }
 
 /// For values that the server must give, or else something is very wrong.

@@ -25,6 +25,26 @@ pub(crate) struct Proxy {
 impl Proxy {
     /// Loses `times` requests that contain `text`, or their answers, and closes the connection.
     pub(crate) fn start(server_port: u16, text: &'static str, lose: Lose, times: usize) -> Self {
+        Self::start_with(server_port, server_port, text, lose, times)
+    }
+
+    /// Loses the first request that contains `text`. Whoever connects after that gets to the other server.
+    pub(crate) fn switching(server_port: u16, other: u16, text: &'static str) -> Self {
+        Self::start_with(server_port, other, text, Lose::Request, 1)
+    }
+
+    /// Whoever connects from now on gets to the other server.
+    pub(crate) fn switch(&self) {
+        self.lost.store(1, Ordering::SeqCst);
+    }
+
+    fn start_with(
+        server_port: u16,
+        other: u16,
+        text: &'static str,
+        lose: Lose,
+        times: usize,
+    ) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
         let port = listener.local_addr().unwrap().port();
         let lost = Arc::new(AtomicUsize::new(0));
@@ -35,7 +55,8 @@ impl Proxy {
                 if lose == Lose::Server && count.load(Ordering::SeqCst) >= times {
                     continue;
                 }
-                let Ok(server) = TcpStream::connect(("127.0.0.1", server_port)) else {
+                let port = if count.load(Ordering::SeqCst) < times { server_port } else { other };
+                let Ok(server) = TcpStream::connect(("127.0.0.1", port)) else {
                     continue;
                 };
                 let _ = client.set_nodelay(true);

@@ -1,4 +1,5 @@
 //! How servers are reached, and that it is always the same ones.
 
+mod identity;
 #[cfg(any(feature = "rustls", feature = "native-tls"))]
 mod tls;
