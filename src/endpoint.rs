@@ -26,6 +26,9 @@ impl From<&str> for Endpoint {
             mysql::UrlError::InvalidValue(name, _) => {
                 cannot(&format!("bad value of parameter `{name}`"))
             }
+            mysql::UrlError::FeatureRequired(_, name) => {
+                cannot(&format!("`{name}` takes a TLS feature that this build does not have"))
+            }
             _ => cannot("it is malformed"),
         }))
     }
@@ -85,5 +88,33 @@ impl fmt::Debug for Endpoint {
     // `Opts` prints its password.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "Endpoint({})", self.address())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_wrong_is_said_without_the_url() {
+        for (url, why) in [
+            ("http://u:hidden@h", "its scheme"),
+            ("mysql://u:hidden@h?what=1", "unknown parameter `what`"),
+            ("mysql://u:hidden@h?tcp_connect_timeout_ms=hidden", "bad value of parameter"),
+            ("mysql://u:hidden@h:x", "malformed"),
+            ("hidden", "malformed"),
+        ] {
+            let endpoint = Endpoint::from(url);
+            let error = endpoint.opts().unwrap_err();
+            assert_eq!(error.kind(), ErrorKind::Config);
+            for text in [error.to_string(), endpoint.address(), format!("{endpoint:?}")] {
+                assert!(text.contains(why) && !text.contains("hidden"), "{text}");
+            }
+        }
+        // One of these takes the other feature, whichever there is.
+        let [a, b] = ["cert_chain_path=c&priv_key_path=k", "pkcs12_path=p"]
+            .map(|query| Endpoint::from(format!("mysql://h?{query}")).opts());
+        let error = a.and(b).unwrap_err();
+        assert!(error.message().contains("takes a TLS feature"), "{error}");
     }
 }

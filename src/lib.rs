@@ -57,7 +57,8 @@
 //!
 //! As gh-ost has them, so that filters and backups know them: `_t_gho` is the copy, `_t_ghc` holds
 //! the run's state and heartbeats, `_t_del` is the table as it was. Statements that move rows carry
-//! the comment `/* online-alter */`, and connections the attribute `program_name=online-alter`.
+//! the comment `/* online-alter */`, and connections the attributes
+//! `program_name=online-alter`, `program_version` and `table=schema.t`, besides those of the caller's [`mysql::Opts`].
 //!
 //! # Errors
 //!

@@ -45,11 +45,12 @@ impl Request {
             return Err(Error::new(ErrorKind::Config, why));
         }
         let connector = Connector::new(&opts)?;
-        let schema = self.schema.as_deref().or(connector.default_schema()).ok_or_else(|| {
+        let schema = self.schema.as_deref().or(opts.get_db_name()).ok_or_else(|| {
             Error::new(ErrorKind::Config, "no schema is given, neither by the URL nor by itself")
         })?;
         let name =
             TableName::new(Ident::parse("schema", schema)?, Ident::parse("table", &self.table)?);
+        let connector = connector.for_table(&name);
         // This one has the SQL mode that the server gives to everybody, as the user's text expects.
         let mut plain = Session::open_plain(&connector)?;
         let server = ServerInfo::read(&mut plain)?;
@@ -218,7 +219,7 @@ fn stream_server(
     table: &Table,
     by_gtid: bool,
 ) -> Result<StreamServer> {
-    let connector = Connector::new(&replica.opts()?)?;
+    let connector = Connector::new(&replica.opts()?)?.for_table(&table.name);
     let of_replica =
         |error: Error| error.context(format_args!("the replica {}", replica.address()));
     let read = || {

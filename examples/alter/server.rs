@@ -55,7 +55,7 @@ pub(crate) fn stream_opts(flags: &Flags, server: &Opts) -> Result<Option<Opts>, 
     let (user, password) = (given.get_user().or(server.get_user()), given.get_pass());
     let password = password.or(server.get_pass());
     let (user, password) = (user.map(str::to_owned), password.map(str::to_owned));
-    let tls = server.get_ssl_opts().cloned();
+    let tls = given.get_ssl_opts().or(server.get_ssl_opts()).cloned();
     Ok(Some(OptsBuilder::from_opts(given).user(user).pass(password).ssl_opts(tls).into()))
 }
 
@@ -64,6 +64,9 @@ fn explain(flag: &str, error: &UrlError) -> String {
         UrlError::UnsupportedScheme(_) => "it does not begin with mysql://".to_owned(),
         UrlError::UnknownParameter(name) => format!("it has an unknown parameter `{name}`"),
         UrlError::InvalidValue(name, _) => format!("its parameter `{name}` has a bad value"),
+        UrlError::FeatureRequired(_, name) => {
+            format!("its parameter `{name}` takes a TLS feature that this build does not have")
+        }
         _ => "it is malformed (mind that / : @ ? # in a password have to be percent-encoded)"
             .to_owned(),
     };

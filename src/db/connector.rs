@@ -1,6 +1,6 @@
 //! How to reach the server: the caller's options with the defaults that a run needs.
 
-use std::collections::HashSet;
+use std::collections::{HashMap, HashSet};
 use std::fmt;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, OnceLock};
@@ -14,6 +14,7 @@ use super::modes::Modes;
 use crate::endpoint::Endpoint;
 use crate::error::{Error, ErrorKind, Result};
 use crate::fault::Fault;
+use crate::sql::TableName;
 use crate::tls;
 
 /// The two families of servers, which differ in words, strategies and privileges.
@@ -66,10 +67,7 @@ impl Connector {
             // is the wrong one behind a proxy or a port forward.
             .prefer_socket(opts.get_socket().is_some())
             .stmt_cache_size(0)
-            .connect_attrs(Some(std::collections::HashMap::from([(
-                "program_name".to_owned(),
-                "online-alter".to_owned(),
-            )])));
+            .connect_attrs(Some(attributes(opts, None)));
         if opts.get_tcp_connect_timeout().is_none() {
             builder = builder.tcp_connect_timeout(Some(Duration::from_secs(10)));
         }
@@ -100,6 +98,13 @@ impl Connector {
             Some(socket) => socket.to_owned(),
             None => format!("{}:{}", self.opts.get_ip_or_hostname(), self.opts.get_tcp_port()),
         }
+    }
+
+    /// Says in the attributes of all connections which table they are for.
+    pub(crate) fn for_table(mut self, table: &TableName) -> Self {
+        let attributes = attributes(&self.opts, Some(table));
+        self.opts = OptsBuilder::from_opts(self.opts).connect_attrs(Some(attributes)).into();
+        self
     }
 
     /// Another server, for the same user.
@@ -187,6 +192,20 @@ impl Connector {
         };
         error.with_kind(kind).context(format_args!("cannot connect to {}{how}", self.address()))
     }
+}
+
+/// What a server shows of its connections (`performance_schema.session_connect_attrs`), besides what the caller says.
+fn attributes(opts: &Opts, table: Option<&TableName>) -> HashMap<String, String> {
+    let mut all = opts.get_connect_attrs().cloned().unwrap_or_default();
+    let mut add = |name: &str, value: String| {
+        all.entry(name.to_owned()).or_insert(value);
+    };
+    add("program_name", "online-alter".to_owned());
+    add("program_version", env!("CARGO_PKG_VERSION").to_owned());
+    if let Some(table) = table {
+        add("table", format!("{}.{}", table.schema.as_str(), table.table.as_str()));
+    }
+    all
 }
 
 /// The crate's error as ours. Its message never holds the password.

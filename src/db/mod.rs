@@ -3,6 +3,7 @@
 mod connector;
 mod modes;
 mod session;
+mod setup;
 
 pub(crate) use connector::to_error;
 pub(crate) use connector::{Connector, Flavor};

@@ -7,11 +7,11 @@ use mysql::prelude::Queryable;
 use mysql::{Conn, QueryResult, Text};
 
 use super::connector::{Connector, Flavor, to_error};
-use super::modes::Modes;
+use super::setup::{self, LOGGING, NO_SNAPSHOT, PLAIN_MODES, UTC, set_modes, users_modes};
 use crate::cancel::Cancel;
 use crate::error::{Error, ErrorKind, Result};
 use crate::fault::Fault;
-use crate::sql::{Ident, literal};
+use crate::sql::Ident;
 
 /// What a connection is for decides how its session is set up.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -43,8 +43,6 @@ impl Retries {
         Duration::from_millis(10 << attempt.min(10)).min(self.longest_pause)
     }
 }
-
-const UTC: &str = "+00:00";
 
 /// What the server said of a statement without rows.
 #[derive(Clone, Debug, Default)]
@@ -95,12 +93,13 @@ impl std::fmt::Debug for Session {
 
 impl Session {
     pub(crate) fn open(connector: &Connector, flavor: Flavor, purpose: Purpose) -> Result<Self> {
-        Self::open_with(connector, setup(connector, flavor, purpose), Some(purpose))
+        Self::open_with(connector, setup::of(connector, flavor, purpose), Some(purpose))
     }
 
-    /// The first connection, when it is not known yet what kind of server this is.
+    /// The first connection, when it is not known yet what kind of server this is: in the modes that the server has
+    /// for everybody.
     pub(crate) fn open_plain(connector: &Connector) -> Result<Self> {
-        Self::open_with(connector, Vec::new(), None)
+        Self::open_with(connector, setup::of_first(connector), None)
     }
 
     fn open_with(
@@ -126,10 +125,14 @@ impl Session {
         let lock = format!("SELECT GET_LOCK('{}', 0)", self.mark.lock);
         for statement in std::iter::once(&lock).chain(&self.setup.clone()) {
             match self.exec(statement) {
-                // ER_UNKNOWN_SYSTEM_VARIABLE
-                Err(error) if statement == NO_SNAPSHOT && error.server_code() == Some(1193) => {}
+                Err(error)
+                    if statement == NO_SNAPSHOT
+                        && error.server_code() == Some(UNKNOWN_VARIABLE) => {}
                 other => other.map(drop).map_err(|e| e.context("setting up a session"))?,
             }
+        }
+        if self.purpose.is_some_and(|purpose| purpose != Purpose::Inspect) {
+            self.log_rows()?;
         }
         if let Some((query, identity)) = self.connector.identity()
             && self.scalar(&query)?.as_deref() != Some(identity.as_str())
@@ -138,6 +141,25 @@ impl Session {
                 ErrorKind::UnsupportedServer,
                 "the address leads to another server now",
             ));
+        }
+        Ok(())
+    }
+
+    /// The server's `init_connect` may have taken the session's changes out of the binlog, or made statements of them.
+    fn log_rows(&mut self) -> Result<()> {
+        for logging in &LOGGING {
+            let is = match self.scalar(logging.look) {
+                Err(error) if error.server_code() == Some(UNKNOWN_VARIABLE) => continue,
+                other => other?,
+            };
+            if is.as_deref() == Some(logging.wanted) {
+                continue;
+            }
+            match self.exec(logging.set) {
+                // It is so for everybody, and what we write will be seen to be in the wrong format.
+                Err(error) if error.fault() == Some(Fault::Access) => {}
+                other => other.map(drop).map_err(|e| e.context("setting up a session"))?,
+            }
         }
         Ok(())
     }
@@ -240,7 +262,7 @@ impl Session {
             }
             Some(Purpose::Definition) | None => users_modes(&self.connector),
         };
-        self.exec("SET SESSION sql_mode = '', time_zone = '+00:00'")?;
+        self.exec(PLAIN_MODES)?;
         let result = work(self);
         self.exec(&own)?;
         result
@@ -353,85 +375,15 @@ impl Session {
     }
 }
 
+/// ER_UNKNOWN_SYSTEM_VARIABLE
+const UNKNOWN_VARIABLE: u16 = 1193;
+
 /// The resource group of MySQL in which connections begin.
 pub(crate) const DEFAULT_GROUP: &str = "USR_default";
 
 /// Puts a session into a resource group.
 pub(crate) fn in_group(group: &Ident) -> String {
     format!("SET RESOURCE GROUP {group}")
-}
-
-/// Newer MariaDB servers have it on: a chunk that meets a row of the ghost which has been refreshed since
-/// the chunk began would fail (error 1020). It is to leave such a row alone.
-const NO_SNAPSHOT: &str = "SET SESSION innodb_snapshot_isolation = OFF";
-
-/// The statements that set up a session. Every variable that a DBA may have set to something
-/// else, and that would change what our statements do, is set here.
-fn setup(connector: &Connector, flavor: Flavor, purpose: Purpose) -> Vec<String> {
-    let mut statements = vec![
-        // A server can be told not to let clients choose.
-        "SET NAMES utf8mb4".to_owned(),
-        "SET SESSION TRANSACTION ISOLATION LEVEL READ COMMITTED, READ WRITE".to_owned(),
-        "SET SESSION autocommit = 1, completion_type = 0, sql_safe_updates = 0, \
-         sql_select_limit = 18446744073709551615, sql_quote_show_create = 1, foreign_key_checks = 1, unique_checks = 1, \
-         wait_timeout = 31536000, net_read_timeout = 600, net_write_timeout = 600"
-            .to_owned(),
-    ];
-    statements.push(
-        match flavor {
-            Flavor::MySql => {
-                "SET SESSION max_execution_time = 0, information_schema_stats_expiry = 0"
-            }
-            // A long IN list must not become a subquery that is read without our row locks.
-            Flavor::MariaDb => {
-                "SET SESSION max_statement_time = 0, in_predicate_conversion_threshold = 0"
-            }
-        }
-        .to_owned(),
-    );
-    if flavor == Flavor::MariaDb {
-        statements.push(NO_SNAPSHOT.to_owned());
-    }
-    if connector.writes_rows() && purpose != Purpose::Inspect {
-        statements.push("SET SESSION binlog_format = 'ROW'".to_owned());
-    }
-    let lock_wait = "SET SESSION lock_wait_timeout = 5";
-    match purpose {
-        Purpose::Inspect => {
-            statements.push("SET SESSION sql_mode = '', time_zone = '+00:00'".to_owned());
-            statements.push(lock_wait.to_owned());
-        }
-        Purpose::Rows | Purpose::Refresh => {
-            statements.push(set_modes(&connector.rows_modes()));
-            statements.push(format!(
-                "{lock_wait}, autocommit = {}, innodb_lock_wait_timeout = {}",
-                u8::from(purpose == Purpose::Rows),
-                // A refresh may wait for the application; the copy only ever waits for a refresh.
-                if purpose == Purpose::Rows { 10 } else { 1 }
-            ));
-        }
-        Purpose::Definition => {
-            statements.push(users_modes(connector));
-            statements.push(lock_wait.to_owned());
-        }
-    }
-    statements
-}
-
-fn set_modes(modes: &Modes) -> String {
-    format!(
-        "SET SESSION time_zone = {}, sql_mode = {}",
-        literal::text(&modes.time_zone),
-        literal::text(&modes.sql_mode)
-    )
-}
-
-/// The server's own, unless the caller gave others.
-fn users_modes(connector: &Connector) -> String {
-    connector.definition_modes().map_or_else(
-        || "SET SESSION time_zone = @@GLOBAL.time_zone, sql_mode = @@GLOBAL.sql_mode".to_owned(),
-        set_modes,
-    )
 }
 
 fn to_text(value: mysql::Value) -> Option<String> {

@@ -1,5 +1,6 @@
 //! How servers are reached, and that it is always the same ones.
 
 mod identity;
+mod sessions;
 #[cfg(any(feature = "rustls", feature = "native-tls"))]
 mod tls;
