@@ -1,5 +1,7 @@
 //! Taking away what a failed run has made, or naming it where that cannot be done.
 
+use std::time::{Duration, Instant};
+
 use crate::cutover::SENTRY_COMMENT;
 use crate::db::{Connector, Flavor, Purpose, Session};
 use crate::error::{Leftover, Result, TableState};
@@ -25,12 +27,27 @@ pub(crate) fn clean_up(
     keep: bool,
 ) -> Vec<Leftover> {
     let everything = || made.tables.iter().map(|name| Leftover::Table(name.to_string())).collect();
-    match Session::open(connector, flavor, Purpose::Definition) {
+    match open(connector, flavor) {
         Ok(mut session) if state == TableState::Untouched && !keep => drop_all(&mut session, made),
         Ok(mut session) => existing(&mut session, made).unwrap_or_else(|_| everything()),
         Err(error) => {
             log::debug!("no connection to clean up with: {}", error.message());
             everything()
+        }
+    }
+}
+
+/// Where connections are few, the server may not have noticed yet that the run's others are closed.
+fn open(connector: &Connector, flavor: Flavor) -> Result<Session> {
+    const PATIENCE: Duration = Duration::from_secs(3);
+    const LOOK_AGAIN: Duration = Duration::from_millis(20);
+    let end = Instant::now() + PATIENCE;
+    loop {
+        match Session::open(connector, flavor, Purpose::Definition) {
+            Err(error) if error.fault() == Some(Fault::Busy) && Instant::now() < end => {
+                std::thread::sleep(LOOK_AGAIN);
+            }
+            other => return other,
         }
     }
 }
