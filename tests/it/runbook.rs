@@ -53,6 +53,8 @@ fn two_tables_at_once_with_replicas() {
             let rehearsal = run.plan().unwrap().rehearse().unwrap();
             assert!(rehearsal.definition.contains("bigint"), "{rehearsal}");
         }
+        // What these have made and dropped is gone there, too.
+        primary.wait_for_replica(&watched).unwrap();
         // Steps 4.3 and 5: a test run on a replica only, of both tables at the same time.
         test_on(&watched, &dbs);
         // Left there, what a test has made would be in the way of the same on the primary.
