@@ -214,6 +214,7 @@ pub(crate) fn to_error(error: mysql::Error) -> Error {
         mysql::Error::MySqlError(error) => (Fault::of_code(error.code), Some(error.code)),
         // The client refuses to send what the server would refuse to take.
         mysql::Error::CodecError(PacketCodecError::PacketTooLarge) => (Fault::TooBig, None),
+        mysql::Error::DriverError(DriverError::UnknownAuthPlugin(_)) => (Fault::Access, None),
         mysql::Error::IoError(_) | mysql::Error::CodecError(_) | mysql::Error::DriverError(_) => {
             (Fault::Gone, None)
         }
@@ -232,6 +233,10 @@ pub(crate) fn to_error(error: mysql::Error) -> Error {
         mysql::Error::DriverError(DriverError::TlsNotSupported) => {
             "TLS is asked for, and the server has none".to_owned()
         }
+        mysql::Error::DriverError(DriverError::UnknownAuthPlugin(name)) => format!(
+            "the server wants the authentication plugin {name}, which is not to be had here; MySQL wants any when it \
+             does not know the user"
+        ),
         other => other.to_string(),
     };
     Error::new(kind, message).with_fault(fault, code).with_source(error)

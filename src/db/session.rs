@@ -7,7 +7,7 @@ use mysql::prelude::Queryable;
 use mysql::{Conn, QueryResult, Text};
 
 use super::connector::{Connector, Flavor, to_error};
-use super::setup::{self, LOGGING, NO_SNAPSHOT, PLAIN_MODES, UTC, set_modes, users_modes};
+use super::setup::{self, LOGGING, MAY_BE_UNKNOWN, PLAIN_MODES, UTC, set_modes, users_modes};
 use crate::cancel::Cancel;
 use crate::error::{Error, ErrorKind, Result};
 use crate::fault::Fault;
@@ -123,10 +123,11 @@ impl Session {
 
     fn set_up(&mut self) -> Result<()> {
         let lock = format!("SELECT GET_LOCK('{}', 0)", self.mark.lock);
-        for statement in std::iter::once(&lock).chain(&self.setup.clone()) {
+        // A query may be under a time limit as long as that is not taken off.
+        for statement in self.setup.clone().iter().chain([&lock]) {
             match self.exec(statement) {
                 Err(error)
-                    if statement == NO_SNAPSHOT
+                    if MAY_BE_UNKNOWN.contains(&statement.as_str())
                         && error.server_code() == Some(UNKNOWN_VARIABLE) => {}
                 other => other.map(drop).map_err(|e| e.context("setting up a session"))?,
             }

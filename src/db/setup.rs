@@ -12,7 +12,13 @@ pub(super) const PLAIN_MODES: &str = "SET SESSION sql_mode = '', time_zone = '+0
 
 /// Newer MariaDB servers have it on: a chunk that meets a row of the ghost which has been refreshed since
 /// the chunk began would fail (error 1020). It is to leave such a row alone.
-pub(super) const NO_SNAPSHOT: &str = "SET SESSION innodb_snapshot_isolation = OFF";
+const NO_SNAPSHOT: &str = "SET SESSION innodb_snapshot_isolation = OFF";
+
+const NO_LIMIT_MYSQL: &str = "SET SESSION max_execution_time = 0";
+const NO_LIMIT_MARIADB: &str = "SET SESSION max_statement_time = 0";
+
+/// A server that does not know the variable does not do what it is for.
+pub(super) const MAY_BE_UNKNOWN: [&str; 3] = [NO_SNAPSHOT, NO_LIMIT_MYSQL, NO_LIMIT_MARIADB];
 
 /// What decides how a session's changes come into the binlog. To set it takes privileges that few have, so it is looked
 /// at first: if the server's `init_connect` could set it, so can we.
@@ -52,6 +58,7 @@ fn common() -> Vec<String> {
 /// The statements that set up the first session, before it is known what kind of server this is.
 pub(super) fn of_first(connector: &Connector) -> Vec<String> {
     let mut statements = common();
+    statements.extend([NO_LIMIT_MYSQL, NO_LIMIT_MARIADB].map(str::to_owned));
     statements.push(users_modes(connector));
     statements
 }
@@ -59,22 +66,16 @@ pub(super) fn of_first(connector: &Connector) -> Vec<String> {
 /// The statements that set up a session.
 pub(super) fn of(connector: &Connector, flavor: Flavor, purpose: Purpose) -> Vec<String> {
     let mut statements = common();
-    statements.push(
-        match flavor {
-            Flavor::MySql => {
-                "SET SESSION max_execution_time = 0, information_schema_stats_expiry = 0"
-            }
-            // A long IN list must not become a subquery that is read without our row locks.
-            Flavor::MariaDb => {
-                "SET SESSION max_statement_time = 0, in_predicate_conversion_threshold = 0, \
-                 check_constraint_checks = 1"
-            }
-        }
-        .to_owned(),
-    );
-    if flavor == Flavor::MariaDb {
-        statements.push(NO_SNAPSHOT.to_owned());
-    }
+    let of_flavor: &[&str] = match flavor {
+        Flavor::MySql => &[NO_LIMIT_MYSQL, "SET SESSION information_schema_stats_expiry = 0"],
+        // A long IN list must not become a subquery that is read without our row locks.
+        Flavor::MariaDb => &[
+            NO_LIMIT_MARIADB,
+            "SET SESSION in_predicate_conversion_threshold = 0, check_constraint_checks = 1",
+            NO_SNAPSHOT,
+        ],
+    };
+    statements.extend(of_flavor.iter().map(|&statement| statement.to_owned()));
     if connector.writes_rows() && purpose != Purpose::Inspect {
         statements.push("SET SESSION binlog_format = 'ROW'".to_owned());
     }
