@@ -186,6 +186,7 @@ impl Target<'_> {
     }
 
     #[cfg(not(feature = "http"))]
+    #[allow(clippy::unused_self, reason = "with the feature it needs it")]
     fn set_http(self, _: &str) -> Result<String, String> {
         Err("this program was built without the feature http".to_owned())
     }
