@@ -187,7 +187,8 @@ pub(crate) fn run(flags: &Flags, place: &Place, title: &str) -> Result<Vec<Measu
         );
         let ratio =
             |of: &dyn Fn(&Seen) -> f64| median(&each(&|pair| of(&pair.during) / of(&pair.before)));
-        if contender.is_throttled {
+        // What cannot be held back is no measure of what holding back is worth.
+        if contender.is_throttled && contender.index_build == IndexBuild::Maintain {
             let name = contender.name;
             verdicts.extend([
                 Verdict::at_most(

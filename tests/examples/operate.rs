@@ -95,6 +95,28 @@ fn takes_commands_on_a_socket() {
     });
 }
 
+/// No disk has so much, and a directory that is not there has none.
+#[test]
+fn waits_for_space_on_a_disk() {
+    on_each("example_space", 100, |bench| {
+        let gone = format!("{}=1K", path(&bench.file("gone")));
+        for (space, reason) in [
+            ("/=999999T", "throttled, free-space /=".to_owned()),
+            (gone.as_str(), "is unknown: ".to_owned()),
+        ] {
+            let run = bench.alter(&["--execute", "--throttle-free-space", space]);
+            run.wait_for(&reason);
+            assert!(!bench.is_bigint());
+            run.signal("-INT");
+            run.ends_with(1);
+            bench.assert_untouched();
+        }
+        let enough = ["--execute", "--throttle-free-space", "/=1K", "--throttle-free-space", "/=1"];
+        bench.alter(&enough).ends_with(0);
+        assert!(bench.is_bigint());
+    });
+}
+
 /// Commands that hold the run up at first.
 #[test]
 fn a_command_postpones() {
