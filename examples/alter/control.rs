@@ -156,7 +156,10 @@ impl Target<'_> {
                 let query = Some(value.to_owned()).filter(|query| !query.is_empty());
                 handle.change_limits(|limits| limits.throttle_query = query);
             }
+            #[cfg(feature = "http")]
             "throttle-http" => return self.set_http(value),
+            #[cfg(not(feature = "http"))]
+            "throttle-http" => return Err(NO_HTTP.to_owned()),
             "postpone-cut-over-flag-file" => {
                 if value.is_empty() {
                     return Err("a file is wanted; unpostpone releases the cut-over".to_owned());
@@ -185,12 +188,6 @@ impl Target<'_> {
         Ok(self.status())
     }
 
-    #[cfg(not(feature = "http"))]
-    #[allow(clippy::unused_self, reason = "with the feature it needs it")]
-    fn set_http(self, _: &str) -> Result<String, String> {
-        Err("this program was built without the feature http".to_owned())
-    }
-
     fn get(self, name: &str) -> Result<String, String> {
         let limits = self.handle.limits();
         Ok(match name {
@@ -211,6 +208,8 @@ impl Target<'_> {
                     None => url,
                 })
             }
+            #[cfg(not(feature = "http"))]
+            "throttle-http" => return Err(NO_HTTP.to_owned()),
             "dml-batch-size" => return Err(NO_BATCHES.to_owned()),
             "postpone-cut-over-flag-file" => {
                 return Err(
@@ -232,6 +231,9 @@ impl Target<'_> {
         format!("# {}; {}\n{}", self.flags.table, values.join("; "), self.handle.progress())
     }
 }
+
+#[cfg(not(feature = "http"))]
+const NO_HTTP: &str = "this program was built without the feature http";
 
 /// What gh-ost knows and this tool has no use for.
 const NO_BATCHES: &str = "events are not applied here, so there are no batches of them: changed keys are refreshed, as \
