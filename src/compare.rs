@@ -13,6 +13,7 @@ use crate::difference::Difference;
 use crate::endpoint::Endpoint;
 use crate::error::{Error, ErrorKind, Result};
 use crate::inspect::ghost_keys::leading;
+use crate::inspect::grants::{self, On, Wanted};
 use crate::inspect::kept::{Kept, kept};
 use crate::inspect::{ServerInfo, Table, key};
 use crate::migration::{Control, Postpone, in_chunks};
@@ -184,9 +185,13 @@ impl Compare {
             Ok(TableName::new(Ident::parse("schema", schema)?, Ident::parse("table", table)?))
         };
         let schema = self.schema.as_deref();
-        let table = Table::read(&mut session, &name(schema, &self.table)?)?;
         let other_schema = self.other_schema.as_deref().or(schema);
-        let other = Table::read(&mut session, &name(other_schema, &self.other)?)?;
+        let names = [name(schema, &self.table)?, name(other_schema, &self.other)?];
+        let select = names.clone().map(|table| Wanted::new(&["SELECT"], On::Table(table)));
+        grants::check_also(&mut session, &server, &select)?;
+        let [table, other] = names;
+        let table = Table::read(&mut session, &table)?;
+        let other = Table::read(&mut session, &other)?;
         if table.name == other.name {
             return Err(Error::new(ErrorKind::Config, "a table is always equal to itself"));
         }

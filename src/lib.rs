@@ -51,7 +51,8 @@
 //! a unique key of NOT NULL columns, whose columns the ALTER keeps; room for a second copy of the
 //! table. The user needs ALTER, CREATE, DELETE, DROP, INSERT, LOCK TABLES, SELECT, TRIGGER and
 //! UPDATE on the schema, and REPLICATION SLAVE and REPLICATION CLIENT (MariaDB: BINLOG MONITOR) on
-//! the server. [`OnlineAlter::plan`] lists exactly what is missing.
+//! the server; `docs/PRIVILEGES.md` in the package has what each option needs besides, to be pasted.
+//! [`OnlineAlter::plan`] lists exactly what is missing.
 //!
 //! # Names on the server
 //!

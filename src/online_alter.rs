@@ -186,7 +186,7 @@ impl OnlineAlter {
     }
 
     /// Let the run end connections that keep the table from being locked for the cut-over, within limits. MySQL only, and
-    /// the user needs CONNECTION_ADMIN, and SELECT on `performance_schema`. Default: none is ended; who is in the way is in
+    /// the user needs CONNECTION_ADMIN, and SELECT on `metadata_locks` and `threads` of `performance_schema`. Default: none is ended; who is in the way is in
     /// [`Event::CutOverFailed`](crate::Event::CutOverFailed).
     pub fn kill_blockers(mut self, which: KillBlockers) -> Self {
         self.request.options.kill_blockers = Some(which);
@@ -283,7 +283,8 @@ impl OnlineAlter {
 
     /// Switch the server's `binlog_format` to ROW if it is another, for everybody and for good.
     /// Sessions that are open keep theirs: what they write to the table as statements stops the
-    /// run.
+    /// run. The user needs SYSTEM_VARIABLES_ADMIN (MariaDB: BINLOG ADMIN and REPLICATION MASTER ADMIN), and no replica may be
+    /// attached.
     pub fn switch_to_row_format(mut self, allow: bool) -> Self {
         self.request.options.switch_to_row_format = allow;
         self

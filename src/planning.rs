@@ -1,10 +1,13 @@
 //! From what the caller wants to a plan: looks at the server and the table, and refuses what cannot be
 //! done.
 
+use mysql::OptsBuilder;
+
 use crate::cutover::dressing::Dressing;
 use crate::db::{Connector, DEFAULT_GROUP, Flavor, Modes, Purpose, Session, in_group};
 use crate::endpoint::Endpoint;
 use crate::error::{Error, ErrorKind, Result};
+use crate::inspect::grants::Wanted;
 use crate::inspect::neighbours::Neighbours;
 use crate::inspect::row_versions::RowVersions;
 use crate::inspect::{ServerInfo, Table, grants, key};
@@ -15,7 +18,7 @@ use crate::migration::{
 use crate::plan::{Plan, Warning};
 use crate::sql::alter::{AlterClause, Stated};
 use crate::sql::{Ident, KeyType, TableName};
-use crate::throttle::AllOf;
+use crate::throttle::{AllOf, Limits};
 
 /// What the caller wants.
 pub(crate) struct Request {
@@ -57,7 +60,7 @@ impl Request {
         connector.expect(server.identity_query(), &server.identity);
         let mut session = Session::open(&connector, server.flavor, Purpose::Inspect)?;
         // Without its privileges a user is shown less than there is.
-        grants::check(&mut session, server.flavor, &name)?;
+        grants::check(&mut session, &server, &name, self.stream.is_none())?;
         self.check_place(&server, &mut session)?;
         if self.stream.is_some() {
             server.check_settings(true)?;
@@ -97,11 +100,12 @@ impl Request {
             return Err(Error::new(ErrorKind::AlreadyRunning, why));
         }
         if let Some(group) = &self.options.resource_group {
-            check_resource_group(group, server.flavor, &mut session)?;
+            check_resource_group(group, &server, &mut session)?;
         }
         if self.options.kill_blockers.is_some() {
-            check_kill(server.flavor, &mut session)?;
+            check_kill(&server, &mut session)?;
         }
+        check_limits(&self.options.limits, &server, &mut session, &name)?;
         if self.options.index_build == IndexBuild::Auto {
             // A user who may not see replicas must not harm them.
             let none = server.has_replicas(&mut session).is_ok_and(|any| !any);
@@ -202,14 +206,29 @@ impl Request {
 }
 
 /// Whether blockers of the cut-over can be found, and ended.
-fn check_kill(flavor: Flavor, session: &mut Session) -> Result<()> {
-    if flavor != Flavor::MySql {
+fn check_kill(server: &ServerInfo, session: &mut Session) -> Result<()> {
+    if server.flavor != Flavor::MySql {
         let why =
             "MariaDB does not tell who keeps a table from being locked: kill_blockers is for MySQL";
         return Err(Error::new(ErrorKind::Config, why));
     }
-    let any_of = vec!["CONNECTION_ADMIN", "SUPER"];
-    grants::check_also(session, flavor, &[grants::Wanted { any_of, on: None, or: None }])
+    grants::check_also(session, server, &Wanted::to_kill_blockers())
+}
+
+/// Whether what the run is to be held back by can be asked for.
+fn check_limits(
+    limits: &Limits,
+    server: &ServerInfo,
+    session: &mut Session,
+    table: &TableName,
+) -> Result<()> {
+    if limits.attached_replicas {
+        grants::check_also(session, server, &[Wanted::to_see_replicas(server.flavor)])?;
+    }
+    limits
+        .control_replicas
+        .iter()
+        .try_for_each(|replica| grants::check_control_replica(replica, table))
 }
 
 /// The replica whose binlog is read, if it can be.
@@ -219,7 +238,9 @@ fn stream_server(
     table: &Table,
     by_gtid: bool,
 ) -> Result<StreamServer> {
-    let connector = Connector::new(&replica.opts()?)?.for_table(&table.name);
+    // Whoever has no privilege on the schema is to be told which one he lacks.
+    let opts = OptsBuilder::from_opts(replica.opts()?).db_name(None::<String>);
+    let connector = Connector::new(&opts.into())?.for_table(&table.name);
     let of_replica =
         |error: Error| error.context(format_args!("the replica {}", replica.address()));
     let read = || {
@@ -235,6 +256,7 @@ fn stream_server(
         }
         connector.expect(info.identity_query(), &info.identity);
         let mut session = Session::open(&connector, info.flavor, Purpose::Inspect)?;
+        grants::check_as_stream(&mut session, &info, &table.name)?;
         info.check_as_stream(&mut session, table)?;
         info.binlog_position(&mut session, table.name.schema.as_str())?;
         if by_gtid {
@@ -247,15 +269,16 @@ fn stream_server(
 }
 
 /// Whether sessions may be put into the group.
-fn check_resource_group(group: &str, flavor: Flavor, session: &mut Session) -> Result<()> {
+fn check_resource_group(group: &str, server: &ServerInfo, session: &mut Session) -> Result<()> {
     let refuse = |error: Error| {
         error.with_kind(ErrorKind::Config).context(format_args!("the resource group {group}"))
     };
-    if flavor != Flavor::MySql {
+    if server.flavor != Flavor::MySql {
         let why = "MariaDB has no resource groups";
         return Err(refuse(Error::new(ErrorKind::Config, why)));
     }
     let name = Ident::parse("resource group", group)?;
+    grants::check_also(session, server, &[Wanted::to_use_a_resource_group()])?;
     session.exec(&in_group(&name)).map_err(refuse)?;
     session.exec(&in_group(&Ident::new(DEFAULT_GROUP))).map_err(refuse).map(drop)
 }
@@ -310,21 +333,17 @@ fn check_format_switch(server: &ServerInfo, session: &mut Session) -> Result<()>
     if server.binlog_format == "ROW" {
         return Ok(());
     }
-    let refuse = |why: &str| {
-        let format = &server.binlog_format;
-        let why = format!("binlog_format is {format} and cannot be switched to ROW: {why}");
-        Err(Error::new(ErrorKind::BinlogSettings, why))
-    };
-    if !grants::may_set_globals(session, server.flavor)? {
-        return refuse("the user lacks the privilege");
-    }
-    let replicas = server.has_replicas(session).map_err(|error| {
-        error.context("looking for replicas, which may depend on binlog_format")
+    let format = &server.binlog_format;
+    grants::check_switch(session, server).map_err(|error| {
+        error.context(format_args!("binlog_format is {format} and cannot be switched to ROW"))
     })?;
-    if replicas {
-        return refuse("replicas are attached, which may depend on it");
+    if !server.has_replicas(session)? {
+        return Ok(());
     }
-    Ok(())
+    let why = format!(
+        "binlog_format is {format} and cannot be switched to ROW: replicas are attached, which may depend on it"
+    );
+    Err(Error::new(ErrorKind::BinlogSettings, why))
 }
 
 fn parse_clause(

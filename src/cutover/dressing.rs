@@ -86,8 +86,10 @@ impl Dressing {
     pub(crate) fn rehearse(&self, session: &mut Session, ghost: &TableName) -> Result<()> {
         if !self.triggers.is_empty() {
             self.put_triggers_on(session, ghost).map_err(|error| {
+                // MySQL wants SYSTEM_USER of whoever names a definer that has it.
+                let lacks = error.fault() == Some(Fault::Access);
                 error
-                    .with_kind(ErrorKind::Triggers)
+                    .with_kind(if lacks { ErrorKind::Privileges } else { ErrorKind::Triggers })
                     .context("the table's triggers cannot be made on the new table")
             })?;
             take_triggers_off(session, ghost)?;

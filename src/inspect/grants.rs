@@ -1,82 +1,282 @@
-//! Privileges: which of those a run needs are missing.
+//! Privileges: which of those a run needs are missing. `docs/PRIVILEGES.md` lists them for people, and
+//! `tests/it/privileges` runs with exactly those.
 
-use crate::db::{Flavor, Session};
+mod granted;
+
+use std::time::Duration;
+
+use granted::Granted;
+use mysql::OptsBuilder;
+
+use crate::db::{Connector, Flavor, Purpose, Session};
+use crate::endpoint::Endpoint;
 use crate::error::{Error, ErrorKind, Result};
+use crate::inspect::ServerInfo;
 use crate::sql::{Ident, TableName};
 
-/// Privileges on the schema, or on each of the four tables of a run. TRIGGER is needed to see
-/// whether the table has any.
-const ON_TABLES: [&str; 9] =
-    ["ALTER", "CREATE", "DELETE", "DROP", "INSERT", "LOCK TABLES", "SELECT", "TRIGGER", "UPDATE"];
+/// Privileges on each of the four tables of a run. TRIGGER is needed to see whether the table has any.
+const ON_TABLES: [&str; 8] =
+    ["ALTER", "CREATE", "DELETE", "DROP", "INSERT", "SELECT", "TRIGGER", "UPDATE"];
 
-/// Privileges on the server: to be sent the binlog, and to ask where it stands. MariaDB 10.5
-/// renamed the second one.
-fn on_server(flavor: Flavor) -> [&'static str; 2] {
-    match flavor {
-        Flavor::MySql => ["REPLICATION SLAVE", "REPLICATION CLIENT"],
-        Flavor::MariaDb => ["REPLICATION SLAVE", "BINLOG MONITOR"],
+/// What a privilege is needed on.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum On {
+    Server,
+    /// Such as LOCK TABLES, which cannot be granted on a table.
+    Schema(Ident),
+    Table(TableName),
+}
+
+impl On {
+    fn schema(&self) -> Option<&Ident> {
+        match self {
+            On::Server => None,
+            On::Schema(schema) => Some(schema),
+            On::Table(table) => Some(&table.schema),
+        }
+    }
+
+    fn table(&self) -> Option<&TableName> {
+        match self {
+            On::Table(table) => Some(table),
+            _ => None,
+        }
     }
 }
 
-/// Refuses a user who lacks a privilege, naming each one that is missing, and the GRANT that would
-/// give it.
-pub(crate) fn check(session: &mut Session, flavor: Flavor, table: &TableName) -> Result<()> {
-    let grants = read(session, flavor)?;
-    let missing = missing(&grants, flavor, table);
-    if missing.is_empty() {
-        return Ok(());
-    }
-    let user = account(&session.scalar("SELECT CURRENT_USER()")?.unwrap_or_default());
-    let statements: Vec<String> = missing
-        .iter()
-        .map(|(privileges, target)| {
-            format!("GRANT {} ON {target} TO {user}", privileges.join(", "))
-        })
-        .collect();
-    Err(Error::new(
-        ErrorKind::Privileges,
-        format!("the user {user} lacks privileges: {}", statements.join("; ")),
-    ))
-}
-
-/// A privilege that this run needs besides.
+/// A privilege that a run needs.
 #[derive(Clone, Debug)]
 pub(crate) struct Wanted {
     /// Any one of these will do; the first is the narrowest.
     pub(crate) any_of: Vec<&'static str>,
-    /// The table it is needed on; on the server if none.
-    pub(crate) on: Option<TableName>,
+    pub(crate) on: On,
     /// What would do instead.
     pub(crate) or: Option<&'static str>,
 }
 
-/// Like [`check`], for what only some runs need.
-pub(crate) fn check_also(session: &mut Session, flavor: Flavor, wanted: &[Wanted]) -> Result<()> {
+impl Wanted {
+    pub(crate) fn new(any_of: &[&'static str], on: On) -> Self {
+        Wanted { any_of: any_of.to_vec(), on, or: None }
+    }
+
+    /// Where the binlog stands.
+    fn to_ask_for_the_position(flavor: Flavor) -> Self {
+        let privilege = match flavor {
+            Flavor::MySql => "REPLICATION CLIENT",
+            // Its name since 10.5.
+            Flavor::MariaDb => "BINLOG MONITOR",
+        };
+        Wanted::new(&[privilege], On::Server)
+    }
+
+    fn to_read_the_binlog() -> Self {
+        Wanted::new(&["REPLICATION SLAVE"], On::Server)
+    }
+
+    /// Who is attached, which MySQL shows to whoever may be attached.
+    pub(crate) fn to_see_replicas(flavor: Flavor) -> Self {
+        match flavor {
+            Flavor::MySql => Self::to_read_the_binlog(),
+            Flavor::MariaDb => Wanted::new(&["REPLICATION MASTER ADMIN"], On::Server),
+        }
+    }
+
+    /// To set the format of the binlog for a session of one's own.
+    fn to_write_rows(flavor: Flavor) -> Self {
+        let any_of: &[_] = match flavor {
+            Flavor::MySql => &["SESSION_VARIABLES_ADMIN", "SYSTEM_VARIABLES_ADMIN", "SUPER"],
+            Flavor::MariaDb => &["BINLOG ADMIN"],
+        };
+        Wanted::new(any_of, On::Server)
+    }
+
+    /// To set it for everybody.
+    fn to_switch_the_format(flavor: Flavor) -> Self {
+        let any_of: &[_] = match flavor {
+            Flavor::MySql => &["SYSTEM_VARIABLES_ADMIN", "SUPER"],
+            Flavor::MariaDb => &["BINLOG ADMIN"],
+        };
+        Wanted::new(any_of, On::Server)
+    }
+
+    /// To find out who keeps a table from being locked, and to end him.
+    pub(crate) fn to_kill_blockers() -> Vec<Self> {
+        let schema = || Ident::new("performance_schema");
+        let tables = ["metadata_locks", "threads"].into_iter();
+        let select = tables.map(|table| {
+            Wanted::new(&["SELECT"], On::Table(TableName::new(schema(), Ident::new(table))))
+        });
+        std::iter::once(Wanted::new(&["CONNECTION_ADMIN", "SUPER"], On::Server))
+            .chain(select)
+            .collect()
+    }
+
+    pub(crate) fn to_use_a_resource_group() -> Self {
+        Wanted::new(&["RESOURCE_GROUP_USER", "RESOURCE_GROUP_ADMIN"], On::Server)
+    }
+}
+
+/// Refuses a user who lacks a privilege that every run needs on the server of the table, naming each one that is
+/// missing, and the GRANT that would give it.
+pub(crate) fn check(
+    session: &mut Session,
+    server: &ServerInfo,
+    table: &TableName,
+    reads_binlog_here: bool,
+) -> Result<()> {
+    let mut wanted = Vec::new();
+    if reads_binlog_here {
+        wanted.push(Wanted::to_read_the_binlog());
+    } else if server.binlog_format != "ROW" {
+        wanted.push(Wanted::to_write_rows(server.flavor));
+    }
+    wanted.push(Wanted::to_ask_for_the_position(server.flavor));
+    wanted.push(Wanted::new(&["LOCK TABLES"], On::Schema(table.schema.clone())));
+    for name in of_run(table) {
+        let on = |privilege| Wanted::new(&[privilege], On::Table(name.clone()));
+        wanted.extend(ON_TABLES.map(on));
+    }
+    check_also(session, server, &wanted)
+}
+
+/// The same on the replica whose binlog is read.
+pub(crate) fn check_as_stream(
+    session: &mut Session,
+    server: &ServerInfo,
+    table: &TableName,
+) -> Result<()> {
+    let mut wanted =
+        vec![Wanted::to_read_the_binlog(), Wanted::to_ask_for_the_position(server.flavor)];
+    if server.flavor == Flavor::MariaDb {
+        wanted.push(Wanted::new(&["SLAVE MONITOR"], On::Server));
+    }
+    wanted.extend(
+        [table.clone(), table.state()].map(|table| Wanted::new(&["SELECT"], On::Table(table))),
+    );
+    check_also(session, server, &wanted)
+}
+
+/// Whether the server may be set to row format.
+pub(crate) fn check_switch(session: &mut Session, server: &ServerInfo) -> Result<()> {
+    let flavor = server.flavor;
+    let wanted = [Wanted::to_switch_the_format(flavor), Wanted::to_see_replicas(flavor)];
+    check_also(session, server, &wanted)
+}
+
+/// Refuses a control replica that does not let its lag be read. One that cannot be reached now may be there later:
+/// until then the run is held back.
+pub(crate) fn check_control_replica(replica: &Endpoint, table: &TableName) -> Result<()> {
+    const PATIENCE: Duration = Duration::from_secs(2);
+    let opts = OptsBuilder::from_opts(replica.opts()?)
+        .db_name(None::<String>)
+        .tcp_connect_timeout(Some(PATIENCE))
+        .read_timeout(Some(PATIENCE))
+        .write_timeout(Some(PATIENCE));
+    let connector = Connector::new(&opts.into())?;
+    let read = || {
+        let server = ServerInfo::read(&mut Session::open_plain(&connector)?)?;
+        let mut session = Session::open(&connector, server.flavor, Purpose::Inspect)?;
+        let wanted = Wanted::new(&["SELECT"], On::Table(table.state()));
+        check_also(&mut session, &server, &[wanted])
+    };
+    match read() {
+        Err(error) if error.kind() == ErrorKind::Connection => {
+            log::debug!("the control replica {}: {}", replica.address(), error.message());
+            Ok(())
+        }
+        other => other.map_err(|error| {
+            error.context(format_args!("the control replica {}", replica.address()))
+        }),
+    }
+}
+
+/// Refuses a user who lacks one of these.
+pub(crate) fn check_also(
+    session: &mut Session,
+    server: &ServerInfo,
+    wanted: &[Wanted],
+) -> Result<()> {
     if wanted.is_empty() {
         return Ok(());
     }
-    let grants = read(session, flavor)?;
-    let user = account(&session.scalar("SELECT CURRENT_USER()")?.unwrap_or_default());
-    let mut statements: Vec<String> = Vec::new();
-    for Wanted { any_of, on, or } in wanted {
-        if any_of.iter().any(|privilege| !lacks(&grants, privilege, on.as_ref())) {
-            continue;
-        }
-        let target = on.as_ref().map_or_else(|| "*.*".to_owned(), |on| format!("{}.*", on.schema));
-        let or = or.map_or_else(String::new, |or| format!(" (or {or})"));
-        let privilege = any_of.first().copied().unwrap_or_default();
-        let statement = format!("GRANT {privilege} ON {target} TO {user}{or}");
-        if !statements.contains(&statement) {
-            statements.push(statement);
-        }
-    }
-    if statements.is_empty() {
+    let granted = Granted::read(session, server)?;
+    let missing = missing(&granted, wanted);
+    if missing.is_empty() {
         return Ok(());
     }
+    let user = account(&session.scalar("SELECT CURRENT_USER()")?.unwrap_or_default());
+    let statement = |Missing { privileges, target, or }: &Missing| {
+        let or = or.map_or_else(String::new, |or| format!(" (or {or})"));
+        format!("GRANT {} ON {target} TO {user}{or}", privileges.join(", "))
+    };
+    let statements: Vec<String> = missing.iter().map(statement).collect();
     Err(Error::new(
         ErrorKind::Privileges,
         format!("the user {user} lacks privileges: {}", statements.join("; ")),
     ))
+}
+
+/// The table, and those that a run makes.
+fn of_run(table: &TableName) -> [TableName; 4] {
+    [table.clone(), table.ghost(), table.state(), table.old()]
+}
+
+/// Privileges that are missing on something.
+#[derive(Debug, PartialEq, Eq)]
+struct Missing {
+    privileges: Vec<&'static str>,
+    /// Quoted.
+    target: String,
+    or: Option<&'static str>,
+}
+
+/// What is missing, by what it is to be granted on.
+fn missing(granted: &Granted, wanted: &[Wanted]) -> Vec<Missing> {
+    let mut missing: Vec<Missing> = Vec::new();
+    for Wanted { any_of, on, or } in wanted {
+        if any_of.iter().any(|privilege| granted.has(privilege, on)) {
+            continue;
+        }
+        let Some(&privilege) = any_of.first() else { continue };
+        let target = match on {
+            On::Server => "*.*".to_owned(),
+            On::Schema(schema) => granted.target(schema),
+            On::Table(table) if is_granted_by_table(granted, privilege, wanted, on) => {
+                table.to_string()
+            }
+            On::Table(table) => granted.target(&table.schema),
+        };
+        match missing.iter_mut().find(|missing| missing.target == target && missing.or == *or) {
+            Some(found) if found.privileges.contains(&privilege) => {}
+            Some(found) => found.privileges.push(privilege),
+            None => {
+                // On a table that is not there yet, nothing else can be granted without it.
+                let by_table = !target.ends_with(".*");
+                let create = by_table && is_created(wanted, on) && privilege != "CREATE";
+                let privileges = create.then_some("CREATE").into_iter().chain([privilege]);
+                missing.push(Missing { privileges: privileges.collect(), target, or: *or });
+            }
+        }
+    }
+    missing
+}
+
+/// Whether the user has been given the privilege on single tables of the schema.
+fn is_granted_by_table(
+    granted: &Granted,
+    privilege: &str,
+    wanted: &[Wanted],
+    missing_on: &On,
+) -> bool {
+    wanted.iter().any(|wanted| {
+        wanted.on.schema() == missing_on.schema()
+            && wanted.on.table().is_some_and(|table| granted.has_on_table(privilege, table))
+    })
+}
+
+/// Whether the run creates it.
+fn is_created(wanted: &[Wanted], on: &On) -> bool {
+    wanted.iter().any(|wanted| wanted.on == *on && wanted.any_of == ["CREATE"])
 }
 
 /// Whether the user is the one that is logged in.
@@ -92,212 +292,21 @@ fn account(user: &str) -> String {
     }
 }
 
-fn lacks(grants: &[Grant], privilege: &str, schema: Option<&TableName>) -> bool {
-    // The last word counts: MySQL's partial revokes take away what a wider grant gives.
-    let applies = |grant: &&Grant| grant.gives(privilege) && grant.covers(schema);
-    let (given, revoked): (Vec<&Grant>, Vec<&Grant>) =
-        grants.iter().filter(applies).partition(|grant| !grant.revoked);
-    let narrowest = given.iter().map(|grant| grant.scope.width()).min();
-    match narrowest {
-        None => true,
-        Some(width) => revoked.iter().any(|revoke| revoke.scope.width() < width),
-    }
-}
-
-/// What is missing, by what it is to be granted on.
-fn missing(grants: &[Grant], flavor: Flavor, table: &TableName) -> Vec<(Vec<String>, String)> {
-    let collect = |wanted: &[&str], schema: Option<&TableName>| -> Vec<String> {
-        wanted.iter().filter(|p| lacks(grants, p, schema)).map(ToString::to_string).collect()
-    };
-    let mut missing = Vec::new();
-    let global = collect(&on_server(flavor), None);
-    if !global.is_empty() {
-        missing.push((global, "*.*".to_owned()));
-    }
-    // LOCK TABLES cannot be granted on a table; the others can, on each of the four.
-    let mut on_schema: Vec<String> = Vec::new();
-    for name in [table.clone(), table.ghost(), table.state(), table.old()] {
-        for privilege in collect(&ON_TABLES, Some(&name)) {
-            if !on_schema.contains(&privilege) {
-                on_schema.push(privilege);
-            }
-        }
-    }
-    if !on_schema.is_empty() {
-        missing.push((on_schema, format!("{}.*", table.schema)));
-    }
-    missing
-}
-
-/// A line of `SHOW GRANTS`.
-#[derive(Clone, Debug, PartialEq, Eq)]
-struct Grant {
-    revoked: bool,
-    privileges: Vec<String>,
-    scope: Scope,
-}
-
-#[derive(Clone, Debug, PartialEq, Eq)]
-enum Scope {
-    Server,
-    /// The name of the schema is a pattern with `%` and `_`, unless it is of a partial revoke.
-    Schema(String),
-    Table(String, String),
-}
-
-impl Scope {
-    fn width(&self) -> u8 {
-        match self {
-            Scope::Table(..) => 0,
-            Scope::Schema(_) => 1,
-            Scope::Server => 2,
-        }
-    }
-}
-
-impl Grant {
-    fn gives(&self, privilege: &str) -> bool {
-        let is = |name: &String| {
-            name == privilege
-                || name == "ALL PRIVILEGES"
-                || name == "ALL"
-                // What older MariaDB versions, and scripts, call it.
-                || privilege == "BINLOG MONITOR" && name == "REPLICATION CLIENT"
-        };
-        self.privileges.iter().any(is)
-    }
-
-    fn covers(&self, table: Option<&TableName>) -> bool {
-        match (&self.scope, table) {
-            (Scope::Server, _) => true,
-            (_, None) => false,
-            (Scope::Schema(pattern), Some(table)) => {
-                let schema = table.schema.as_str();
-                pattern == schema || !self.revoked && matches_pattern(pattern, schema)
-            }
-            (Scope::Table(schema, name), Some(table)) => {
-                table.schema == Ident::new(schema) && table.table == Ident::new(name)
-            }
-        }
-    }
-
-    fn parse(line: &str) -> Option<Self> {
-        let (revoked, rest) = match line.strip_prefix("GRANT ") {
-            Some(rest) => (false, rest),
-            None => (true, line.strip_prefix("REVOKE ")?),
-        };
-        // Roles are granted without ON; what they give stands on lines of its own.
-        let (privileges, rest) = split_outside(rest, " ON ")?;
-        let (target, _) = split_outside(rest, if revoked { " FROM " } else { " TO " })?;
-        let scope = match split_outside(target, ".")? {
-            ("*", "*") => Scope::Server,
-            (schema, "*") => Scope::Schema(unquote(schema)),
-            (schema, table) => Scope::Table(unquote(schema), unquote(table)),
-        };
-        // Privileges on columns only, `SELECT (a, b)`, are not enough, and are not counted.
-        let privileges = split_list(privileges)
-            .into_iter()
-            .filter(|privilege| !privilege.contains('('))
-            .map(|privilege| privilege.trim().to_ascii_uppercase())
-            .collect();
-        Some(Grant { revoked, privileges, scope })
-    }
-}
-
-fn read(session: &mut Session, flavor: Flavor) -> Result<Vec<Grant>> {
-    let mut sql = "SHOW GRANTS".to_owned();
-    if flavor == Flavor::MySql {
-        // Without USING, MySQL lists the roles and not what they give.
-        let roles = session.scalar("SELECT CURRENT_ROLE()")?.unwrap_or_default();
-        if !roles.is_empty() && roles != "NONE" {
-            sql = format!("SHOW GRANTS FOR CURRENT_USER() USING {roles}");
-        }
-    }
-    let lines = session.rows(&sql)?.into_iter().filter_map(|row| row.into_iter().next().flatten());
-    Ok(lines.filter_map(|line| Grant::parse(&line)).collect())
-}
-
-/// Splits at the first `separator` that is not inside backticks.
-fn split_outside<'a>(text: &'a str, separator: &str) -> Option<(&'a str, &'a str)> {
-    let mut quoted = false;
-    for (i, c) in text.char_indices() {
-        if c == '`' {
-            quoted = !quoted;
-        } else if !quoted
-            && let Some(rest) = text.get(i..).and_then(|rest| rest.strip_prefix(separator))
-        {
-            return Some((text.get(..i)?, rest));
-        }
-    }
-    None
-}
-
-/// Splits at commas that are not inside parentheses or backticks.
-fn split_list(text: &str) -> Vec<&str> {
-    let (mut depth, mut quoted) = (0_u32, false);
-    text.split(|c: char| {
-        match c {
-            '`' => quoted = !quoted,
-            '(' if !quoted => depth += 1,
-            ')' if !quoted => depth = depth.saturating_sub(1),
-            _ => {}
-        }
-        c == ',' && depth == 0 && !quoted
-    })
-    .collect()
-}
-
-fn unquote(name: &str) -> String {
-    match name.strip_prefix('`').and_then(|name| name.strip_suffix('`')) {
-        Some(inner) => inner.replace("``", "`"),
-        None => name.to_owned(),
-    }
-}
-
-/// `%` is any text, `_` any character, `\` takes the next one literally.
-fn matches_pattern(pattern: &str, name: &str) -> bool {
-    fn matches(pattern: &[char], name: &[char]) -> bool {
-        match pattern {
-            [] => name.is_empty(),
-            ['%', rest @ ..] => {
-                (0..=name.len()).any(|i| name.get(i..).is_some_and(|name| matches(rest, name)))
-            }
-            ['\\', c, rest @ ..] => {
-                name.split_first().is_some_and(|(n, name)| n == c && matches(rest, name))
-            }
-            [c, rest @ ..] => name
-                .split_first()
-                .is_some_and(|(n, name)| (*c == '_' || n == c) && matches(rest, name)),
-        }
-    }
-    let (pattern, name): (Vec<char>, Vec<char>) =
-        (pattern.chars().collect(), name.chars().collect());
-    matches(&pattern, &name)
-}
-
-/// Whether the user may change the format of the binlog, for everybody.
-pub(crate) fn may_set_globals(session: &mut Session, flavor: Flavor) -> Result<bool> {
-    let wanted = match flavor {
-        Flavor::MySql => ["SYSTEM_VARIABLES_ADMIN", "SUPER"],
-        Flavor::MariaDb => ["BINLOG ADMIN", "SUPER"],
-    };
-    let grants = read(session, flavor)?;
-    Ok(grants.iter().any(|grant| {
-        !grant.revoked && grant.scope == Scope::Server && wanted.iter().any(|p| grant.gives(p))
-    }))
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
 
-    fn lacking(lines: &[&str], flavor: Flavor) -> String {
-        let grants: Vec<Grant> = lines.iter().filter_map(|line| Grant::parse(line)).collect();
+    fn lacking(lines: &[&str]) -> String {
         let table = TableName::new(Ident::new("my_db"), Ident::new("t"));
-        let list = missing(&grants, flavor, &table).into_iter();
-        list.map(|(privileges, on)| format!("{} ON {on}", privileges.join(",")))
-            .collect::<Vec<_>>()
-            .join("; ")
+        let mut wanted = vec![Wanted::to_read_the_binlog()];
+        wanted.push(Wanted::to_ask_for_the_position(Flavor::MySql));
+        wanted.push(Wanted::new(&["LOCK TABLES"], On::Schema(table.schema.clone())));
+        for name in of_run(&table) {
+            wanted.extend(ON_TABLES.map(|p| Wanted::new(&[p], On::Table(name.clone()))));
+        }
+        let missing = missing(&granted::tests::granted(lines), &wanted).into_iter();
+        let missing = missing.map(|m| format!("{} ON {}", m.privileges.join(","), m.target));
+        missing.collect::<Vec<_>>().join("; ")
     }
 
     const SERVER: &str = "GRANT REPLICATION SLAVE, REPLICATION CLIENT ON *.* TO `u`@`%`";
@@ -306,63 +315,35 @@ mod tests {
 
     #[test]
     fn exactly_what_is_missing() {
-        assert_eq!(lacking(&[SERVER, TABLES], Flavor::MySql), "");
+        assert_eq!(lacking(&[SERVER, TABLES]), "");
+        assert_eq!(lacking(&["GRANT ALL PRIVILEGES ON *.* TO `u`@`%` WITH GRANT OPTION"]), "");
+        assert_eq!(lacking(&[TABLES]), "REPLICATION SLAVE,REPLICATION CLIENT ON *.*");
+        assert_eq!(lacking(&[SERVER, "GRANT ALL PRIVILEGES ON `my%`.* TO `u`@`%`"]), "");
         assert_eq!(
-            lacking(&["GRANT ALL PRIVILEGES ON *.* TO `u`@`%` WITH GRANT OPTION"], Flavor::MariaDb),
-            ""
-        );
-        assert_eq!(
-            lacking(&[TABLES], Flavor::MySql),
-            "REPLICATION SLAVE,REPLICATION CLIENT ON *.*"
-        );
-        assert_eq!(
-            lacking(
-                &[
-                    "GRANT REPLICATION SLAVE, BINLOG MONITOR ON *.* TO `u`@`%`",
-                    "GRANT ALL PRIVILEGES ON `my%`.* TO u"
-                ],
-                Flavor::MariaDb
-            ),
-            ""
-        );
-        assert_eq!(
-            lacking(
-                &[
-                    SERVER,
-                    "GRANT ALL PRIVILEGES ON `other`.* TO u",
-                    "GRANT SELECT (a), INSERT ON `my_db`.* TO u"
-                ],
-                Flavor::MySql
-            ),
-            "ALTER,CREATE,DELETE,DROP,LOCK TABLES,SELECT,TRIGGER,UPDATE ON `my_db`.*"
+            lacking(&[
+                SERVER,
+                "GRANT ALL PRIVILEGES ON `other`.* TO `u`@`%`",
+                "GRANT SELECT (a), INSERT ON `my_db`.* TO `u`@`%`"
+            ]),
+            "LOCK TABLES,ALTER,CREATE,DELETE,DROP,SELECT,TRIGGER,UPDATE ON `my_db`.*"
         );
     }
 
     #[test]
-    fn a_grant_on_the_table_alone_is_not_enough() {
-        let lines = [
-            SERVER,
-            TABLES.split(" ON ").next().unwrap(),
-            "GRANT ALL PRIVILEGES ON `my_db`.`t` TO u",
-        ];
-        assert!(lacking(&lines, Flavor::MySql).contains("CREATE"));
-    }
-
-    #[test]
-    fn partial_revokes_take_away() {
-        let all = "GRANT ALL PRIVILEGES ON *.* TO `u`@`%`";
-        let revoke = "REVOKE INSERT ON `my_db`.* FROM `u`@`%`";
-        assert_eq!(lacking(&[all, revoke], Flavor::MySql), "INSERT ON `my_db`.*");
-        assert_eq!(lacking(&[all, "REVOKE INSERT ON `my%`.* FROM u"], Flavor::MySql), "");
-    }
-
-    #[test]
-    fn names_are_patterns() {
-        assert!(matches_pattern("my\\_db", "my_db"));
-        assert!(!matches_pattern("my\\_db", "myxdb"));
-        assert!(matches_pattern("my_db", "myxdb"));
-        assert!(matches_pattern("%", ""));
-        assert!(matches_pattern("a%c", "abbc"));
-        assert!(!matches_pattern("a%c", "abcd"));
+    fn grants_on_tables() {
+        let on = |table: &str| {
+            format!(
+                "GRANT ALTER, CREATE, DELETE, DROP, INSERT, SELECT, TRIGGER, UPDATE ON `my_db`.`{table}` TO \
+                 `u`@`%`"
+            )
+        };
+        let lock = "GRANT LOCK TABLES ON `my\\_db`.* TO `u`@`%`";
+        let (t, ghost, state, old) = (on("t"), on("_t_gho"), on("_t_ghc"), on("_t_del"));
+        assert_eq!(lacking(&[SERVER, lock, &t, &ghost, &state, &old]), "");
+        assert_eq!(lacking(&[SERVER, &t, &ghost, &state, &old]), "LOCK TABLES ON `my\\_db`.*");
+        assert_eq!(
+            lacking(&[SERVER, lock, &t, &ghost, &state]),
+            "CREATE,ALTER,DELETE,DROP,INSERT,SELECT,TRIGGER,UPDATE ON `my_db`.`_t_del`"
+        );
     }
 }

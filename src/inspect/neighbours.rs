@@ -2,7 +2,7 @@
 //! said what is to become of them and that can be done.
 
 use super::foreign_key::{self, ForeignKey};
-use super::grants::{self, Wanted};
+use super::grants::{self, On, Wanted};
 use super::server::{ServerInfo, Version};
 use super::trigger::{self, Trigger};
 use crate::db::{Flavor, Session};
@@ -131,13 +131,14 @@ impl Neighbours {
         for parent in self.parents() {
             let keeps = wishes.foreign_keys == ForeignKeys::Keep;
             // On MySQL the lock of the table is theirs, too.
-            let locks = match server.flavor {
-                Flavor::MySql => [].as_slice(),
-                Flavor::MariaDb => &["LOCK TABLES", "SELECT"],
-            };
-            for privilege in locks.iter().copied().chain(keeps.then_some("REFERENCES")) {
-                let on = Some(parent.clone());
-                wanted.push(Wanted { any_of: vec![privilege], on, or: None });
+            let locks = server.flavor == Flavor::MariaDb;
+            if locks {
+                wanted.push(Wanted::new(&["LOCK TABLES"], On::Schema(parent.schema.clone())));
+            }
+            for privilege in
+                locks.then_some("SELECT").into_iter().chain(keeps.then_some("REFERENCES"))
+            {
+                wanted.push(Wanted::new(&[privilege], On::Table(parent.clone())));
             }
         }
         let mut names = NewNames::default();
@@ -148,7 +149,7 @@ impl Neighbours {
             names.triggers = self.new_trigger_names(session, table, wishes)?;
             self.privileges_for_triggers(session, server, &mut wanted)?;
         }
-        grants::check_also(session, server.flavor, &wanted)?;
+        grants::check_also(session, server, &wanted)?;
         Ok(names)
     }
 
@@ -243,23 +244,21 @@ impl Neighbours {
         if server.distrusts_trigger_creators() {
             wanted.push(Wanted {
                 any_of: vec!["SUPER"],
-                on: None,
+                on: On::Server,
                 or: Some("SET GLOBAL log_bin_trust_function_creators = ON"),
             });
         }
         for trigger in &self.triggers {
             let (user, host) = &trigger.definer;
             if !grants::is_current_user(session, user, host)? {
-                // SUPER gives less and less.
-                let any_of = match server.flavor {
+                let any_of: &[_] = match server.flavor {
                     Flavor::MySql if server.version >= Version(8, 2, 0) => {
-                        vec!["SET_ANY_DEFINER", "SUPER"]
+                        &["SET_ANY_DEFINER", "SUPER"]
                     }
-                    Flavor::MySql => vec!["SET_USER_ID", "SUPER"],
-                    Flavor::MariaDb if server.version >= Version(11, 0, 0) => vec!["SET USER"],
-                    Flavor::MariaDb => vec!["SET USER", "SUPER"],
+                    Flavor::MySql => &["SET_USER_ID", "SUPER"],
+                    Flavor::MariaDb => &["SET USER"],
                 };
-                wanted.push(Wanted { any_of, on: None, or: None });
+                wanted.push(Wanted::new(any_of, On::Server));
                 break;
             }
         }

@@ -144,6 +144,11 @@ impl ServerInfo {
         !self.is("innodb_autoinc_lock_mode", &["2"])
     }
 
+    /// Whether MySQL takes the names of schemas in grants as they stand, and not as patterns.
+    pub(super) fn has_partial_revokes(&self) -> bool {
+        self.is("partial_revokes", &["ON", "1"])
+    }
+
     pub(crate) fn identity_query(&self) -> &'static str {
         identity_query(self.flavor)
     }
@@ -406,6 +411,7 @@ fn read_variables(session: &mut Session) -> Result<HashMap<String, String>> {
         "log_slave_updates",
         "lower_case_table_names",
         "max_allowed_packet",
+        "partial_revokes",
         "read_only",
         "replica_exec_mode",
         "replica_parallel_workers",

@@ -1,7 +1,7 @@
 //! Where a server stands among those that replicate from each other: which of them is the primary, and whether a run
 //! may write to this one.
 
-use super::grants::{self, Wanted};
+use super::grants::{self, On, Wanted};
 use super::server::ServerInfo;
 use super::table::Table;
 use crate::db::{Connector, Flavor, Purpose, Session};
@@ -117,12 +117,11 @@ impl ServerInfo {
             return refuse(ErrorKind::UnsupportedServer, why);
         }
         if self.is("read_only", &["ON", "1", "NO_LOCK", "NO_LOCK_NO_ADMIN"]) {
-            let any_of = match self.flavor {
-                Flavor::MySql => vec!["CONNECTION_ADMIN", "SUPER"],
-                Flavor::MariaDb => vec!["READ_ONLY ADMIN", "READ ONLY ADMIN", "SUPER"],
+            let any_of: &[_] = match self.flavor {
+                Flavor::MySql => &["CONNECTION_ADMIN", "SUPER"],
+                Flavor::MariaDb => &["READ_ONLY ADMIN", "READ ONLY ADMIN", "SUPER"],
             };
-            let wanted = [Wanted { any_of, on: None, or: None }];
-            return grants::check_also(session, self.flavor, &wanted)
+            return grants::check_also(session, self, &[Wanted::new(any_of, On::Server)])
                 .map_err(|error| error.context("the replica is read-only"));
         }
         Ok(())

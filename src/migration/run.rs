@@ -252,12 +252,7 @@ fn switch_to_row_format(
         return Ok(());
     }
     let mut session = Session::open(connector, server.flavor, Purpose::Inspect)?;
-    if !grants::may_set_globals(&mut session, server.flavor)? {
-        return Err(Error::new(
-            ErrorKind::Privileges,
-            "the user lacks the privilege to switch binlog_format to ROW",
-        ));
-    }
+    grants::check_switch(&mut session, server)?;
     log::info!("switching the server's binlog_format from {} to ROW", server.binlog_format);
     session.exec("SET GLOBAL binlog_format = 'ROW'").map(drop)
 }
