@@ -133,6 +133,7 @@ pub use cutover::{Blocker, KillBlockers};
 pub use difference::{ColumnDifference, Difference, DifferenceKind};
 pub use endpoint::Endpoint;
 pub use error::{Error, ErrorKind, Leftover, Phase, Result, TableState};
+pub use inspect::platform::{ParsePlatformError, Platform, PreflightItem, PreflightOutcome};
 pub use inspect::topology::find_primary;
 pub use migration::{
     Event, Handle, IndexBuild, NativeAlter, Observer, OldTable, OnMismatch, OnReplica, Postpone,

@@ -9,6 +9,7 @@ use crate::cutover::KillBlockers;
 use crate::endpoint::Endpoint;
 use crate::error::Result;
 use crate::inspect::neighbours::ForeignKeys;
+use crate::inspect::platform::Platform;
 use crate::migration::{
     Handle, IndexBuild, Observer, OldTable, OnMismatch, OnReplica, Options, Postpone, Report,
 };
@@ -61,6 +62,7 @@ impl OnlineAlter {
             table: table.into(),
             clause: String::new(),
             stream: None,
+            platform: None,
             options: Options::default(),
             postpone: Postpone::never(),
             policies: AllOf::new(),
@@ -105,6 +107,14 @@ impl OnlineAlter {
     /// comes. The server has to log what it replicates. Default: such a server is refused.
     pub fn allow_primary_primary(mut self, allow: bool) -> Self {
         self.request.options.primary_primary = allow;
+        self
+    }
+
+    /// Who runs the server, which decides what the plan looks at beforehand ([`Plan::preflight_items`]) and what it
+    /// advises. Default: it is found out, by what the server says of itself; a server that says nothing is taken for one
+    /// that [the user runs himself](Platform::Own).
+    pub fn platform(mut self, platform: Platform) -> Self {
+        self.request.platform = Some(platform);
         self
     }
 

@@ -6,6 +6,7 @@ use std::sync::Arc;
 use crate::checkpoint::StateTable;
 use crate::cutover::dressing::Dressing;
 use crate::error::{Error, ErrorKind, Result};
+use crate::inspect::platform::{Platform, PreflightItem};
 use crate::migration::{
     Control, Handle, IndexBuild, Migration, Observer, OnReplica, Postpone, Rehearsal, Report,
     rehearse, run,
@@ -104,6 +105,7 @@ pub struct Plan {
     observer: Option<Box<dyn Observer>>,
     replaced: Vec<TableName>,
     warnings: Vec<Warning>,
+    preflight: (Platform, Vec<PreflightItem>),
 }
 
 impl fmt::Debug for Plan {
@@ -119,8 +121,19 @@ impl Plan {
         observer: Option<Box<dyn Observer>>,
         replaced: Vec<TableName>,
         warnings: Vec<Warning>,
+        preflight: (Platform, Vec<PreflightItem>),
     ) -> Self {
-        Plan { migration, dressing, observer, replaced, warnings }
+        Plan { migration, dressing, observer, replaced, warnings, preflight }
+    }
+
+    /// Who runs the server: found out, or as [named](crate::OnlineAlter::platform).
+    pub fn platform(&self) -> Platform {
+        self.preflight.0
+    }
+
+    /// What was looked at because of that, and what came of it. On servers that no known platform runs: nothing.
+    pub fn preflight_items(&self) -> &[PreflightItem] {
+        &self.preflight.1
     }
 
     /// The name of the key by which rows are told apart, and its columns.
@@ -298,6 +311,12 @@ impl fmt::Display for Plan {
         }
         for warning in &self.warnings {
             writeln!(f, "note: {warning}")?;
+        }
+        if self.platform() != Platform::Own {
+            writeln!(f, "platform: {}", self.platform())?;
+        }
+        for item in self.preflight_items() {
+            writeln!(f, "  {item}")?;
         }
         f.write_str("statements:")?;
         for statement in self.statements() {

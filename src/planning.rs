@@ -9,6 +9,7 @@ use crate::endpoint::Endpoint;
 use crate::error::{Error, ErrorKind, Result};
 use crate::inspect::grants::Wanted;
 use crate::inspect::neighbours::Neighbours;
+use crate::inspect::platform::{self, Asks, Platform, PreflightItem};
 use crate::inspect::row_versions::RowVersions;
 use crate::inspect::{ServerInfo, Table, grants, key};
 use crate::migration::{
@@ -28,6 +29,8 @@ pub(crate) struct Request {
     pub(crate) clause: String,
     /// The replica whose binlog is read, if it is not the server's own.
     pub(crate) stream: Option<Endpoint>,
+    /// Who runs the server, if that is not to be found out.
+    pub(crate) platform: Option<Platform>,
     pub(crate) options: Options,
     pub(crate) postpone: Postpone,
     pub(crate) policies: AllOf,
@@ -61,6 +64,9 @@ impl Request {
         let mut session = Session::open(&connector, server.flavor, Purpose::Inspect)?;
         // Without its privileges a user is shown less than there is.
         grants::check(&mut session, &server, &name, self.stream.is_none())?;
+        let asks = self.asks();
+        let (platform, mut preflight) =
+            platform::check(&mut session, &server, self.platform, asks)?;
         self.check_place(&server, &mut session)?;
         if self.stream.is_some() {
             server.check_settings(true)?;
@@ -78,10 +84,13 @@ impl Request {
         set_modes(&connector, &server, &self.options, &mut plain)?;
 
         let table = Table::read(&mut session, &name)?;
-        let by_gtid = self.options.gtid;
-        let stream = self.stream.as_ref();
-        let stream = stream.map(|replica| stream_server(replica, &server, &table, by_gtid));
-        let stream = stream.transpose()?;
+        preflight.extend(platform::check_table(platform, &server, &table)?);
+        let (by_gtid, named) = (self.options.gtid, self.platform);
+        let as_stream = |replica| stream_server(replica, &server, &table, by_gtid, named);
+        let stream = self.stream.as_ref().map(as_stream).transpose()?.map(|(stream, items)| {
+            preflight.extend(items);
+            stream
+        });
         let stated = std::mem::take(&mut self.options.column_map);
         let clause = parse_clause(&self.clause, stated, &server, &table)?;
         plain.check_syntax(&format!("ALTER TABLE {name} {}", clause.text)).map_err(|error| {
@@ -156,7 +165,18 @@ impl Request {
             postpone: self.postpone,
             policies: self.policies,
         };
-        Ok(Plan::new(migration, dressing, self.observer, replaced, warnings))
+        let preflight = (platform, preflight);
+        Ok(Plan::new(migration, dressing, self.observer, replaced, warnings, preflight))
+    }
+
+    fn asks(&self) -> Asks {
+        Asks {
+            as_stream: false,
+            reads_replica: self.stream.is_some(),
+            switch_to_row_format: self.options.switch_to_row_format,
+            include_triggers: self.options.wishes.triggers,
+            kill_blockers: self.options.kill_blockers.is_some(),
+        }
     }
 }
 
@@ -237,7 +257,8 @@ fn stream_server(
     server: &ServerInfo,
     table: &Table,
     by_gtid: bool,
-) -> Result<StreamServer> {
+    named: Option<Platform>,
+) -> Result<(StreamServer, Vec<PreflightItem>)> {
     // Whoever has no privilege on the schema is to be told which one he lacks.
     let opts = OptsBuilder::from_opts(replica.opts()?).db_name(None::<String>);
     let connector = Connector::new(&opts.into())?.for_table(&table.name);
@@ -257,15 +278,17 @@ fn stream_server(
         connector.expect(info.identity_query(), &info.identity);
         let mut session = Session::open(&connector, info.flavor, Purpose::Inspect)?;
         grants::check_as_stream(&mut session, &info, &table.name)?;
+        let asks = Asks { as_stream: true, ..Asks::default() };
+        let (_, items) = platform::check(&mut session, &info, named, asks)?;
         info.check_as_stream(&mut session, table)?;
         info.binlog_position(&mut session, table.name.schema.as_str())?;
         if by_gtid {
             info.check_gtids()?;
         }
-        Ok(info)
+        Ok((info, items))
     };
-    let info = read().map_err(of_replica)?;
-    Ok(StreamServer { connector, server: info })
+    let (info, items) = read().map_err(of_replica)?;
+    Ok((StreamServer { connector, server: info }, items))
 }
 
 /// Whether sessions may be put into the group.

@@ -6,6 +6,7 @@ use clap::Parser;
 
 use crate::column_map::{ColumnMap, column_map};
 use crate::hooks::HookFlags;
+use crate::platform::PlatformFlags;
 use crate::throttle::ThrottleFlags;
 use crate::tls::TlsFlags;
 use crate::topology::TopologyFlags;
@@ -215,6 +216,9 @@ pub(crate) struct Flags {
 
     #[command(flatten)]
     pub(crate) topology: TopologyFlags,
+
+    #[command(flatten)]
+    pub(crate) platform: PlatformFlags,
 
     #[command(flatten)]
     pub(crate) throttle: ThrottleFlags,

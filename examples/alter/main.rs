@@ -13,6 +13,7 @@ mod flags;
 mod follow;
 mod hooks;
 mod option_file;
+mod platform;
 mod server;
 mod throttle;
 mod tls;
@@ -193,7 +194,8 @@ fn builder(flags: &Flags, opts: &Opts) -> OnlineAlter {
     }
     let file = flags.postpone_cut_over_flag_file.as_deref();
     alter = alter.postpone_cut_over(flags.throttle.postpone(file));
-    flags.throttle.apply(flags.topology.apply(alter), opts)
+    let alter = flags.platform.apply(flags.topology.apply(alter));
+    flags.throttle.apply(alter, opts)
 }
 
 /// A column that is written as one dropped and one added loses its data, and one that is written as

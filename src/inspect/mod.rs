@@ -11,6 +11,7 @@ pub(crate) mod kept;
 pub(crate) mod key;
 pub(crate) mod mapping;
 pub(crate) mod neighbours;
+pub(crate) mod platform;
 mod replication;
 pub(crate) mod row_versions;
 pub(crate) mod server;

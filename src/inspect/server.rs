@@ -90,6 +90,11 @@ impl ServerInfo {
         self.variables.contains_key(variable)
     }
 
+    /// The value of a variable, empty if there is none.
+    pub(super) fn text(&self, variable: &str) -> &str {
+        self.variables.get(variable).map(String::as_str).unwrap_or_default()
+    }
+
     pub(super) fn number(&self, variable: &str) -> Option<u64> {
         self.variables.get(variable)?.parse().ok()
     }
@@ -397,14 +402,21 @@ fn identity_query(flavor: Flavor) -> &'static str {
 
 fn read_variables(session: &mut Session) -> Result<HashMap<String, String>> {
     let names = [
+        "aurora_binlog_replication_max_yield_seconds",
+        "aurora_enable_repl_bin_log_filtering",
+        "aurora_version",
+        "basedir",
+        "binlog_expire_logs_seconds",
         "binlog_format",
         "binlog_order_commits",
         "gtid_mode",
+        "expire_logs_days",
         "group_replication_group_name",
         "group_replication_single_primary_mode",
         "innodb_autoinc_lock_mode",
         "innodb_buffer_pool_size",
         "innodb_native_foreign_keys",
+        "innodb_read_only",
         "log_bin",
         "log_bin_trust_function_creators",
         "log_replica_updates",
@@ -412,6 +424,7 @@ fn read_variables(session: &mut Session) -> Result<HashMap<String, String>> {
         "lower_case_table_names",
         "max_allowed_packet",
         "partial_revokes",
+        "performance_schema",
         "read_only",
         "replica_exec_mode",
         "replica_parallel_workers",
@@ -426,10 +439,14 @@ fn read_variables(session: &mut Session) -> Result<HashMap<String, String>> {
         "slave_preserve_commit_order",
         "slave_skip_errors",
         "slave_type_conversions",
+        "sql_generate_invisible_primary_key",
         "sql_mode",
+        "sql_require_primary_key",
         "super_read_only",
         "system_time_zone",
         "time_zone",
+        "version_comment",
+        "wait_timeout",
         "wsrep_on",
     ];
     let sql = format!("SHOW GLOBAL VARIABLES WHERE Variable_name IN ('{}')", names.join("', '"));
@@ -438,6 +455,26 @@ fn read_variables(session: &mut Session) -> Result<HashMap<String, String>> {
         Some((row.next()??.to_ascii_lowercase(), row.next()?.unwrap_or_default()))
     });
     Ok(pairs.collect())
+}
+
+#[cfg(test)]
+impl ServerInfo {
+    /// A server that says this of itself.
+    pub(super) fn saying(flavor: Flavor, version: &str, variables: &[(&str, &str)]) -> Self {
+        let of = |(name, value): &(&str, &str)| ((*name).to_owned(), (*value).to_owned());
+        let variables: HashMap<String, String> = variables.iter().map(of).collect();
+        ServerInfo {
+            flavor,
+            version: Version::parse(version).unwrap(),
+            version_text: version.to_owned(),
+            identity: String::new(),
+            server_id: 1,
+            dialect: Dialect::from_sql_mode(""),
+            ignores_case: false,
+            binlog_format: variables.get("binlog_format").cloned().unwrap_or_default(),
+            variables,
+        }
+    }
 }
 
 #[cfg(test)]

@@ -56,6 +56,10 @@ impl Index {
 }
 
 impl Table {
+    pub(crate) fn has_primary_key(&self) -> bool {
+        self.indexes.iter().any(Index::is_primary)
+    }
+
     /// Reads a table, which must be a base table of InnoDB.
     pub(crate) fn read(session: &mut Session, name: &TableName) -> Result<Self> {
         let of_table = of_table(name);

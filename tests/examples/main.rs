@@ -43,6 +43,9 @@ mod neighbours;
 mod operate;
 #[path = "../../examples/alter/option_file.rs"]
 mod option_file;
+#[allow(dead_code, reason = "only some of it is tested apart from the program")]
+#[path = "../../examples/alter/platform.rs"]
+mod platform;
 mod replicas;
 #[cfg(feature = "rustls")]
 mod secure;
@@ -71,6 +74,31 @@ fn prints_the_plan_and_does_nothing() {
         );
         assert!(ended.out.contains("nothing is done yet"));
         assert_eq!(ended.err, "");
+        bench.assert_untouched();
+    });
+}
+
+#[test]
+fn prints_what_to_look_at_on_a_platform() {
+    on_each("example_platform", 10, |bench| {
+        for (args, name) in [
+            (["--azure", "--assume-rbr"], "Azure Database for MySQL"),
+            (["--gcp", "--aliyun-rds"], "Google Cloud SQL"),
+            (["--platform", "rds"], "Amazon RDS"),
+        ] {
+            let ended = bench.alter(&args).ends_with(0);
+            assert!(ended.out.contains(&format!("platform: {name}\n")), "{}", ended.out);
+            assert!(ended.out.contains("\n  binlog-retention: "), "{}", ended.out);
+            assert!(ended.out.contains("\n  storage: look: "), "{}", ended.out);
+        }
+        let ended = bench.alter(&["--platform", "moon"]).ends_with(2);
+        assert!(
+            ended.err.contains("`moon` is none of none, rds, aurora, gcp, azure"),
+            "{}",
+            ended.err
+        );
+        let ended = bench.alter(&[]).ends_with(0);
+        assert!(!ended.out.contains("platform: "), "{}", ended.out);
         bench.assert_untouched();
     });
 }

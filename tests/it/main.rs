@@ -25,6 +25,7 @@ mod keys;
 mod native;
 mod neighbours;
 mod parallel;
+mod platforms;
 mod privileges;
 mod proxy;
 mod refreshes;
