@@ -48,6 +48,10 @@ pub enum Warning {
         /// The server's limit.
         most: u64,
     },
+    /// The user may not stop replication, at the end of a [test on a replica](crate::OnReplica::Test): whoever observes the
+    /// run has to, when he is told so ([`Event::ReplicationStops`](crate::Event::ReplicationStops)). Without an observer the
+    /// plan is refused.
+    LeavesReplicationToObserver,
     /// The server's `binlog_format` will be switched to ROW.
     #[non_exhaustive]
     SwitchesFormat {
@@ -88,6 +92,10 @@ impl fmt::Display for Warning {
                 "the server writes statements to its binlog, and rows are read from a replica: what a statement \
                  that is not safe for replication does to other rows there than here, such as one with UUID() or \
                  LIMIT, is not followed; verification finds what came before its last pass",
+            ),
+            Warning::LeavesReplicationToObserver => f.write_str(
+                "the user may not stop replication at the end of the test (REPLICATION_SLAVE_ADMIN, or REPLICATION SLAVE \
+                 ADMIN): whoever is told of it then has to stop it, or the test fails",
             ),
             Warning::SwitchesFormat { from } => {
                 write!(f, "binlog_format of the server will be switched from {from} to ROW")

@@ -135,6 +135,10 @@ impl Request {
         if !checks.is_empty() {
             warnings.push(Warning::RenamedChecks(checks));
         }
+        let stop = [Wanted::to_stop_replication(server.flavor)];
+        if self.options.is_test() && grants::check_also(&mut session, &server, &stop).is_err() {
+            warnings.push(Warning::LeavesReplicationToObserver);
+        }
         if server.binlog_format == "STATEMENT" && stream.is_some() {
             warnings.push(Warning::StatementsOnPrimary);
         }
@@ -198,7 +202,16 @@ impl Request {
                  binlog_format by hand (on_replica and switch_to_row_format)",
             );
         }
-        server.check_alone(session)
+        server.check_alone(session)?;
+        if self.options.is_test() {
+            // Not to be found out in the end.
+            let mut wanted = vec![Wanted::to_see_replication(server.flavor)];
+            if self.observer.is_none() {
+                wanted.push(Wanted::to_stop_replication(server.flavor));
+            }
+            grants::check_also(session, server, &wanted)?;
+        }
+        Ok(())
     }
 
     /// A replica that has tables of these names which the server does not have could not apply what creates them here,

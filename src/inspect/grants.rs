@@ -111,6 +111,23 @@ impl Wanted {
             .collect()
     }
 
+    /// To stop the replication of a replica, and start it again.
+    pub(crate) fn to_stop_replication(flavor: Flavor) -> Self {
+        let any_of: &[_] = match flavor {
+            Flavor::MySql => &["REPLICATION_SLAVE_ADMIN", "SUPER"],
+            Flavor::MariaDb => &["REPLICATION SLAVE ADMIN"],
+        };
+        Wanted::new(any_of, On::Server)
+    }
+
+    /// What a replica says of its replication; MySQL shows it to whoever may ask for the position.
+    pub(crate) fn to_see_replication(flavor: Flavor) -> Self {
+        match flavor {
+            Flavor::MySql => Self::to_ask_for_the_position(flavor),
+            Flavor::MariaDb => Wanted::new(&["SLAVE MONITOR"], On::Server),
+        }
+    }
+
     pub(crate) fn to_use_a_resource_group() -> Self {
         Wanted::new(&["RESOURCE_GROUP_USER", "RESOURCE_GROUP_ADMIN"], On::Server)
     }
@@ -148,7 +165,7 @@ pub(crate) fn check_as_stream(
     let mut wanted =
         vec![Wanted::to_read_the_binlog(), Wanted::to_ask_for_the_position(server.flavor)];
     if server.flavor == Flavor::MariaDb {
-        wanted.push(Wanted::new(&["SLAVE MONITOR"], On::Server));
+        wanted.push(Wanted::to_see_replication(server.flavor));
     }
     wanted.extend(
         [table.clone(), table.state()].map(|table| Wanted::new(&["SELECT"], On::Table(table))),

@@ -195,7 +195,13 @@ impl Granted {
     }
 
     fn gives_anyhow(&self, grant: &Grant, privilege: &str) -> bool {
-        const OF_SUPER: [&str; 4] = ["BINLOG ADMIN", "BINLOG MONITOR", "SET USER", "SLAVE MONITOR"];
+        const OF_SUPER: [&str; 5] = [
+            "BINLOG ADMIN",
+            "BINLOG MONITOR",
+            "REPLICATION SLAVE ADMIN",
+            "SET USER",
+            "SLAVE MONITOR",
+        ];
         grant.privileges.iter().any(|name| {
             name == privilege
                 || name == "ALL PRIVILEGES"

@@ -1,10 +1,11 @@
 //! The modes that take a replica.
 
-use online_alter::Endpoint;
-use online_alter_support::{Flavor, Server, available};
+use mysql::prelude::Queryable;
+use online_alter::{Endpoint, Event, OnReplica, Warning};
+use online_alter_support::{Flavor, Server, Table, Workload, Writers, available, check};
 
 use super::{User, runs_under_writers, schema, sql};
-use crate::harness::{FLAVORS, tables};
+use crate::harness::{FLAVORS, tables, wait_until};
 
 const CLAUSE: &str = "ADD COLUMN c INT";
 
@@ -66,5 +67,49 @@ fn the_lag_of_replicas() {
         user.needs_all(&db, attached);
         runs_under_writers(&db, attached());
         assert_eq!(tables(&mut db.conn()), ["_t_del", "t"]);
+    }
+}
+
+#[test]
+fn a_test_on_a_replica() {
+    for flavor in [Flavor::Mysql, Flavor::MariaDb, Flavor::MariaDb11] {
+        let Some((primary, replica)) = pair(flavor, &[]) else { continue };
+        let db = schema(&primary, "priv_test");
+        primary.wait_for_replica(&replica).unwrap();
+        sql(&mut replica.conn(), &["SET GLOBAL read_only = 1"]);
+        let lists = ["plain", "replica-test", "replica-read-only"];
+        let user = User::with(&replica, db.name(), "priv_tester", &lists);
+        let test = || user.alter(CLAUSE).on_replica(OnReplica::Test { start_again: true });
+        user.needs_all(&db, test);
+        let there = || -> Vec<String> {
+            let sql = "SELECT TABLE_NAME FROM information_schema.TABLES WHERE TABLE_SCHEMA = 'priv_test' \
+                       ORDER BY BINARY TABLE_NAME";
+            replica.conn().query(sql).unwrap()
+        };
+        assert_eq!(there(), ["t"]);
+        // Whoever observes the run may be the one who stops it.
+        let stop = user.given.iter().find(|given| given.privilege.contains("ADMIN")).unwrap();
+        user.admin(&format!("REVOKE {} ON *.* FROM priv_tester", stop.privilege));
+        let plan = test().observer(|_: &Event| ()).plan().unwrap();
+        assert!(plan.warnings().contains(&Warning::LeavesReplicationToObserver), "{plan}");
+        user.admin(&format!("GRANT {} ON *.* TO priv_tester", stop.privilege));
+
+        let table = Table::simple("t").ignoring("owner");
+        let mut workload = Workload::new(table.clone());
+        workload.rate = Some(100.0);
+        let writers = Writers::start(db.url(), workload).unwrap();
+        wait_until("there are writes", || writers.statements() > 5);
+        let plan = test().observer(|_: &Event| ()).plan().unwrap();
+        assert!(!plan.warnings().contains(&Warning::LeavesReplicationToObserver), "{plan}");
+        let report = plan.run().unwrap_or_else(|error| panic!("{error}"));
+        assert!(report.test.unwrap().started_again);
+        let outcome = writers.stop();
+        assert_eq!(outcome.errors, Vec::<String>::new());
+        check(&mut db.conn(), &table, &outcome).unwrap().assert_clean();
+        primary.wait_for_replica(&replica).unwrap();
+        let mut replicated = replica.conn();
+        sql(&mut replicated, &["USE priv_test"]);
+        check(&mut replicated, &table, &outcome).unwrap().assert_clean();
+        assert_eq!(there(), ["_t_ghc", "_t_gho", "t"]);
     }
 }
