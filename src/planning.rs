@@ -258,10 +258,12 @@ fn check_limits(
     if limits.attached_replicas {
         grants::check_also(session, server, &[Wanted::to_see_replicas(server.flavor)])?;
     }
-    limits
-        .control_replicas
-        .iter()
-        .try_for_each(|replica| grants::check_control_replica(replica, table))
+    let asks_history = limits.max_history.is_some();
+    if asks_history {
+        grants::check_also(session, server, &Wanted::to_see_the_history_list(server.flavor))?;
+    }
+    let mut replicas = limits.control_replicas.iter();
+    replicas.try_for_each(|replica| grants::check_control_replica(replica, table, asks_history))
 }
 
 /// The replica whose binlog is read, if it can be.

@@ -111,6 +111,14 @@ impl Wanted {
             .collect()
     }
 
+    /// MariaDB has it as a status variable, which everybody may see.
+    pub(crate) fn to_see_the_history_list(flavor: Flavor) -> Vec<Self> {
+        match flavor {
+            Flavor::MySql => vec![Wanted::new(&["PROCESS"], On::Server)],
+            Flavor::MariaDb => Vec::new(),
+        }
+    }
+
     /// To stop the replication of a replica, and start it again.
     pub(crate) fn to_stop_replication(flavor: Flavor) -> Self {
         let any_of: &[_] = match flavor {
@@ -182,7 +190,11 @@ pub(crate) fn check_switch(session: &mut Session, server: &ServerInfo) -> Result
 
 /// Refuses a control replica that does not let its lag be read. One that cannot be reached now may be there later:
 /// until then the run is held back.
-pub(crate) fn check_control_replica(replica: &Endpoint, table: &TableName) -> Result<()> {
+pub(crate) fn check_control_replica(
+    replica: &Endpoint,
+    table: &TableName,
+    asks_history: bool,
+) -> Result<()> {
     const PATIENCE: Duration = Duration::from_secs(2);
     let opts = OptsBuilder::from_opts(replica.opts()?)
         .db_name(None::<String>)
@@ -193,8 +205,11 @@ pub(crate) fn check_control_replica(replica: &Endpoint, table: &TableName) -> Re
     let read = || {
         let server = ServerInfo::read(&mut Session::open_plain(&connector)?)?;
         let mut session = Session::open(&connector, server.flavor, Purpose::Inspect)?;
-        let wanted = Wanted::new(&["SELECT"], On::Table(table.state()));
-        check_also(&mut session, &server, &[wanted])
+        let mut wanted = vec![Wanted::new(&["SELECT"], On::Table(table.state()))];
+        if asks_history {
+            wanted.extend(Wanted::to_see_the_history_list(server.flavor));
+        }
+        check_also(&mut session, &server, &wanted)
     };
     match read() {
         Err(error) if error.kind() == ErrorKind::Connection => {

@@ -205,6 +205,7 @@ fn the_lists_of_the_page() {
     mysql conversions
     mysql foreign-keys
     mysql hidden-keys
+    mysql history
     mysql kill
     mysql lag
     mysql plain

@@ -253,3 +253,13 @@ fn two_tables_compared() {
         });
     }
 }
+
+#[test]
+fn the_history_list() {
+    on(Flavor::Mysql, "priv_history", |server, _| {
+        let alter = |user: &User<'_>| {
+            user.alter(CLAUSE).limits(|limits| limits.max_history = Some(1_000_000))
+        };
+        exactly(server, "priv_history", &["plain", "history"], |_| (), alter);
+    });
+}

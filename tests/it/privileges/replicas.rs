@@ -51,6 +51,19 @@ fn the_lag_of_replicas() {
         };
         let control = || alter(vec![there.url().into()]);
         there.needs_all(&db, control);
+        if flavor == Flavor::Mysql {
+            let user = User::with(&primary, db.name(), "priv_history", &["plain", "history"]);
+            let there = User::with(&replica, db.name(), "priv_history", &["lag", "history"]);
+            let history = || {
+                user.alter(CLAUSE).limits(|limits| {
+                    limits.control_replicas = vec![there.url().into()];
+                    limits.max_history = Some(1_000_000);
+                })
+            };
+            user.needs_all(&db, history);
+            there.needs_all(&db, history);
+            drop(history().plan().unwrap_or_else(|error| panic!("{error}")));
+        }
         runs_under_writers(&db, control());
         sql(&mut db.conn(), &["DROP TABLE _t_del"]);
         // One that cannot be reached may be there later.
