@@ -117,9 +117,11 @@ impl Request {
         check_limits(&self.options.limits, &server, &mut session, &name)?;
         if self.options.index_build == IndexBuild::Auto {
             // A user who may not see replicas must not harm them.
+            // Nor can the statement be held back once it has begun, as the copy can.
+            let keeps_load = !self.options.limits.max_load.is_empty();
             let none = server.has_replicas(&mut session).is_ok_and(|any| !any);
             self.options.index_build =
-                if none { IndexBuild::AfterCopy } else { IndexBuild::Maintain };
+                if none && !keeps_load { IndexBuild::AfterCopy } else { IndexBuild::Maintain };
         }
         let replaced = ghost::check_leftovers(&mut session, &name, &self.options)?;
         self.check_replicas(&name, &replaced)?;

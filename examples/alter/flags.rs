@@ -95,10 +95,9 @@ pub(crate) struct Flags {
     #[arg(long, value_name = "NUMBER", default_value_t = 4, value_parser = clap::value_parser!(u8).range(1..=32))]
     pub(crate) copy_workers: u8,
 
-    /// Keep the indexes up while rows are copied, instead of building them afterwards in one statement: that takes less
-    /// time, but throttling cannot hold it back. gh-ost always does
-    #[arg(long)]
-    pub(crate) maintain_indexes: bool,
+    /// When the new table gets its indexes. gh-ost has no such flag: it keeps them up from the start
+    #[arg(long, value_enum, value_name = "WHEN", default_value_t = Indexes::Auto)]
+    pub(crate) index_build: Indexes,
 
     /// How often to try an operation before the run fails, the cut-over included
     #[arg(long, value_name = "NUMBER", default_value_t = 60, value_parser = clap::value_parser!(u32).range(1..))]
@@ -241,6 +240,17 @@ pub(crate) struct Flags {
     /// Log much more of it
     #[arg(long)]
     pub(crate) debug: bool,
+}
+
+/// When the new table gets its indexes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
+pub(crate) enum Indexes {
+    /// After the copy, unless replicas would feel that, or --max-load is to hold it back
+    Auto,
+    /// From the start, so that rows go into all of them as they are copied
+    Maintain,
+    /// After the copy, in one statement: that is faster, and nothing holds it back
+    AfterCopy,
 }
 
 /// What becomes of rows that differ.

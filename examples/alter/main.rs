@@ -32,7 +32,7 @@ use online_alter::{
 use crate::common::{Interrupts, say, warn};
 use crate::control::{Socket, Target};
 use crate::exit::Failure;
-use crate::flags::{Flags, Mismatch};
+use crate::flags::{Flags, Indexes, Mismatch};
 use crate::follow::{Told, Watch};
 use crate::hooks::{About, Hooks};
 use crate::topology::Place;
@@ -88,8 +88,14 @@ fn alter(flags: &Flags, opts: &Opts, stream: Option<Opts>, hooks: &Hooks) -> Res
     }
     let plan = builder.plan()?;
     hooks.call("validated", &[]).map_err(Failure::Refused)?;
+    let listen = || {
+        let caught = Interrupts::listen();
+        caught.map_err(|error| Failure::Refused(format!("signals cannot be caught: {error}")))
+    };
     if flags.noop {
         say(&plan);
+        // It takes back what it makes, and should not be kept from that.
+        let _interrupts = listen()?;
         say(plan.rehearse()?);
         return Ok(exit::DONE);
     }
@@ -107,8 +113,7 @@ fn alter(flags: &Flags, opts: &Opts, stream: Option<Opts>, hooks: &Hooks) -> Res
             warn(format_args!("note: {warning}"));
         }
     }
-    let interrupts = Interrupts::listen()
-        .map_err(|error| Failure::Refused(format!("signals cannot be caught: {error}")))?;
+    let interrupts = listen()?;
     let socket = flags.serve_socket_file.as_deref();
     let socket = socket.map(|path| Socket::bind(path, flags.initially_drop_socket_file));
     let socket = socket.transpose().map_err(Failure::Refused)?;
@@ -148,6 +153,11 @@ fn builder(flags: &Flags, opts: &Opts) -> OnlineAlter {
         .retries(flags.default_retries)
         .cut_over_lock_timeout(Duration::from_secs(seconds))
         .exact_row_count(flags.exact_rowcount)
+        .index_build(match flags.index_build {
+            Indexes::Auto => IndexBuild::Auto,
+            Indexes::Maintain => IndexBuild::Maintain,
+            Indexes::AfterCopy => IndexBuild::AfterCopy,
+        })
         .attempt_instant(flags.attempt_instant_ddl)
         .native_below_rows(flags.native_below_rows)
         .replace_ghost_table(flags.initially_drop_ghost_table)
@@ -179,9 +189,6 @@ fn builder(flags: &Flags, opts: &Opts) -> OnlineAlter {
     }
     if let Some(after_attempts) = flags.kill_blockers_after {
         alter = alter.kill_blockers(KillBlockers { after_attempts, ..KillBlockers::default() });
-    }
-    if flags.maintain_indexes {
-        alter = alter.index_build(IndexBuild::Maintain);
     }
     if let Some(rows) = flags.chunk_size {
         alter = alter.chunk_size(ChunkSize::Rows(rows));

@@ -65,7 +65,8 @@ pub enum OnReplica {
 pub enum IndexBuild {
     /// After the copy, unless replicas are attached to the server, or it cannot be seen whether any
     /// are: the statement that builds the indexes is replicated as a whole, so they would fall behind by as
-    /// long as it takes. Replicas that share the primary's storage (Amazon Aurora) do not.
+    /// long as it takes. Replicas that share the primary's storage (Amazon Aurora) do not. Nor where a
+    /// [load](crate::throttle::Limits::max_load) is to hold the run back: the statement cannot be, once it has begun.
     #[default]
     Auto,
     /// From the start, so each row that is copied goes into all of them.

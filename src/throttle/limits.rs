@@ -41,8 +41,8 @@ pub struct Limits {
     /// `Threads_running` counts the run's own connections, too: the stream and the look itself always, and each that
     /// copies (`copy_workers`), refreshes (2) or writes a heartbeat while it does. A limit with less room than that above
     /// what the application has by itself makes the run hold itself back now and then. One statement cannot be
-    /// held back once it has begun: the one that builds the indexes after the copy
-    /// ([`IndexBuild::Maintain`](crate::IndexBuild::Maintain) does without it).
+    /// held back once it has begun, that which builds the indexes after the copy: with such a limit indexes are kept up from
+    /// the start, unless [asked for otherwise](crate::OnlineAlter::index_build).
     pub max_load: StatusLimits,
     /// End the run, cleanly, when a status variable of the server is at its limit or above. Default: none.
     pub critical_load: StatusLimits,

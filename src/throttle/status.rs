@@ -57,7 +57,7 @@ impl FromStr for StatusLimits {
 }
 
 impl StatusLimits {
-    pub(super) fn is_empty(&self) -> bool {
+    pub(crate) fn is_empty(&self) -> bool {
         self.0.is_empty()
     }
 

@@ -70,7 +70,7 @@ fn after_the_copy_or_from_the_start() {
     });
 }
 
-/// The one statement would keep a replica behind for as long as it takes.
+/// The one statement would keep a replica behind for as long as it takes, and cannot be held back.
 #[test]
 fn not_where_a_replica_would_fall_behind() {
     for flavor in FLAVORS {
@@ -80,6 +80,10 @@ fn not_where_a_replica_would_fall_behind() {
         table(&mut conn);
         let decided = || alter(&db, "t", "COMMENT='x'").plan().unwrap().index_build();
         assert_eq!(decided(), IndexBuild::AfterCopy);
+        // Nothing would hold it back.
+        let busy = || "Threads_running=1000".parse().unwrap();
+        let spared = alter(&db, "t", "COMMENT='x'").limits(|limits| limits.max_load = busy());
+        assert_eq!(spared.plan().unwrap().index_build(), IndexBuild::Maintain);
         let replica = Server::builder(flavor).replica_of(&primary).start();
         let Some(replica) = available(replica) else { continue };
         assert_eq!(decided(), IndexBuild::Maintain);
