@@ -34,7 +34,8 @@ impl Cancel {
 
     /// Waits for `time`, or until the latch is set: then an error.
     pub(crate) fn sleep(&self, time: Duration) -> Result<()> {
-        let end = Instant::now() + time;
+        // A caller may mean for ever.
+        let end = Instant::now() + time.min(Duration::from_secs(1 << 30));
         let mut set = self.0.set.lock();
         while !*set {
             if self.0.changed.wait_until(&mut set, end).timed_out() {

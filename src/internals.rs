@@ -59,6 +59,7 @@ impl KeyReader {
             after_swap: table,
             marker: StateTable::watched(),
             ignores_case: false,
+            one_domain: false,
         };
         let start = BinlogPosition::new("binlog.000001", 4);
         KeyReader { interpreter: Interpreter::new(watch, start.into()), count: Count(0) }

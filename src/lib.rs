@@ -14,9 +14,10 @@
 //! use online_alter::throttle::StatusLimits;
 //!
 //! # fn main() -> Result<(), Box<dyn std::error::Error>> {
+//! let busy: StatusLimits = "Threads_running=25".parse()?;
 //! let plan = OnlineAlter::new("mysql://dba:secret@db1:3306/edxapp", "courseware_studentmodule")
 //!     .alter("CHANGE id id BIGINT UNSIGNED NOT NULL AUTO_INCREMENT")
-//!     .throttle("Threads_running=25".parse::<StatusLimits>()?)
+//!     .limits(|limits| limits.max_load = busy)
 //!     .postpone_cut_over(Postpone::while_file_exists("/tmp/csm.postpone"))
 //!     .observer(|event: &Event| println!("{event:?}"))
 //!     .plan()?; // nothing is written yet

@@ -104,7 +104,8 @@ impl OnlineAlter {
 
     /// Let the server replicate from another, as servers do that replicate from each other. The table must not be
     /// written to there, except by what comes from this server: then it is altered there as on any replica, when its turn
-    /// comes. The server has to log what it replicates. Default: such a server is refused.
+    /// comes. The server has to log what it replicates. Default: such a server is refused, also if its replication is stopped
+    /// (a former replica: `RESET REPLICA ALL`), and again before the cut-over.
     pub fn allow_primary_primary(mut self, allow: bool) -> Self {
         self.request.options.primary_primary = allow;
         self
@@ -153,7 +154,7 @@ impl OnlineAlter {
     }
 
     /// When the new table gets its secondary indexes. Default: after the copy where no replica would
-    /// feel it ([`IndexBuild::Auto`]).
+    /// feel it, and no load is to hold the run back ([`IndexBuild::Auto`]).
     pub fn index_build(mut self, when: IndexBuild) -> Self {
         self.request.options.index_build = when;
         self

@@ -13,8 +13,8 @@ use crate::inspect::platform::{self, Asks, Platform, PreflightItem};
 use crate::inspect::row_versions::RowVersions;
 use crate::inspect::{ServerInfo, Table, grants, key};
 use crate::migration::{
-    IndexBuild, Migration, Observer, OnMismatch, Options, Postpone, StreamServer, checks, ghost,
-    guard, native,
+    IndexBuild, Migration, NOTHING_TO_SEE, Observer, OnMismatch, Options, Postpone, StreamServer,
+    checks, ghost, guard, native,
 };
 use crate::plan::{Plan, Warning};
 use crate::sql::alter::{AlterClause, Stated};
@@ -204,16 +204,23 @@ impl Request {
                  binlog_format by hand (on_replica and switch_to_row_format)",
             );
         }
-        server.check_alone(session)?;
-        if self.options.is_test() {
-            // Not to be found out in the end.
-            let mut wanted = vec![Wanted::to_see_replication(server.flavor)];
-            if self.observer.is_none() {
-                wanted.push(Wanted::to_stop_replication(server.flavor));
-            }
-            grants::check_also(session, server, &wanted)?;
+        if options.is_test() && !options.verify {
+            return refuse(NOTHING_TO_SEE);
         }
-        Ok(())
+        // What the server does by itself is not looked at before.
+        if !options.is_test() && (options.attempt_instant || options.native_below_rows > 0) {
+            return refuse(
+                "whether a replica could go on replicating is seen of the altered, empty copy, which there is not where the \
+                 server alters the table by itself (attempt_instant, native_below_rows)",
+            );
+        }
+        server.check_alone(session)?;
+        // Not to be found out in the end.
+        let mut wanted = vec![Wanted::to_see_replication(server.flavor)];
+        if options.is_test() && self.observer.is_none() {
+            wanted.push(Wanted::to_stop_replication(server.flavor));
+        }
+        grants::check_also(session, server, &wanted)
     }
 
     /// A replica that has tables of these names which the server does not have could not apply what creates them here,

@@ -34,6 +34,8 @@ pub(crate) struct Watch {
     pub(crate) marker: WatchedTable,
     /// Whether the server ignores the case of table names (`lower_case_table_names` is not 0).
     pub(crate) ignores_case: bool,
+    /// Whether transactions of several GTID domains would come in any order (MariaDB's replicas that apply side by side).
+    pub(crate) one_domain: bool,
 }
 
 /// Where the interpreter reports.
@@ -80,6 +82,7 @@ pub(crate) struct Interpreter {
     /// The transactions that have been read to their end, if the server is asked by them; and the one that is being read.
     gtids: Option<GtidSet>,
     gtid: Option<Gtid>,
+    domain: Option<u32>,
     roles: HashMap<u64, Role>,
     swapped: bool,
     /// Whether an event is inside a transaction, that is, whether a statement will be followed by
@@ -106,6 +109,7 @@ impl Interpreter {
             server_id: 0,
             gtids: start.gtids,
             gtid: None,
+            domain: None,
             roles: HashMap::new(),
             swapped: false,
             in_transaction: false,
@@ -202,7 +206,8 @@ impl Interpreter {
                 Ok(())
             }
             162 => {
-                self.mariadb_gtid(data).map_err(|error| malformed("a MariaDB GTID event", error))
+                let domain = self.mariadb_gtid(data);
+                self.check_domain(domain.map_err(|error| malformed("a MariaDB GTID event", error))?)
             }
             // STOP; INTVAR, RAND, USER_VAR and BEGIN_LOAD_QUERY, each in front of the statement that
             // matters; HEARTBEAT; IGNORABLE; ROWS_QUERY; GTID, ANONYMOUS_GTID, PREVIOUS_GTIDS;
@@ -315,9 +320,22 @@ impl Interpreter {
         }
     }
 
-    /// MariaDB's GTID: a transaction begins, unless it is a statement of its own. Of an XA
+    /// Refuses a domain that was not there when the plan was made.
+    fn check_domain(&mut self, domain: u32) -> Result<()> {
+        let first = *self.domain.get_or_insert(domain);
+        if !self.watch.one_domain || first == domain {
+            return Ok(());
+        }
+        Err(binlog(format!(
+            "transactions of two GTID domains ({first} and {domain}) at {}: the replica that is read applies them side by \
+             side (slave_parallel_threads), in whatever order",
+            self.position
+        )))
+    }
+
+    /// MariaDB's GTID, of which the domain is returned: a transaction begins, unless it is a statement of its own. Of an XA
     /// transaction it has the name, and no XA START follows.
-    fn mariadb_gtid(&mut self, data: &[u8]) -> Result<(), Malformed> {
+    fn mariadb_gtid(&mut self, data: &[u8]) -> Result<u32, Malformed> {
         const STANDALONE: u8 = 1;
         const GROUP_COMMIT_ID: u8 = 2;
         const PREPARED_XA: u8 = 64;
@@ -343,7 +361,7 @@ impl Interpreter {
                 self.xa = Some((xid_key(&xid), Vec::new()));
             }
         }
-        Ok(())
+        Ok(domain)
     }
 
     /// The end of an XA transaction's rows: a byte says whether it is committed with it.

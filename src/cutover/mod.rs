@@ -206,7 +206,11 @@ impl CutOver<'_> {
                     if let Some(first) = blockers.first() {
                         let _ = write!(why, "; maybe because of {}", first.who());
                     }
-                    self.kill_blockers(control, attempt, &blockers)?;
+                    // Not for an attempt that will not come, or not now.
+                    self.cancel.check()?;
+                    if !told.is_postponed() {
+                        self.kill_blockers(control, attempt, &blockers)?;
+                    }
                 }
             }
         }

@@ -14,7 +14,7 @@ pub(crate) struct Channel {
     flavor: Flavor,
     /// What the server's statements call a replica.
     word: &'static str,
-    name: String,
+    pub(crate) name: String,
     pub(crate) source_host: String,
     pub(crate) source_port: u16,
     /// What the source is known by: its UUID on MySQL, its server id on MariaDB. Empty if it was never reached.
@@ -61,12 +61,17 @@ impl ServerInfo {
         self.flavor == Flavor::MySql && self.version >= Version(8, 0, 22)
     }
 
-    /// Whether the server replicates from another at present, and from where, as far as the user may see that.
+    /// Whether the server is set up to replicate from others, and from whom, as far as the user may see that: if he may not,
+    /// whether it does at present.
     pub(super) fn replicates_from(&self, session: &mut Session) -> Result<Option<String>> {
         match self.channels(session) {
             Ok(channels) => {
-                let running = channels.iter().find(|channel| channel.runs());
-                Ok(running.map(Channel::source))
+                let all = channels.iter().map(|channel| {
+                    let stopped =
+                        if channel.runs() { "" } else { " (or would, if it were not stopped)" };
+                    format!("{}{stopped}", channel.source())
+                });
+                Ok(all.reduce(|all, one| format!("{all}, {one}")))
             }
             // Everybody may see the status variable. MySQL has it no longer, and wants no more for the other than a run
             // needs anyway.
@@ -109,7 +114,9 @@ impl Channel {
             source_port: get(&["Source_Port", "Master_Port"]).parse().unwrap_or(0),
             source_id: match flavor {
                 Flavor::MySql => get(&["Source_UUID", "Master_UUID"]),
-                Flavor::MariaDb => get(&["Master_Server_Id"]),
+                Flavor::MariaDb => {
+                    Some(get(&["Master_Server_Id"])).filter(|id| id != "0").unwrap_or_default()
+                }
             },
             // `Connecting` will be `Yes` one day.
             fetches: runs(&io),
@@ -132,9 +139,9 @@ impl Channel {
         self.fetches && self.applies
     }
 
-    /// Whether it does, and is connected; or is not meant to.
+    /// Whether it does, and is connected.
     pub(crate) fn is_up(&self) -> bool {
-        self.is_connected && self.applies || !self.runs()
+        self.is_connected && self.applies
     }
 
     pub(crate) fn source(&self) -> String {

@@ -1,5 +1,6 @@
 //! Reading the server and the table, and refusing what cannot be done, before anything is written.
 
+mod applies_rows;
 mod channels;
 pub(crate) mod column;
 mod convert;

@@ -65,8 +65,7 @@ impl ServerInfo {
 
     /// MariaDB applies transactions of different domains side by side, in whatever order.
     fn check_domains(&self, session: &mut Session) -> Result<()> {
-        if self.flavor != Flavor::MariaDb || self.number("slave_parallel_threads").unwrap_or(0) == 0
-        {
+        if !self.applies_side_by_side() {
             return Ok(());
         }
         let gtids = session.scalar("SELECT @@GLOBAL.gtid_current_pos")?.unwrap_or_default();
@@ -75,6 +74,12 @@ impl ServerInfo {
         }
         let why = "the replica applies changes of several GTID domains side by side (slave_parallel_threads)";
         Err(Error::new(ErrorKind::BinlogSettings, why))
+    }
+
+    /// Whether transactions of several GTID domains are applied in any order.
+    pub(crate) fn applies_side_by_side(&self) -> bool {
+        let threads = self.number("slave_parallel_threads").unwrap_or(0);
+        self.flavor == Flavor::MariaDb && threads > 0
     }
 
     /// Whether what the server replicates comes into its own binlog.

@@ -187,14 +187,17 @@ impl ServerInfo {
         session.exec(&format!("SET SESSION innodb_ddl_buffer_size = {buffer}")).map(drop)
     }
 
+    /// Whether the server is a member of a group, whose replication is shown nowhere else.
+    pub(super) fn is_in_a_group(&self) -> bool {
+        self.variables.get("group_replication_group_name").is_some_and(|name| !name.is_empty())
+    }
+
     fn check_cluster(&self) -> Result<()> {
         let refuse = |why: String| Err(Error::new(ErrorKind::UnsupportedServer, why));
         if self.is("wsrep_on", &["ON", "1"]) {
             return refuse("Galera clusters (wsrep_on=ON) are not supported".to_owned());
         }
-        let in_a_group =
-            self.variables.get("group_replication_group_name").is_some_and(|name| !name.is_empty());
-        if in_a_group && self.is("group_replication_single_primary_mode", &["OFF", "0"]) {
+        if self.is_in_a_group() && self.is("group_replication_single_primary_mode", &["OFF", "0"]) {
             return refuse("group replication with several primaries is not supported".to_owned());
         }
         Ok(())
@@ -310,8 +313,8 @@ impl ServerInfo {
     /// The server ids of whoever reads the binlog as a replica, runs like this one included, as far as the user may see
     /// them: MariaDB shows them only with REPLICATION MASTER ADMIN.
     pub(crate) fn attached_ids(&self, session: &mut Session) -> Result<Vec<u32>> {
-        match session.rows(self.replicas_sql()) {
-            Ok(rows) => Ok(rows.into_iter().map(|row| Attached::new(row).id).collect()),
+        match session.named_rows(self.replicas_sql()) {
+            Ok(rows) => Ok(rows.iter().map(|row| Attached::new(row).id).collect()),
             Err(error) if error.fault() == Some(Fault::Access) => Ok(Vec::new()),
             Err(error) => Err(error),
         }
@@ -319,8 +322,8 @@ impl ServerInfo {
 
     /// Whether replicas are attached, which the streams of runs are not. An error if the user may not see them.
     pub(crate) fn has_replicas(&self, session: &mut Session) -> Result<bool> {
-        let rows = session.rows(self.replicas_sql())?;
-        Ok(rows.into_iter().any(|row| !Attached::new(row).is_stream()))
+        let rows = session.named_rows(self.replicas_sql())?;
+        Ok(rows.iter().any(|row| !Attached::new(row).is_stream(None)))
     }
 
     /// The collation that compares utf8mb4 by its bytes and does not overlook trailing spaces, where
@@ -353,7 +356,7 @@ impl ServerInfo {
         }
     }
 
-    /// Asks for the replicas that are attached: server id, host and port come first.
+    /// Asks for the replicas that are attached.
     pub(crate) fn replicas_sql(&self) -> &'static str {
         let new_words = self.flavor == Flavor::MySql && self.version >= Version(8, 0, 22);
         if new_words { "SHOW REPLICAS" } else { "SHOW SLAVE HOSTS" }

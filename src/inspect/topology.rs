@@ -1,13 +1,12 @@
 //! Where a server stands among those that replicate from each other: which of them is the primary, and whether a run
 //! may write to this one.
 
+use super::Channel;
 use super::grants::{self, On, Wanted};
 use super::server::ServerInfo;
-use super::table::Table;
-use crate::db::{Connector, Flavor, Purpose, Session};
+use crate::db::{Connector, Flavor, Session};
 use crate::endpoint::Endpoint;
 use crate::error::{Error, ErrorKind, Result};
-use crate::sql::alter::AlterClause;
 
 /// Looks for the primary of a replica: the server at the top of its chain, by what each one says of the server that it
 /// replicates from, as the same user. `None` if the server replicates from nobody: then it is one itself.
@@ -65,6 +64,11 @@ pub fn find_primary(replica: impl Into<Endpoint>) -> Result<Option<Endpoint>> {
             ));
         }
         seen.push((id, address.clone()));
+        if channels.is_empty() && server.is_in_a_group() {
+            return refuse(format!(
+                "{address} is a member of a replication group: name its primary"
+            ));
+        }
         let Some(channel) = channels.pop() else {
             return Ok((seen.len() > 1).then_some(here));
         };
@@ -106,7 +110,12 @@ impl ServerInfo {
     /// Refuses a server on which a run cannot be alone with a replica's own replication.
     pub(crate) fn check_alone(&self, session: &mut Session) -> Result<()> {
         let refuse = |kind, why: &str| Err(Error::new(kind, why.to_owned()));
-        if self.replicates_from(session)?.is_none() {
+        let runs = match self.channels(session) {
+            Ok(channels) => channels.iter().any(Channel::runs),
+            // Whoever may not see them is told so by what asks for privileges.
+            Err(_) => self.replicates_from(session)?.is_some(),
+        };
+        if !runs {
             let why =
                 "the server replicates from nobody at present, and a run on a replica is asked for";
             return refuse(ErrorKind::UnsupportedServer, why);
@@ -134,76 +143,5 @@ impl ServerInfo {
         let why = "the server replicates from another, and does not log that \
                    (log_replica_updates=OFF, or log_slave_updates): changes that come so would be missed";
         Err(Error::new(ErrorKind::BinlogSettings, why))
-    }
-
-    /// Whether the primary writes statements to its binlog, as far as it can be asked.
-    fn source_writes_statements(&self, session: &mut Session, connector: &Connector) -> bool {
-        let mut ask = || -> Result<bool> {
-            let mut all = true;
-            for channel in self.channels(session)? {
-                let source = connector.at(&channel.source_host, channel.source_port);
-                let mut session = Session::open_plain(&Connector::new(&source.opts()?)?)?;
-                let source = ServerInfo::read(&mut session)?;
-                all &= source.binlog_format == "STATEMENT";
-            }
-            Ok(all)
-        };
-        ask().unwrap_or(false)
-    }
-
-    /// Refuses a new definition to which the replica could not apply the rows that its source logs: they have no names
-    /// of columns.
-    /// <https://dev.mysql.com/doc/refman/9.7/en/replication-features-differing-tables.html>
-    pub(crate) fn check_applies_rows(
-        &self,
-        connector: &Connector,
-        old: &Table,
-        new: &Table,
-        clause: &AlterClause,
-    ) -> Result<()> {
-        let Some(why) = self.why_not_applied(old, new, clause) else {
-            return Ok(());
-        };
-        let mut session = Session::open(connector, self.flavor, Purpose::Inspect)?;
-        if self.source_writes_statements(&mut session, connector) {
-            return Ok(());
-        }
-        let why = format!(
-            "replication would stop at the first row that comes to the altered table: {why}. Test it instead, or see \
-             to it that its source writes statements"
-        );
-        Err(Error::new(ErrorKind::Alter, why))
-    }
-
-    fn why_not_applied(&self, old: &Table, new: &Table, clause: &AlterClause) -> Option<String> {
-        let names = ["replica_type_conversions", "slave_type_conversions"];
-        let converts = names.iter().find_map(|name| self.variable(name)).unwrap_or_default();
-        let converts = converts.to_ascii_uppercase().contains("ALL_NON_LOSSY");
-        let mapped = clause.map_columns(old.columns.iter().map(|column| &column.name));
-        for (place, column) in old.columns.iter().enumerate() {
-            let Some(there) = new.columns.get(place) else {
-                // Columns behind the last one are passed over.
-                return None;
-            };
-            let name = &column.name;
-            let same = mapped.iter().any(|(from, to)| from == name && *to == there.name);
-            if !same {
-                return Some(format!(
-                    "{name} would not stand in its place, which is that of {}",
-                    there.name
-                ));
-            }
-            if column.charset != there.charset {
-                return Some(format!("{name} has another character set"));
-            }
-            if column.column_type != there.column_type && !converts {
-                return Some(format!(
-                    "{name} is {} there and would be {} here, and replica_type_conversions (or \
-                     slave_type_conversions) has no ALL_NON_LOSSY",
-                    column.column_type, there.column_type
-                ));
-            }
-        }
-        None
     }
 }

@@ -54,12 +54,10 @@ fn open(connector: &Connector, flavor: Flavor) -> Result<Session> {
 
 fn drop_all(session: &mut Session, made: &Made) -> Vec<Leftover> {
     let mut left = Vec::new();
-    if let Some(sentry) = &made.sentry {
-        let comment = Table::comment(session, sentry);
-        let is_sentry = matches!(&comment, Ok(Some(comment)) if comment == SENTRY_COMMENT);
-        if is_sentry && session.exec(&format!("DROP TABLE {sentry}")).is_err() {
-            left.push(Leftover::Table(sentry.to_string()));
-        }
+    if let Some(sentry) = sentry(session, made)
+        && session.exec(&format!("DROP TABLE {sentry}")).is_err()
+    {
+        left.push(Leftover::Table(sentry.to_string()));
     }
     for name in &made.tables {
         match session.exec(&format!("DROP TABLE IF EXISTS {name}")) {
@@ -75,9 +73,17 @@ fn drop_all(session: &mut Session, made: &Made) -> Vec<Leftover> {
     left
 }
 
+/// The sentry table, if it is there.
+fn sentry<'m>(session: &mut Session, made: &'m Made) -> Option<&'m TableName> {
+    made.sentry.as_ref().filter(|sentry| {
+        let comment = Table::comment(session, sentry);
+        matches!(&comment, Ok(Some(comment)) if comment == SENTRY_COMMENT)
+    })
+}
+
 fn existing(session: &mut Session, made: &Made) -> Result<Vec<Leftover>> {
     let mut left = Vec::new();
-    for name in &made.tables {
+    for name in made.tables.iter().chain(sentry(session, made)) {
         if Table::exists(session, name)? {
             left.push(Leftover::Table(name.to_string()));
         }

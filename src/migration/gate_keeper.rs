@@ -38,7 +38,7 @@ pub(super) fn keep_gate(
     let stream_lag = || if follow.pending.is_full() { Duration::ZERO } else { follow.feed.lag() };
     // While the run keeps its replication stopped itself, it has to go on.
     let replication_lag = |session: &mut Session| {
-        if options.on_replica.is_some() && control.stopped.lock().is_none() {
+        if options.on_replica.is_some() && !control.gate.is_at_rest() {
             server.replication_lag(session)
         } else {
             Ok(Duration::ZERO)
@@ -49,6 +49,7 @@ pub(super) fn keep_gate(
         replication_lag: &replication_lag,
         stream_lag: &stream_lag,
         replicas: server.replicas_sql(),
+        own_id: Some(follow.config.server_id),
         history: server.history_sql(),
         at: &|host, port| connector.at(host, port),
         heartbeats: state.last_marker_sql(),

@@ -48,6 +48,7 @@ pub use postpone::Postpone;
 pub use progress::Progress;
 pub use rehearsal::Rehearsal;
 pub(crate) use replica::StreamServer;
+pub(crate) use replica_test::NOTHING_TO_SEE;
 pub use replica_test::ReplicaTest;
 pub use report::Report;
 pub(crate) use run::{Migration, rehearse, run};

@@ -43,7 +43,9 @@ pub enum OnReplica {
     /// Everything but the swap. In its place, when all is copied, compared and no longer
     /// [postponed](crate::OnlineAlter::postpone_cut_over), the replica's replication is stopped, both tables are
     /// compared once more, now that they stand still, and left for a look. Rows that differ are never repaired: the run
-    /// fails, and leaves both tables, too. If it fails after it has stopped replication, it starts that again.
+    /// fails, and leaves both tables, too. If it fails after it has stopped replication, it starts that again. While
+    /// the replica stands still, throttling does not hold the comparison back, except for
+    /// [`Handle::pause`](crate::Handle::pause). [`verify`](crate::OnlineAlter::verify) has to be on.
     ///
     /// Needs REPLICATION_SLAVE_ADMIN (MariaDB: REPLICATION SLAVE ADMIN), unless whoever observes the run stops
     /// replication himself at [`Event::ReplicationStops`](crate::Event::ReplicationStops), as with Amazon RDS's
@@ -54,7 +56,7 @@ pub enum OnReplica {
     },
     /// The whole run, swap included, while replication goes on. The replica has to be able to apply what its source
     /// logs for the table as it was: see `replica_type_conversions` in the server's manual. A definition for which it
-    /// cannot is refused, unless the source writes statements.
+    /// cannot is refused, unless the source writes statements; so are `attempt_instant` and `native_below_rows`.
     Migrate,
 }
 

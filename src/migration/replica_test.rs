@@ -1,6 +1,7 @@
 //! The end of a test on a replica: in place of the swap, replication stops and the tables are compared.
 
 use std::fmt;
+use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
 
 use super::control::Control;
@@ -11,6 +12,10 @@ use crate::db::{Connector, Flavor, Purpose, Session};
 use crate::error::{Error, ErrorKind, Phase, Result};
 use crate::inspect::Channel;
 use crate::steps::Step;
+
+/// Why a test has to compare.
+pub(crate) const NOTHING_TO_SEE: &str =
+    "a test on a replica compares the tables, and that is turned off (verify)";
 
 /// How often a wait looks again at what nothing tells it of.
 const LOOK_AGAIN: Duration = Duration::from_millis(50);
@@ -43,22 +48,32 @@ impl fmt::Display for ReplicaTest {
     }
 }
 
-/// How to start replication again, while the run keeps it stopped.
+/// What the run has stopped of replication, and how to start it again.
 #[derive(Debug, Default)]
-pub(crate) struct Stopped(Vec<String>);
+pub(crate) struct Stopped(Vec<Halted>);
+
+#[derive(Debug)]
+struct Halted {
+    start: String,
+    /// The channel, if it fetched and applied.
+    replicated: Option<String>,
+}
 
 impl Stopped {
-    /// Starts it again. What is left undone stays noted.
-    pub(crate) fn start_again(&mut self, session: &mut Session) -> Result<()> {
-        while let Some(start) = self.0.last() {
-            log::info!("starting replication again: {start}");
-            session.exec(start)?;
-            self.0.pop();
-        }
-        Ok(())
+    /// Starts all of it again. What cannot be started stays noted.
+    fn start_again(&mut self, session: &mut Session) -> Result<()> {
+        let mut failed = Ok(());
+        self.0.retain(|halted| {
+            log::info!("starting replication again: {}", halted.start);
+            let started = session.exec(&halted.start).map(drop);
+            let stays = started.is_err();
+            failed = std::mem::replace(&mut failed, Ok(())).and(started);
+            stays
+        });
+        failed
     }
 
-    pub(crate) fn is_none(&self) -> bool {
+    fn is_none(&self) -> bool {
         self.0.is_empty()
     }
 }
@@ -69,15 +84,25 @@ pub(super) fn start_again(
     flavor: Flavor,
     control: &Control,
 ) -> Option<String> {
+    const TRIES: u32 = 60;
+    const PAUSE: Duration = Duration::from_secs(1);
     let mut stopped = control.stopped.lock();
-    if stopped.is_none() {
-        return None;
+    for left in (0..TRIES).rev() {
+        if stopped.is_none() {
+            return None;
+        }
+        let started = Session::open(connector, flavor, Purpose::Inspect)
+            .and_then(|mut session| stopped.start_again(&mut session));
+        if let Err(error) = started {
+            log::warn!("replication could not be started again: {}", error.message());
+            if left > 0 {
+                // Also when the run has been asked to stop: a replica must not be left behind.
+                std::thread::sleep(PAUSE);
+            }
+        }
     }
-    let started = Session::open(connector, flavor, Purpose::Inspect)
-        .and_then(|mut session| stopped.start_again(&mut session));
-    let error = started.err()?;
-    log::warn!("replication could not be started again: {}", error.message());
-    Some(stopped.0.join("; "))
+    let left = stopped.0.iter().map(|halted| halted.start.as_str());
+    Some(left.collect::<Vec<_>>().join("; ")).filter(|left| !left.is_empty())
 }
 
 impl Stages<'_> {
@@ -85,36 +110,76 @@ impl Stages<'_> {
     pub(super) fn compare_at_rest(
         &self,
         session: &mut Session,
-        verifier: Option<&mut Verifier<'_>>,
+        verifier: &mut Verifier<'_>,
         start_again: bool,
     ) -> Result<ReplicaTest> {
-        let Self { control, options, follow, .. } = *self;
-        control.tell(&Event::ReplicationStops);
-        control.cancel.check()?;
+        let Self { control, follow, .. } = *self;
         let mut inspector = self.open(Purpose::Inspect)?;
         self.wait_for_turn(&mut inspector)?;
-        let stopped_at = self.stop_replication(&mut inspector)?;
+        let compared = self.stop_and_compare(session, &mut inspector, verifier);
+        control.gate.set_at_rest(false);
+        // Whoever has stopped it himself starts it himself.
+        let ours = !control.stopped.lock().is_none();
+        let mut started_again = ours && (start_again || compared.is_err());
+        if started_again {
+            // While it is still this test's turn.
+            started_again = self.start_replication(&mut inspector);
+        }
+        let stopped_at = compared?;
+        if started_again {
+            control.tell(&Event::ReplicationStarted);
+        }
+        // Both are equal: from here on the run does not fail, and what is stopped stays so.
+        let left = std::mem::take(&mut *control.stopped.lock());
+        if start_again && !left.is_none() {
+            let statements: Vec<String> = left.0.into_iter().map(|halted| halted.start).collect();
+            let statements = statements.join("; ");
+            control.warn(format!("replication could not be started again: {statements}"));
+        }
+        Ok(ReplicaTest { ghost_table: follow.pair.ghost.to_string(), stopped_at, started_again })
+    }
+
+    fn stop_and_compare(
+        &self,
+        session: &mut Session,
+        inspector: &mut Session,
+        verifier: &mut Verifier<'_>,
+    ) -> Result<Vec<String>> {
+        let Self { control, options, .. } = *self;
+        control.tell(&Event::ReplicationStops);
+        control.cancel.check()?;
+        // Policies may well be about the replication that stands still now, for as long as they wait.
+        control.gate.set_at_rest(true);
+        self.stop_replication(inspector)?;
         options.steps.at(Step::ReplicationStopped, inspector.id());
         self.refresh_connection(session)?;
         self.catch_up(session)?;
-        if let Some(verifier) = verifier {
-            control.enter(Phase::Verify);
-            verifier.until_clean(session, None, &mut || false)?;
+        control.enter(Phase::Verify);
+        verifier.until_clean(session, None, &mut || false)?;
+        self.refresh_connection(inspector)?;
+        let channels = self.server.channels(inspector)?;
+        if let Some(running) = channels.iter().find(|channel| channel.runs()) {
+            let why = format!(
+                "the replica did not stand still: somebody has started the replication from {}",
+                running.source()
+            );
+            return Err(Error::new(ErrorKind::Server, why));
         }
-        // Whoever has stopped it himself starts it himself.
-        let start_again = start_again && !control.stopped.lock().is_none();
-        if start_again {
-            control.stopped.lock().start_again(&mut inspector)?;
-            self.wait_for_start(&mut inspector)?;
-            control.tell(&Event::ReplicationStarted);
+        Ok(channels.iter().map(Channel::applied).collect())
+    }
+
+    /// Whether it could be started. What could not is noted.
+    fn start_replication(&self, session: &mut Session) -> bool {
+        let mut stopped = self.control.stopped.lock();
+        let replicated: Vec<String> =
+            stopped.0.iter().filter_map(|halted| halted.replicated.clone()).collect();
+        let started = stopped.start_again(session);
+        drop(stopped);
+        let up = started.and_then(|()| self.wait_for_start(session, &replicated));
+        if let Err(error) = &up {
+            log::warn!("replication could not be started again: {}", error.message());
         }
-        // From here on the run does not fail: it stays stopped, as it should.
-        *control.stopped.lock() = Stopped::default();
-        Ok(ReplicaTest {
-            ghost_table: follow.pair.ghost.to_string(),
-            stopped_at,
-            started_again: start_again,
-        })
+        up.is_ok()
     }
 
     /// Tests of several tables on one replica go on side by side, but it stands still for one of them at a time: until
@@ -129,38 +194,48 @@ impl Stages<'_> {
 
     /// Waits until replication is up. The next test must not stop it before: MySQL (9.7.4) then lets it wait for
     /// `replica_net_timeout`, a minute, on a connection that the source has forgotten.
-    fn wait_for_start(&self, session: &mut Session) -> Result<()> {
+    fn wait_for_start(&self, session: &mut Session, replicated: &[String]) -> Result<()> {
         const PATIENCE: Duration = Duration::from_secs(30);
         let Self { server, control, .. } = *self;
         let end = Instant::now() + PATIENCE;
-        while !server.channels(session)?.iter().all(Channel::is_up) {
+        loop {
+            let channels = server.channels(session)?;
+            let is_down = |c: &&Channel| replicated.contains(&c.name) && !c.is_up();
+            let Some(down) = channels.iter().find(is_down) else {
+                return Ok(());
+            };
             if Instant::now() > end {
-                let seconds = PATIENCE.as_secs();
                 control.warn(format!(
-                    "replication was started again, and was not up within {seconds} s"
+                    "the replication from {} was started again, and was not up within {} s",
+                    down.source(),
+                    PATIENCE.as_secs()
                 ));
-                break;
+                return Ok(());
             }
-            control.cancel.sleep(LOOK_AGAIN)?;
+            std::thread::sleep(LOOK_AGAIN);
         }
-        Ok(())
     }
 
-    /// Stops what still runs, and says how far it has come.
-    fn stop_replication(&self, session: &mut Session) -> Result<Vec<String>> {
+    /// Stops what still runs.
+    fn stop_replication(&self, session: &mut Session) -> Result<()> {
         /// For a transaction that is being applied.
         const PATIENCE: Duration = Duration::from_secs(60);
         let Self { server, control, .. } = *self;
         for channel in server.channels(session)?.iter().filter(|channel| channel.runs()) {
             log::info!("stopping the replication from {}", channel.source());
-            control.stopped.lock().0.push(channel.start_sql());
-            session.exec(&channel.stop_sql())?;
+            let replicated = channel.replicates().then(|| channel.name.clone());
+            control.stopped.lock().0.push(Halted { start: channel.start_sql(), replicated });
+            // It waits for what is being applied, be it an ALTER of hours: until the run is asked to stop.
+            control.long_statement.store(session.id(), Ordering::SeqCst);
+            let stopped = control.cancel.check().and_then(|()| session.exec(&channel.stop_sql()));
+            control.long_statement.store(0, Ordering::SeqCst);
+            stopped?;
         }
         let end = Instant::now() + PATIENCE;
         loop {
             let channels = server.channels(session)?;
             let Some(running) = channels.iter().find(|channel| channel.runs()) else {
-                return Ok(channels.iter().map(Channel::applied).collect());
+                return Ok(());
             };
             if Instant::now() > end {
                 let why = format!("the replication from {} does not stop", running.source());

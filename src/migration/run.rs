@@ -125,7 +125,9 @@ fn stages(
     guard: &mut Option<Guard>,
 ) -> Result<Report> {
     control.enter(Phase::Prepare);
-    control.prepare_postponement()?;
+    if !migration.options.rehearsal {
+        control.prepare_postponement()?;
+    }
     let policies = &mut std::mem::take(&mut migration.policies);
     let migration = &*migration;
     let Migration { connector, server, stream, table, neighbours, options, .. } = migration;
@@ -250,6 +252,12 @@ fn switch_to_row_format(
 ) -> Result<()> {
     if server.binlog_format == "ROW" || !options.switch_to_row_format {
         return Ok(());
+    }
+    if options.rehearsal {
+        return Err(Error::new(
+            ErrorKind::BinlogSettings,
+            "a run would switch binlog_format for everybody and for good, so there is no rehearsal until it is ROW",
+        ));
     }
     let mut session = Session::open(connector, server.flavor, Purpose::Inspect)?;
     grants::check_switch(&mut session, server)?;

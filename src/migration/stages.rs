@@ -14,7 +14,7 @@ use super::ghost::Ghost;
 use super::observer::Event;
 use super::options::{OnReplica, Options};
 use super::rehearsal::Rehearsal;
-use super::replica_test::ReplicaTest;
+use super::replica_test::{NOTHING_TO_SEE, ReplicaTest};
 use super::told::Told;
 use super::verification::{Verification, Verifier};
 use crate::checkpoint::StateTable;
@@ -86,8 +86,12 @@ impl Stages<'_> {
         self.postponed(session, verifier.as_mut())?;
         if let Some(OnReplica::Test { start_again }) = self.options.on_replica {
             control.gate.pass(&control.cancel)?;
-            let test = self.compare_at_rest(session, verifier.as_mut(), start_again)?;
-            let verification = verifier.map(Verifier::into_found);
+            // The plan has seen to it that there is one.
+            let Some(mut verifier) = verifier else {
+                return Err(Error::new(ErrorKind::Config, NOTHING_TO_SEE));
+            };
+            let test = self.compare_at_rest(session, &mut verifier, start_again)?;
+            let verification = Some(verifier.into_found());
             return Ok(Outcome { ended: Ended::Tested(test), verification });
         }
         self.enter_cut_over()?;
@@ -245,6 +249,10 @@ impl Stages<'_> {
         control.gate.pass(&control.cancel)?;
         // What is made past the binlog, the stream does not show.
         let mut inspector = self.open(Purpose::Inspect)?;
+        if options.on_replica.is_none() {
+            // Since the plan was made, which may be days ago, it may have become a replica of another.
+            server.check_primary(&mut inspector, options.primary_primary)?;
+        }
         self.neighbours.check_unchanged(&mut inspector, server, &table.name, &options.wishes)
     }
 

@@ -1,5 +1,7 @@
 //! Whoever reads the server's binlog as a replica does.
 
+use crate::db::NamedRow;
+
 /// Streams that runs read have ids from here on, if nobody has given them others, and no port.
 pub(crate) const FIRST_STREAM_ID: u32 = 0x8000_0000;
 
@@ -12,12 +14,16 @@ pub(crate) struct Attached {
 }
 
 impl Attached {
-    /// Server id, host, port, .. on all versions.
-    pub(crate) fn new(row: Vec<Option<String>>) -> Self {
-        let mut values = row.into_iter().map(Option::unwrap_or_default);
-        let mut next = || values.next().unwrap_or_default();
-        let (id, host, port) = (next(), next(), next());
-        Attached { id: id.parse().unwrap_or(0), host, port: port.parse().unwrap_or(0) }
+    pub(crate) fn new(row: &NamedRow) -> Self {
+        let get = |name: &str| {
+            let found = row.iter().find(|(column, _)| column.eq_ignore_ascii_case(name));
+            found.and_then(|(_, value)| value.as_deref()).unwrap_or_default()
+        };
+        Attached {
+            id: get("Server_id").parse().unwrap_or(0),
+            host: get("Host").to_owned(),
+            port: get("Port").parse().unwrap_or(0),
+        }
     }
 
     /// Where it is, if it says so.
@@ -25,9 +31,9 @@ impl Attached {
         (self.port > 0 && !self.host.is_empty()).then_some((self.host.as_str(), self.port))
     }
 
-    /// Whether it is a run's stream.
-    pub(crate) fn is_stream(&self) -> bool {
-        self.id >= FIRST_STREAM_ID && self.port == 0
+    /// Whether it is a run's stream: that of the run that asks has the id `own`.
+    pub(crate) fn is_stream(&self, own: Option<u32>) -> bool {
+        self.port == 0 && (self.id >= FIRST_STREAM_ID || Some(self.id) == own)
     }
 }
 
@@ -38,13 +44,20 @@ mod tests {
     #[test]
     fn streams_are_no_replicas() {
         let attached = |id: u32, host: &str, port: &str| {
-            let row = [id.to_string(), host.to_owned(), port.to_owned(), "1".to_owned()];
-            Attached::new(row.map(Some).to_vec())
+            // A server may be told to show users and passwords between them.
+            let row = [
+                ("Server_Id", id.to_string()),
+                ("Host", host.to_owned()),
+                ("User", "u".to_owned()),
+                ("Port", port.to_owned()),
+            ];
+            Attached::new(&row.map(|(name, value)| (name.to_owned(), Some(value))).to_vec())
         };
-        assert!(attached(FIRST_STREAM_ID + 7, "", "0").is_stream());
-        assert!(!attached(7, "", "0").is_stream());
+        assert!(attached(FIRST_STREAM_ID + 7, "", "0").is_stream(None));
+        assert!(!attached(7, "", "0").is_stream(None));
+        assert!(attached(7, "", "0").is_stream(Some(7)));
         let replica = attached(FIRST_STREAM_ID + 7, "db2", "3307");
-        assert!(!replica.is_stream());
+        assert!(!replica.is_stream(None));
         assert_eq!(replica.address(), Some(("db2", 3307)));
         assert_eq!(attached(7, "", "3307").address(), None);
     }

@@ -32,6 +32,8 @@ pub(crate) struct Gate {
 #[derive(Debug)]
 struct State {
     paused: bool,
+    /// Policies do not count.
+    at_rest: bool,
     waiting_for: Option<String>,
     /// When the policies have answered last.
     asked: Option<Instant>,
@@ -44,6 +46,7 @@ impl Gate {
     pub(crate) fn new(has_policies: bool) -> Self {
         let mut state = State {
             paused: false,
+            at_rest: false,
             waiting_for: has_policies.then(|| "the first measurement".to_owned()),
             asked: None,
             shut_since: None,
@@ -83,6 +86,16 @@ impl Gate {
     /// Shuts the gate on behalf of the caller, or no longer does.
     pub(crate) fn set_paused(&self, paused: bool) {
         self.change(|state| state.paused = paused);
+    }
+
+    /// While a replica stands still for the run's sake, it is not held back but by its caller: that would only take
+    /// longer.
+    pub(crate) fn set_at_rest(&self, at_rest: bool) {
+        self.change(|state| state.at_rest = at_rest);
+    }
+
+    pub(crate) fn is_at_rest(&self) -> bool {
+        self.state.lock().at_rest
     }
 
     fn change(&self, change: impl FnOnce(&mut State)) {
@@ -136,6 +149,9 @@ impl State {
         if self.paused {
             return Some("commanded by user".to_owned());
         }
+        if self.at_rest {
+            return None;
+        }
         let silence = self.asked.map_or(Duration::ZERO, |asked| asked.elapsed());
         self.waiting_for.clone().or_else(|| {
             (silence >= STALE).then(|| {
@@ -163,8 +179,9 @@ pub(crate) struct Sources<'a> {
     pub(crate) stream_lag: &'a dyn Fn() -> Duration,
     /// Asks the server how far its own replication is behind.
     pub(crate) replication_lag: &'a dyn Fn(&mut Session) -> Result<Duration>,
-    /// A query for the attached replicas.
+    /// A query for the attached replicas, and the id of the run's own stream among them.
     pub(crate) replicas: &'a str,
+    pub(crate) own_id: Option<u32>,
     /// A query for the length of the history list.
     pub(crate) history: &'a str,
     /// Another server, for the same user.
@@ -226,14 +243,15 @@ impl Signals for Server<'_> {
 
     fn attached_replicas(&mut self) -> Result<Vec<Endpoint>, SignalError> {
         let wrong = |why: String| SignalError { what: "the list of replicas".to_owned(), why };
-        let rows = self.rows(self.sources.replicas);
+        let sql = self.sources.replicas;
+        let rows = self.ask(|session| session.named_rows(sql));
         let rows = rows.map_err(|error| wrong(error.message().to_owned()))?;
         let mut replicas = Vec::new();
         for row in rows {
-            let attached = Attached::new(row);
+            let attached = Attached::new(&row);
             match attached.address() {
                 Some((host, port)) => replicas.push((self.sources.at)(host, port)),
-                None if attached.is_stream() => {}
+                None if attached.is_stream(self.sources.own_id) => {}
                 None => {
                     let id = attached.id;
                     let why = format!("the replica {id} does not say where it is (report_host)");
@@ -285,6 +303,7 @@ mod tests {
             stream_lag: &|| Duration::ZERO,
             replication_lag: &|_| Ok(Duration::ZERO),
             replicas: "",
+            own_id: None,
             history: "",
             at: &|_, _| "".into(),
             heartbeats: String::new(),

@@ -78,7 +78,9 @@ impl PartialEq for HttpCheck {
 }
 
 fn agent(timeout: Duration) -> Agent {
-    let config = Agent::config_builder().timeout_global(Some(timeout)).http_status_as_error(false);
+    let config = Agent::config_builder().timeout_global(Some(timeout));
+    // A page to which somebody is sent to log in is no answer.
+    let config = config.http_status_as_error(false).max_redirects(0);
     config.build().into()
 }
 

@@ -17,6 +17,9 @@ use crate::endpoint::Endpoint;
 /// The lag that replicas may have if nothing else is said: gh-ost's default.
 const MAX_LAG: Duration = Duration::from_millis(1500);
 
+/// For how long a replica counts that is no longer attached.
+const MISSED: Duration = Duration::from_secs(300);
+
 /// How often attached replicas are looked for.
 const LOOK_AGAIN: Duration = Duration::from_secs(10);
 
@@ -33,7 +36,7 @@ pub struct Limits {
     /// clock. One that cannot be asked holds the run back. Default: none.
     pub control_replicas: Vec<Endpoint>,
     /// The same for all replicas that are attached to the server, whoever they are: they are looked for every ten
-    /// seconds. See [`Signals::attached_replicas`] for what that takes. Default: no.
+    /// seconds, and one that is no longer attached counts for five minutes more. See [`Signals::attached_replicas`] for what that takes. Default: no.
     pub attached_replicas: bool,
     /// Hold back while a status variable of the server is at its limit or above. It is looked at ten times a second.
     /// Default: none.
@@ -110,12 +113,37 @@ impl Limits {
     }
 }
 
+/// The attached replicas.
+#[derive(Debug, Default)]
+struct Attached {
+    looked: Option<Instant>,
+    /// With the time at which each was seen last.
+    seen: Vec<(Endpoint, Instant)>,
+}
+
+impl Attached {
+    /// Those that are attached, and those that were until a short while ago: one whose connection to the server breaks
+    /// falls behind all the more.
+    fn all(&mut self, signals: &mut dyn Signals) -> Result<Vec<Endpoint>, SignalError> {
+        if self.looked.is_none_or(|looked| looked.elapsed() >= LOOK_AGAIN) {
+            let now = Instant::now();
+            for endpoint in signals.attached_replicas()? {
+                self.seen.retain(|(other, _)| *other != endpoint);
+                self.seen.push((endpoint, now));
+            }
+            self.seen.retain(|(_, seen)| seen.elapsed() < MISSED);
+            self.looked = Some(now);
+        }
+        Ok(self.seen.iter().map(|(endpoint, _)| endpoint.clone()).collect())
+    }
+}
+
 /// Keeps the limits, whatever they are at the moment.
 #[derive(Debug)]
 pub(crate) struct KeepLimits {
     limits: Arc<Mutex<Limits>>,
     replicas: Replicas,
-    attached: Option<(Instant, Vec<Endpoint>)>,
+    attached: Attached,
     history: Option<HistoryLimit>,
     query: Option<ThrottleQuery>,
     #[cfg(feature = "http")]
@@ -129,7 +157,7 @@ impl KeepLimits {
         KeepLimits {
             limits,
             replicas: Replicas::default(),
-            attached: None,
+            attached: Attached::default(),
             history: None,
             query: None,
             #[cfg(feature = "http")]
@@ -157,7 +185,7 @@ impl KeepLimits {
             Ok(Some(load)) => format!("critical-load {load}"),
         };
         if let Some(time) = limits.critical_load_hibernation {
-            self.hibernates_until = Some(now + time);
+            self.hibernates_until = Some(now + time.min(Duration::from_secs(1 << 30)));
             return Verdict::Wait(format!("{load}: hibernating for {} s", time.as_secs()));
         }
         let since = *self.critical_since.get_or_insert(now);
@@ -165,15 +193,6 @@ impl KeepLimits {
             return Verdict::Wait(load);
         }
         Verdict::Abort(load)
-    }
-
-    fn attached(&mut self, signals: &mut dyn Signals) -> Result<&[Endpoint], SignalError> {
-        let fresh = self.attached.take().filter(|(found, _)| found.elapsed() < LOOK_AGAIN);
-        let attached = match fresh {
-            Some(fresh) => fresh,
-            None => (Instant::now(), signals.attached_replicas()?),
-        };
-        Ok(&self.attached.insert(attached).1)
     }
 }
 
@@ -226,8 +245,8 @@ impl ThrottlePolicy for KeepLimits {
         }
         let mut replicas = limits.control_replicas;
         if limits.attached_replicas {
-            match self.attached(signals) {
-                Ok(attached) => replicas.extend_from_slice(attached),
+            match self.attached.all(signals) {
+                Ok(attached) => replicas.extend(attached),
                 Err(error) => return Verdict::Wait(error.to_string()),
             }
         }

@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::sync::OnceLock;
 use std::thread;
-use std::time::{Duration, Instant, SystemTime};
+use std::time::{Duration, Instant};
 
 use online_alter::mysql::{self, prelude::Queryable};
 use online_alter_support::{Database, Flavor, Server, csm, database, shared};
@@ -18,43 +18,28 @@ pub(crate) fn program() -> &'static Path {
     PROGRAM.get_or_init(|| built("alter"))
 }
 
-/// A built example. `cargo test` builds it along with the tests; `cargo test --test examples`
-/// does not, and is helped here.
+/// A built example, with the features of this test. `cargo test` builds it along with the tests, unless only some of them
+/// are asked for; then cargo has something to do here.
 pub(crate) fn built(example: &str) -> PathBuf {
     // target/debug/deps/examples-0123
     let this = std::env::current_exe().unwrap();
     let profile = this.ancestors().nth(2).unwrap();
-    let program = profile.join("examples").join(example);
-    let sources = Path::new(env!("CARGO_MANIFEST_DIR"));
-    let newest = newest(&sources.join("examples")).max(newest(&sources.join("src")));
-    let made = fs::metadata(&program).and_then(|meta| meta.modified()).ok();
-    if made < Some(newest) {
-        let mut build = Command::new(env!("CARGO"));
-        build.args(["build", "--example", example, "--target-dir"]);
-        build.arg(profile.parent().unwrap()).current_dir(sources);
-        for (feature, on) in [
-            ("http", cfg!(feature = "http")),
-            ("rustls", cfg!(feature = "rustls")),
-            ("native-tls", cfg!(feature = "native-tls")),
-        ] {
-            if on {
-                build.args(["--features", feature]);
-            }
-        }
-        if profile.ends_with("release") {
-            build.arg("--release");
-        }
-        assert!(build.status().unwrap().success(), "{build:?}");
+    let features = [
+        ("http", cfg!(feature = "http")),
+        ("rustls", cfg!(feature = "rustls")),
+        ("native-tls", cfg!(feature = "native-tls")),
+    ];
+    let features = features.iter().filter(|(_, on)| *on).map(|(name, _)| *name);
+    let mut build = Command::new(env!("CARGO"));
+    build.args(["build", "--quiet", "--example", example, "--features"]);
+    build.arg(features.collect::<Vec<_>>().join(","));
+    build.arg("--target-dir").arg(profile.parent().unwrap());
+    if profile.ends_with("release") {
+        build.arg("--release");
     }
-    program
-}
-
-fn newest(dir: &Path) -> SystemTime {
-    let entries = fs::read_dir(dir).unwrap().map(|entry| entry.unwrap().path());
-    let times = entries.map(|path| {
-        if path.is_dir() { newest(&path) } else { fs::metadata(&path).unwrap().modified().unwrap() }
-    });
-    times.max().unwrap_or(SystemTime::UNIX_EPOCH)
+    build.current_dir(env!("CARGO_MANIFEST_DIR"));
+    assert!(build.status().unwrap().success(), "{build:?}");
+    profile.join("examples").join(example)
 }
 
 /// Runs the test on both flavors, in a database with a table of this many rows.

@@ -79,6 +79,7 @@ impl Run {
             after_swap: int_key(3),
             marker: crate::checkpoint::StateTable::watched(),
             ignores_case: false,
+            one_domain: false,
         }
     }
 

@@ -75,6 +75,20 @@ fn transactions_count_by_their_ids_when_they_have_ended() {
     assert_eq!(gtids(&run), "0-0-8");
 }
 
+/// A replica may bring them in any order.
+#[test]
+fn a_second_domain_where_there_must_be_one() {
+    let gtid = |domain: u8| [8, 0, 0, 0, 0, 0, 0, 0, domain, 0, 0, 0, 1];
+    for (one_domain, fine) in [(true, false), (false, true)] {
+        let watch = crate::binlog::interpreter::Watch { one_domain, ..Run::watch() };
+        let start = BinlogPosition::new("b.000001", 4).into();
+        let mut run = Run { interpreter: Interpreter::new(watch, start), seen: Seen::default() };
+        run.ok(162, &gtid(3));
+        run.ok(162, &gtid(3));
+        assert_eq!(run.take(162, 0, &gtid(4)).is_ok(), fine);
+    }
+}
+
 /// The rows of an XA transaction, up to and with the event that prepares it.
 fn prepare(run: &mut Run, xid: &str, id: i32, one_phase: bool) {
     run.query(1, &format!("XA START {xid}")).unwrap();

@@ -25,6 +25,16 @@ fn replica_of(primary: &Server, options: &[&str]) -> Option<Server> {
 
 /// Alters the table under writers, with the binlog of `stream`; all `replicas` follow.
 fn under_writers(primary: &Server, db: &Database, stream: &Server, replicas: &[&Server]) {
+    by(primary, db, stream, replicas, |run| run);
+}
+
+fn by(
+    primary: &Server,
+    db: &Database,
+    stream: &Server,
+    replicas: &[&Server],
+    run: impl Fn(OnlineAlter) -> OnlineAlter,
+) {
     let mut conn = db.conn();
     csm::create_table(&mut conn, csm::TABLE).unwrap();
     csm::fill(&mut conn, csm::TABLE, 2_000).unwrap();
@@ -40,11 +50,9 @@ fn under_writers(primary: &Server, db: &Database, stream: &Server, replicas: &[&
     workload.rate = Some(300.0);
     let writers = Writers::start(db.url(), workload).unwrap();
     wait_until("they write", || writers.statements() > 50);
-    let report = alter(db, csm::TABLE, BIGINT)
-        .stream_from(stream.url())
-        .chunk_size(ChunkSize::Rows(100))
-        .run()
-        .unwrap_or_else(|error| panic!("{error}"));
+    let alter = alter(db, csm::TABLE, BIGINT).stream_from(stream.url());
+    let report =
+        run(alter.chunk_size(ChunkSize::Rows(100))).run().unwrap_or_else(|error| panic!("{error}"));
     let goal = writers.statements() + 50;
     wait_until("they go on", || writers.statements() > goal);
     let outcome = writers.stop();
@@ -78,6 +86,22 @@ fn a_replica_and_a_replica_of_it() {
         let Some(last) = replica_of(&replica, &[]) else { continue };
         let db = database(&primary, "topology_chain");
         under_writers(&primary, &db, &last, &[&replica, &last]);
+    }
+}
+
+/// Asked by GTIDs.
+#[test]
+fn a_replica_by_gtids() {
+    for flavor in FLAVORS {
+        let options: &[&str] = match flavor {
+            Flavor::Mysql => &["--gtid-mode=ON", "--enforce-gtid-consistency=ON"],
+            _ => &[],
+        };
+        let builder = options.iter().fold(Server::builder(flavor), |b, option| b.option(*option));
+        let Some(primary) = available(builder.start()) else { continue };
+        let Some(replica) = replica_of(&primary, options) else { continue };
+        let db = database(&primary, "topology_gtids");
+        by(&primary, &db, &replica, &[&replica], |run| run.gtid(true));
     }
 }
 

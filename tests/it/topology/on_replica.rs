@@ -198,6 +198,8 @@ fn replication_that_somebody_else_stops() {
         let word = if flavor == Flavor::Mysql { "REPLICA" } else { "SLAVE" };
         let report = pair
             .run(OnReplica::Test { start_again: true })
+            // Its lag is not known then.
+            .limits(|limits| limits.max_lag = Some(Duration::from_secs(5)))
             .observer(move |event: &Event| {
                 if *event == Event::ReplicationStops {
                     let mut conn = Conn::new(mysql::Opts::from_url(&url).unwrap()).unwrap();
@@ -237,6 +239,7 @@ fn an_alter_that_would_stop_replication() {
         for (clause, why) in [
             (BIGINT, "type_conversions"),
             ("ADD COLUMN c INT FIRST", "would not stand in its place"),
+            ("MODIFY student_id VARCHAR(20) NOT NULL", "which no replica converts"),
             ("MODIFY module_id VARCHAR(255) CHARACTER SET latin1 NOT NULL", "character set"),
         ] {
             let error = pair.run(OnReplica::Migrate).alter(clause).run().unwrap_err();
@@ -263,6 +266,28 @@ fn the_alter_of_a_replica_that_gets_statements() {
     pair.run(OnReplica::Migrate).run().unwrap_or_else(|error| panic!("{error}"));
     pair.assert_clean(writers);
     assert!(definition(&mut pair.on_replica(), csm::TABLE).contains("`id` bigint"));
+}
+
+/// Somebody starts replication while the tables are compared.
+#[test]
+fn a_replica_that_does_not_stand_still() {
+    for flavor in FLAVORS {
+        let Some(pair) = Pair::start(flavor, "on_replica_moves", &[], &[]) else { continue };
+        let url = pair.replica.url();
+        let word = if flavor == Flavor::Mysql { "REPLICA" } else { "SLAVE" };
+        let error = pair
+            .run(TEST)
+            .on_step(move |step, _| {
+                if step == Step::ReplicationStopped {
+                    let mut conn = Conn::new(mysql::Opts::from_url(&url).unwrap()).unwrap();
+                    conn.query_drop(format!("START {word}")).unwrap();
+                }
+            })
+            .run()
+            .unwrap_err();
+        assert!(error.message().contains("did not stand still"), "{error}");
+        assert_eq!(tables(&mut pair.on_replica()), [csm::TABLE]);
+    }
 }
 
 /// Connections of the primary may have the ids of the run's own.
@@ -331,6 +356,13 @@ fn replicas_that_are_none() {
         let Some(pair) = Pair::start(flavor, "on_replica_none", &[], &[]) else { continue };
         let kind = ErrorKind::UnsupportedServer;
         refused(pair.alter(TEST), kind, "replicates from nobody");
+        refused(pair.run(TEST).verify(false), ErrorKind::Config, "that is turned off (verify)");
+        for native in [
+            pair.run(OnReplica::Migrate).attempt_instant(true),
+            pair.run(OnReplica::Migrate).native_below_rows(9),
+        ] {
+            refused(native, ErrorKind::Config, "is seen of the altered, empty copy");
+        }
         let both = pair.run(TEST).stream_from(pair.replica.url());
         refused(both, ErrorKind::Config, "reads its own binlog");
         let switched = pair.run(TEST).switch_to_row_format(true);
@@ -339,6 +371,10 @@ fn replicas_that_are_none() {
             OnlineAlter::new(server.url_for(pair.db.name()), csm::TABLE).alter(BIGINT)
         };
         refused(plain(&pair.replica), kind, "the server replicates from 127.0.0.1");
+        replication(&pair.replica, "STOP", "");
+        refused(plain(&pair.replica), kind, "(or would, if it were not stopped)");
+        refused(pair.run(TEST), kind, "replicates from nobody at present");
+        replication(&pair.replica, "START", "");
         let mut there = pair.replica.conn();
         for statement in [
             "CREATE USER 'reader'@'%' IDENTIFIED BY 'Secret-1'",

@@ -1,13 +1,13 @@
 //! Which server is the primary.
 
 use mysql::prelude::Queryable;
-use online_alter::{ChunkSize, ErrorKind, OnlineAlter, find_primary};
+use online_alter::{ChunkSize, ErrorKind, OnlineAlter, Phase, Postpone, TableState, find_primary};
 use online_alter_support::{
     Flavor, Server, Table, Workload, Writers, available, check, csm, database,
 };
 
 use super::{BIGINT, refused, replica_of, replication};
-use crate::harness::{FLAVORS, alter, wait_until};
+use crate::harness::{FLAVORS, alter, tables, wait_until};
 
 #[test]
 fn the_primary_of_a_replica_is_found() {
@@ -126,4 +126,26 @@ fn a_user_who_may_not_see_replication() {
         "the server replicates from another server",
     );
     drop(run(&primary).plan().unwrap());
+}
+
+/// It was a primary when the plan was made.
+#[test]
+fn a_primary_that_becomes_a_replica() {
+    for flavor in FLAVORS {
+        let Some(old) = available(Server::start(flavor)) else { continue };
+        let Some(new) = replica_of(&old, &[]) else { continue };
+        let db = database(&old, "primaries_switched");
+        db.conn().query_drop("CREATE TABLE t (id INT PRIMARY KEY)").unwrap();
+        old.wait_for_replica(&new).unwrap();
+        let run = alter(&db, "t", "ADD COLUMN c INT").postpone_cut_over(Postpone::until_released());
+        let handle = run.start().unwrap();
+        wait_until("it is postponed", || handle.progress().phase == Phase::Postponed);
+        replication(&new, "STOP", "");
+        old.replicate_from(&new).unwrap();
+        handle.cut_over();
+        let error = handle.join().unwrap_err();
+        assert!(error.message().contains("the server replicates from 127.0.0.1"), "{error}");
+        assert_eq!(error.table_state(), TableState::Untouched);
+        assert_eq!(tables(&mut db.conn()), ["t"]);
+    }
 }
