@@ -35,6 +35,9 @@ impl fmt::Display for Flavor {
     }
 }
 
+/// The default of `tcp_connect_timeout`.
+const CONNECT: Duration = Duration::from_secs(10);
+
 /// Makes connections, and remembers their ids, by which the binlog tells our own statements from
 /// other people's. Clones share that memory.
 #[derive(Clone)]
@@ -69,7 +72,7 @@ impl Connector {
             .stmt_cache_size(0)
             .connect_attrs(Some(attributes(opts, None)));
         if opts.get_tcp_connect_timeout().is_none() {
-            builder = builder.tcp_connect_timeout(Some(Duration::from_secs(10)));
+            builder = builder.tcp_connect_timeout(Some(CONNECT));
         }
         // A peer that vanished without a word is noticed within half a minute; statements
         // themselves may take as long as they need.
@@ -115,6 +118,22 @@ impl Connector {
 
     pub(crate) fn default_schema(&self) -> Option<&str> {
         self.opts.get_db_name()
+    }
+
+    /// How long it may take until a session is there: as long again as the connection alone, for the handshake and
+    /// what is set after it.
+    pub(super) fn limit(&self) -> Duration {
+        self.opts.get_tcp_connect_timeout().unwrap_or(CONNECT) * 2
+    }
+
+    /// Of a peer that takes a connection, and then says nothing (any more): a server that is stopped, a proxy without one.
+    pub(super) fn silent(&self, limit: Duration) -> Error {
+        let why = format!(
+            "no session within {} s: something is there, and does not answer",
+            limit.as_secs_f32()
+        );
+        let error = Error::new(ErrorKind::Connection, why).with_fault(Fault::Gone, None);
+        error.context(format_args!("cannot connect to {}", self.address()))
     }
 
     /// A new connection as the crate sets it up. [`Session`](super::Session) is what others want.

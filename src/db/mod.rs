@@ -1,6 +1,7 @@
 //! The only place that talks SQL to a connection.
 
 mod connector;
+mod limit;
 mod modes;
 mod session;
 mod setup;

@@ -7,6 +7,7 @@ use mysql::prelude::Queryable;
 use mysql::{Conn, QueryResult, Text};
 
 use super::connector::{Connector, Flavor, to_error};
+use super::limit::within;
 use super::setup::{self, LOGGING, MAY_BE_UNKNOWN, PLAIN_MODES, UTC, set_modes, users_modes};
 use crate::cancel::Cancel;
 use crate::error::{Error, ErrorKind, Result};
@@ -93,32 +94,38 @@ impl std::fmt::Debug for Session {
 
 impl Session {
     pub(crate) fn open(connector: &Connector, flavor: Flavor, purpose: Purpose) -> Result<Self> {
-        Self::open_with(connector, setup::of(connector, flavor, purpose), Some(purpose))
+        Self::open_with(connector, setup::of(connector, flavor, purpose), Some(purpose), None)
     }
 
     /// The first connection, when it is not known yet what kind of server this is: in the modes that the server has
     /// for everybody.
     pub(crate) fn open_plain(connector: &Connector) -> Result<Self> {
-        Self::open_with(connector, setup::of_first(connector), None)
+        Self::open_with(connector, setup::of_first(connector), None, None)
     }
 
     fn open_with(
         connector: &Connector,
         setup: Vec<String>,
         purpose: Option<Purpose>,
+        cancel: Option<&Cancel>,
     ) -> Result<Self> {
-        let conn = connector.connect()?;
-        let mut session = Session {
-            mark: Mark::new(conn.connection_id()),
-            conn,
-            connector: connector.clone(),
-            setup,
-            purpose,
-            lost: Vec::new(),
-            broken: false,
+        let theirs = connector.clone();
+        let open = move || {
+            let conn = theirs.connect()?;
+            let mut session = Session {
+                mark: Mark::new(conn.connection_id()),
+                conn,
+                connector: theirs,
+                setup,
+                purpose,
+                lost: Vec::new(),
+                broken: false,
+            };
+            session.set_up()?;
+            Ok(session)
         };
-        session.set_up()?;
-        Ok(session)
+        let limit = connector.limit();
+        within(limit, cancel, open)?.unwrap_or_else(|| Err(connector.silent(limit)))
     }
 
     fn set_up(&mut self) -> Result<()> {
@@ -332,7 +339,8 @@ impl Session {
     pub(crate) fn reopen(&mut self, cancel: &Cancel) -> Result<()> {
         // Until it is set up, and known to lead to the same server, the new one is none.
         self.broken = true;
-        let new = Session::open_with(&self.connector, self.setup.clone(), self.purpose)?;
+        let setup = self.setup.clone();
+        let new = Session::open_with(&self.connector, setup, self.purpose, Some(cancel))?;
         self.lost.push(std::mem::replace(&mut self.mark, new.mark));
         self.conn = new.conn;
         self.broken = false;

@@ -14,6 +14,8 @@ pub(crate) enum Lose {
     Request,
     /// The server gets the request, and the client nobody any more.
     Server,
+    /// The server never gets the request. Whoever connects after that is never told anything.
+    Voice,
 }
 
 /// A proxy in front of a server. Its threads end with their connections, or with the test.
@@ -50,8 +52,13 @@ impl Proxy {
         let lost = Arc::new(AtomicUsize::new(0));
         let count = Arc::clone(&lost);
         std::thread::spawn(move || {
+            let mut unheard = Vec::new();
             for client in listener.incoming() {
                 let Ok(client) = client else { return };
+                if lose == Lose::Voice && count.load(Ordering::SeqCst) >= times {
+                    unheard.push(client);
+                    continue;
+                }
                 if lose == Lose::Server && count.load(Ordering::SeqCst) >= times {
                     continue;
                 }
@@ -108,7 +115,7 @@ impl Losing<'_> {
                 match self.lose {
                     // And the server is not told that the client is gone.
                     Lose::Answer | Lose::Server => drop(server.write_all(request)),
-                    Lose::Request => drop(server.shutdown(Shutdown::Both)),
+                    Lose::Request | Lose::Voice => drop(server.shutdown(Shutdown::Both)),
                 }
                 return;
             }

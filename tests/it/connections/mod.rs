@@ -2,5 +2,6 @@
 
 mod identity;
 mod sessions;
+mod silence;
 #[cfg(any(feature = "rustls", feature = "native-tls"))]
 mod tls;
