@@ -228,11 +228,8 @@ impl Request {
     fn check_replicas(&self, name: &TableName, replaced: &[TableName]) -> Result<()> {
         let limits = &self.options.limits;
         for replica in self.stream.iter().chain(&limits.control_replicas) {
-            let Ok(mut session) =
-                Connector::new(&replica.opts()?).and_then(|c| Session::open_plain(&c))
-            else {
-                continue;
-            };
+            let connector = Connector::to_replica(replica)?;
+            let Ok(mut session) = Session::open_plain(&connector) else { continue };
             for name in [name.ghost(), name.state(), name.old()] {
                 if !replaced.contains(&name) && Table::exists(&mut session, &name)? {
                     let why = format!(

@@ -38,6 +38,9 @@ impl fmt::Display for Flavor {
 /// The default of `tcp_connect_timeout`.
 const CONNECT: Duration = Duration::from_secs(10);
 
+/// A control replica that does not answer in this time is as good as none. Others wait for it.
+const REPLICA_PATIENCE: Duration = Duration::from_secs(2);
+
 /// Makes connections, and remembers their ids, by which the binlog tells our own statements from
 /// other people's. Clones share that memory.
 #[derive(Clone)]
@@ -94,6 +97,17 @@ impl Connector {
             rows: Arc::default(),
             own_row_format: Arc::default(),
         })
+    }
+
+    /// To a replica that is asked on the way, and keeps nobody waiting. Without a schema, which its user may have no
+    /// privilege on.
+    pub(crate) fn to_replica(replica: &Endpoint) -> Result<Self> {
+        let opts = OptsBuilder::from_opts(replica.opts()?)
+            .db_name(None::<String>)
+            .tcp_connect_timeout(Some(REPLICA_PATIENCE))
+            .read_timeout(Some(REPLICA_PATIENCE))
+            .write_timeout(Some(REPLICA_PATIENCE));
+        Connector::new(&opts.into())
     }
 
     pub(crate) fn address(&self) -> String {

@@ -3,10 +3,7 @@
 
 mod granted;
 
-use std::time::Duration;
-
 use granted::Granted;
-use mysql::OptsBuilder;
 
 use crate::db::{Connector, Flavor, Purpose, Session};
 use crate::endpoint::Endpoint;
@@ -195,13 +192,7 @@ pub(crate) fn check_control_replica(
     table: &TableName,
     asks_history: bool,
 ) -> Result<()> {
-    const PATIENCE: Duration = Duration::from_secs(2);
-    let opts = OptsBuilder::from_opts(replica.opts()?)
-        .db_name(None::<String>)
-        .tcp_connect_timeout(Some(PATIENCE))
-        .read_timeout(Some(PATIENCE))
-        .write_timeout(Some(PATIENCE));
-    let connector = Connector::new(&opts.into())?;
+    let connector = Connector::to_replica(replica)?;
     let read = || {
         let server = ServerInfo::read(&mut Session::open_plain(&connector)?)?;
         let mut session = Session::open(&connector, server.flavor, Purpose::Inspect)?;

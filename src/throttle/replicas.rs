@@ -2,16 +2,11 @@
 
 use std::time::{Duration, Instant};
 
-use mysql::OptsBuilder;
-
 use super::history;
 use super::policy::{Signals, Verdict};
 use crate::db::{Connector, Session};
 use crate::endpoint::Endpoint;
 use crate::error::Result;
-
-/// A replica that does not answer in this time is as good as none. Others wait for it.
-const PATIENCE: Duration = Duration::from_secs(2);
 
 /// How long a replica that cannot be reached is left alone.
 const LEFT_ALONE: Duration = Duration::from_secs(1);
@@ -118,11 +113,7 @@ impl Replica {
         let session = match &mut self.session {
             Some(session) => session,
             none => {
-                let opts = OptsBuilder::from_opts(self.endpoint.opts()?)
-                    .tcp_connect_timeout(Some(PATIENCE))
-                    .read_timeout(Some(PATIENCE))
-                    .write_timeout(Some(PATIENCE));
-                let mut session = Session::open_plain(&Connector::new(&opts.into())?)?;
+                let mut session = Session::open_plain(&Connector::to_replica(&self.endpoint)?)?;
                 // Each look has to be a new one, whatever the server gives to its sessions.
                 session.exec("SET SESSION autocommit = 1")?;
                 none.insert(session)

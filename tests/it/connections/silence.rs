@@ -28,6 +28,23 @@ fn a_plan_does_not_wait_for_them() {
     assert!(began.elapsed() < Duration::from_secs(5), "{:?}", began.elapsed());
 }
 
+/// Whether a run waits for one is for throttling to say.
+#[test]
+fn a_plan_does_not_wait_long_for_a_control_replica() {
+    on_each("silence_replica", |_, db| {
+        db.conn().query_drop("CREATE TABLE t (id INT PRIMARY KEY)").unwrap();
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        let port = listener.local_addr().unwrap().port();
+        let replica = format!("mysql://root:secret@127.0.0.1:{port}");
+        let alter = alter_at(db.url(), "t", "ADD c INT");
+        let began = Instant::now();
+        let alter = alter.limits(|limits| limits.control_replicas = vec![replica.into()]);
+        assert!(alter.plan().is_ok());
+        // It is tried twice.
+        assert!(began.elapsed() < Duration::from_secs(10), "{:?}", began.elapsed());
+    });
+}
+
 /// A run whose copy loses its connection, and finds no other.
 fn left_alone(db: &Database, proxy: &Proxy) -> OnlineAlter {
     let mut conn = db.conn();
