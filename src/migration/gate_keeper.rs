@@ -9,7 +9,6 @@ use super::observer::Event;
 use super::options::Options;
 use crate::checkpoint::StateTable;
 use crate::db::{Connector, Purpose, Session};
-use crate::error::{Error, ErrorKind};
 use crate::inspect::ServerInfo;
 use crate::throttle::{AllOf, KeepLimits, Sources};
 
@@ -57,7 +56,7 @@ pub(super) fn keep_gate(
     };
     let mut limits = KeepLimits::new(Arc::clone(&control.limits));
     let gate = &control.gate;
-    if let Some(why) = gate.keep(&mut [&mut limits, policies], &sources, &control.cancel, &tell) {
-        control.give_up(Error::new(ErrorKind::CriticalLoad, why));
+    if let Some(error) = gate.keep(&mut [&mut limits, policies], &sources, &control.cancel, &tell) {
+        control.give_up(error);
     }
 }

@@ -7,9 +7,9 @@ use parking_lot::{Condvar, Mutex};
 use super::attached::Attached;
 use super::policy::{SignalError, Signals, ThrottlePolicy, Verdict, all};
 use crate::cancel::Cancel;
-use crate::db::Session;
+use crate::db::{Session, is_elsewhere};
 use crate::endpoint::Endpoint;
-use crate::error::Result;
+use crate::error::{Error, ErrorKind, Result};
 use crate::sql::literal;
 
 /// How often the policies are asked. A burst of the application's is noticed so late at most, and a look at a status
@@ -106,16 +106,16 @@ impl Gate {
         self.changed.notify_all();
     }
 
-    /// Asks the policies again and again, until the run is asked to stop, or one of them wants to end it: for that
-    /// reason. `on_change` is told when the reason to wait comes and goes.
+    /// Asks the policies again and again, until the run is asked to stop, or one of them wants to end it, or the
+    /// server is another one now: with that error. `on_change` is told when the reason to wait comes and goes.
     pub(crate) fn keep(
         &self,
         policies: &mut [&mut dyn ThrottlePolicy],
         sources: &Sources<'_>,
         cancel: &Cancel,
         on_change: &dyn Fn(Option<&str>),
-    ) -> Option<String> {
-        let mut server = Server { sources, session: None, cancel };
+    ) -> Option<Error> {
+        let mut server = Server { sources, session: None, elsewhere: None, cancel };
         let mut told: Option<bool> = None;
         loop {
             let verdicts = policies.iter_mut().map(|policy| policy.check(&mut server));
@@ -134,8 +134,11 @@ impl Gate {
                 on_change(reason.as_deref());
             }
             told = Some(reason.is_some());
-            if ends {
-                return reason;
+            if let Some(error) = server.elsewhere.take() {
+                return Some(error);
+            }
+            if let (Some(reason), true) = (reason, ends) {
+                return Some(Error::new(ErrorKind::CriticalLoad, reason));
             }
             if cancel.sleep(INTERVAL).is_err() {
                 return None;
@@ -201,6 +204,8 @@ impl std::fmt::Debug for Sources<'_> {
 struct Server<'a> {
     sources: &'a Sources<'a>,
     session: Option<Session>,
+    /// The address leads to another server now. What that one says does not matter.
+    elsewhere: Option<Error>,
     cancel: &'a Cancel,
 }
 
@@ -208,14 +213,26 @@ impl Server<'_> {
     fn ask<T>(&mut self, question: impl FnOnce(&mut Session) -> Result<T>) -> Result<T> {
         let session = match &mut self.session {
             Some(session) => session,
-            none => none.insert((self.sources.open)()?),
+            none => match (self.sources.open)() {
+                Ok(session) => none.insert(session),
+                Err(error) => return Err(self.no_session(error)),
+            },
         };
         let answer = question(session);
-        if answer.is_err() {
+        if answer.is_err()
             // The next try should find a connection again.
-            let _ = session.reopen(self.cancel);
+            && let Err(error) = session.reopen(self.cancel)
+        {
+            return Err(self.no_session(error));
         }
         answer
+    }
+
+    fn no_session(&mut self, error: Error) -> Error {
+        if is_elsewhere(&error) {
+            self.elsewhere = Some(Error::new(error.kind(), error.message().to_owned()));
+        }
+        error
     }
 
     fn rows(&mut self, sql: &str) -> Result<Vec<Vec<Option<String>>>> {
@@ -290,14 +307,13 @@ impl Signals for Server<'_> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::error::Error;
     use crate::throttle::StatusLimits;
 
     fn keep(
         gate: &Gate,
         policies: &mut [&mut dyn ThrottlePolicy],
         cancel: &Cancel,
-    ) -> Option<String> {
+    ) -> Option<Error> {
         let sources = Sources {
             open: &|| Err(Error::aborted()),
             stream_lag: &|| Duration::ZERO,
@@ -323,7 +339,8 @@ mod tests {
         };
         let mut fine = || Verdict::Proceed;
         let ended = keep(&gate, &mut [&mut fine, &mut policy], &Cancel::default());
-        assert_eq!((ended.as_deref(), asked), (Some("enough"), 3));
+        let ended = ended.map(|error| (error.kind(), error.message().to_owned()));
+        assert_eq!((ended, asked), (Some((ErrorKind::CriticalLoad, "enough".to_owned())), 3));
         // Nothing more is written.
         assert_eq!(gate.reason().as_deref(), Some("enough"));
     }
@@ -347,7 +364,7 @@ mod tests {
             assert_eq!(gate.reason().as_deref(), Some("the first measurement"));
             Verdict::Proceed
         };
-        assert_eq!(keep(&gate, &mut [&mut first, &mut limits], &cancel), None);
+        assert!(keep(&gate, &mut [&mut first, &mut limits], &cancel).is_none());
         assert!(gate.reason().is_some_and(|reason| reason.contains("cannot be read")));
     }
 }

@@ -3,6 +3,7 @@
 
 use mysql::Conn;
 use mysql::prelude::Queryable;
+use online_alter::throttle::StatusLimits;
 use online_alter::{
     ChunkSize, Error, ErrorKind, Handle, OnlineAlter, Phase, Postpone, Step, TableState,
 };
@@ -148,6 +149,28 @@ fn row_sessions() {
         assert_eq!(proxy.lost(), 1);
         assert!(error.to_string().contains("another server"), "{error}");
         assert_eq!((columns(&mut conn, "t"), pair.written_there()), (2, before), "{error}");
+    }
+}
+
+/// Only the connection that asks what throttles the run is lost.
+#[test]
+fn throttling() {
+    for flavor in FLAVORS {
+        let Some(pair) = Pair::start(flavor) else { continue };
+        let (db, mut conn) = pair.table("identity_throttling");
+        let (from, to) = (pair.primary.port(), pair.replica.port());
+        let proxy = Proxy::switching(from, to, "SHOW GLOBAL STATUS");
+        let handle = postponed(through(&proxy, &db));
+        pair.primary.wait_for_replica(&pair.replica).unwrap();
+        let before = pair.written_there();
+        assert_eq!(proxy.lost(), 0);
+        handle.change_limits(|limits| {
+            limits.max_load = StatusLimits::new().limit("Threads_running", 1_000);
+        });
+        wait_until("it has ended", || handle.is_finished());
+        assert_ended(handle.join(), ErrorKind::UnsupportedServer);
+        assert_eq!((proxy.lost(), columns(&mut conn, "t")), (1, 2));
+        assert_eq!(pair.written_there(), before);
     }
 }
 
