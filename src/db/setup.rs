@@ -14,11 +14,15 @@ pub(super) const PLAIN_MODES: &str = "SET SESSION sql_mode = '', time_zone = '+0
 /// the chunk began would fail (error 1020). It is to leave such a row alone.
 const NO_SNAPSHOT: &str = "SET SESSION innodb_snapshot_isolation = OFF";
 
+/// It can be hidden from its table's definition, and the table would have no key.
+const GENERATED_KEYS: &str = "SET SESSION show_gipk_in_create_table_and_information_schema = ON";
+
 const NO_LIMIT_MYSQL: &str = "SET SESSION max_execution_time = 0";
 const NO_LIMIT_MARIADB: &str = "SET SESSION max_statement_time = 0";
 
 /// A server that does not know the variable does not do what it is for.
-pub(super) const MAY_BE_UNKNOWN: [&str; 3] = [NO_SNAPSHOT, NO_LIMIT_MYSQL, NO_LIMIT_MARIADB];
+pub(super) const MAY_BE_UNKNOWN: [&str; 4] =
+    [NO_SNAPSHOT, GENERATED_KEYS, NO_LIMIT_MYSQL, NO_LIMIT_MARIADB];
 
 /// What decides how a session's changes come into the binlog. To set it takes privileges that few have, so it is looked
 /// at first: if the server's `init_connect` could set it, so can we.
@@ -41,8 +45,9 @@ pub(super) const LOGGING: [Logging; 2] = [
     },
 ];
 
-/// Of sessions of all kinds, on servers of both. Every variable that a DBA may have set to something else, for everybody
-/// or by `init_connect`, and that would change what our statements do, is set here.
+/// Of sessions of all kinds, on servers of both. What a DBA may have set to something else, for everybody or by
+/// `init_connect`, and is known to change what our statements do, is set here. MariaDB's `system_versioning_asof` is not:
+/// it is about versioned tables, which are refused.
 fn common() -> Vec<String> {
     vec![
         // A server can be told not to let clients choose.
@@ -58,7 +63,7 @@ fn common() -> Vec<String> {
 /// The statements that set up the first session, before it is known what kind of server this is.
 pub(super) fn of_first(connector: &Connector) -> Vec<String> {
     let mut statements = common();
-    statements.extend([NO_LIMIT_MYSQL, NO_LIMIT_MARIADB].map(str::to_owned));
+    statements.extend([NO_LIMIT_MYSQL, NO_LIMIT_MARIADB, GENERATED_KEYS].map(str::to_owned));
     statements.push(users_modes(connector));
     statements
 }
@@ -67,7 +72,9 @@ pub(super) fn of_first(connector: &Connector) -> Vec<String> {
 pub(super) fn of(connector: &Connector, flavor: Flavor, purpose: Purpose) -> Vec<String> {
     let mut statements = common();
     let of_flavor: &[&str] = match flavor {
-        Flavor::MySql => &[NO_LIMIT_MYSQL, "SET SESSION information_schema_stats_expiry = 0"],
+        Flavor::MySql => {
+            &[NO_LIMIT_MYSQL, GENERATED_KEYS, "SET SESSION information_schema_stats_expiry = 0"]
+        }
         // A long IN list must not become a subquery that is read without our row locks.
         Flavor::MariaDb => &[
             NO_LIMIT_MARIADB,

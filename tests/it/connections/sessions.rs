@@ -104,7 +104,8 @@ fn hostile(flavor: Flavor) -> String {
     let of_flavor = if flavor.is_mariadb() {
         "sql_mode = 'ORACLE,EMPTY_STRING_IS_NULL', max_statement_time = 0.5, check_constraint_checks = 0"
     } else {
-        "sql_mode = 'ANSI_QUOTES,NO_BACKSLASH_ESCAPES,PIPES_AS_CONCAT', max_execution_time = 200"
+        "sql_mode = 'ANSI_QUOTES,NO_BACKSLASH_ESCAPES,PIPES_AS_CONCAT', max_execution_time = 200, \
+         show_gipk_in_create_table_and_information_schema = OFF"
     };
     format!(
         "SET NAMES latin1; SET {of_flavor}, time_zone = '+05:00', autocommit = 0, completion_type = 2, \
@@ -169,6 +170,22 @@ fn init_connect() {
                 theirs.query_first("SELECT @@time_zone, @@autocommit").unwrap();
             assert_eq!(is, Some(("+05:00".to_owned(), 0)), "it is done, for this user");
             drop(theirs);
+
+            if !flavor.is_mariadb() {
+                // A key that the server made, and hides.
+                exec(&mut conn, "SET sql_generate_invisible_primary_key = ON");
+                exec(&mut conn, "CREATE TABLE g (n INT)");
+                exec(&mut conn, "SET sql_generate_invisible_primary_key = OFF");
+                exec(&mut conn, "INSERT INTO g VALUES (1), (2)");
+                OnlineAlter::new(url.as_str(), "g")
+                    .alter("ADD c INT")
+                    .run()
+                    .unwrap_or_else(|error| panic!("{user}: {error}"));
+                let made: Option<(u64, Option<u8>)> =
+                    conn.query_first("SELECT my_row_id, c FROM g WHERE n = 2").unwrap();
+                assert_eq!(made, Some((2, None)));
+                exec(&mut conn, "DROP TABLE g, _g_del");
+            }
 
             let handle = OnlineAlter::new(url, "t")
                 .alter(CLAUSE)
