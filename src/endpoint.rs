@@ -18,13 +18,14 @@ pub struct Endpoint(Result<Opts, String>);
 impl From<&str> for Endpoint {
     fn from(url: &str) -> Self {
         // The crate's own error quotes the URL, password and all.
+        let shown = |name: &str| shown(name, url);
         Endpoint(Opts::from_url(url).map_err(|error| match error {
             mysql::UrlError::UnsupportedScheme(_) => cannot("its scheme is not mysql://"),
             mysql::UrlError::UnknownParameter(name) => {
-                cannot(&format!("unknown parameter `{name}`"))
+                cannot(&format!("unknown parameter{}", shown(&name)))
             }
             mysql::UrlError::InvalidValue(name, _) => {
-                cannot(&format!("bad value of parameter `{name}`"))
+                cannot(&format!("bad value of a parameter{}", shown(&name)))
             }
             mysql::UrlError::FeatureRequired(_, name) => {
                 cannot(&format!("`{name}` takes a TLS feature that this build does not have"))
@@ -80,6 +81,16 @@ impl Endpoint {
     }
 }
 
+/// The name of a parameter, unless it may be part of a password in which `?` or `&` was not encoded.
+fn shown(name: &str, url: &str) -> String {
+    let query = url.split_once('?').map_or("", |(_, query)| query);
+    let is_name = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '_';
+    if query.contains('@') || !name.chars().all(is_name) {
+        return " (in a password / : @ ? # & have to be percent-encoded)".to_owned();
+    }
+    format!(" `{name}`")
+}
+
 fn cannot(why: &str) -> String {
     format!("the URL of the server cannot be used: {why}")
 }
@@ -100,7 +111,15 @@ mod tests {
         for (url, why) in [
             ("http://u:hidden@h", "its scheme"),
             ("mysql://u:hidden@h?what=1", "unknown parameter `what`"),
-            ("mysql://u:hidden@h?tcp_connect_timeout_ms=hidden", "bad value of parameter"),
+            ("mysql://u:hidden@h?tcp_connect_timeout_ms=hidden", "bad value of a parameter `tcp"),
+            ("mysql://root:?hidden@db1/app", "unknown parameter (in a password"),
+            ("mysql://root:7?hidden=1@db1/app", "unknown parameter (in a password"),
+            ("mysql://root:7?what=1&hidden@db1/app", "unknown parameter (in a password"),
+            (
+                "mysql://root:7?tcp_connect_timeout_ms=hidden@db1/app",
+                "bad value of a parameter (in",
+            ),
+            ("mysql://root:?Hidden/app", "unknown parameter (in a password"),
             ("mysql://u:hidden@h:x", "malformed"),
             ("hidden", "malformed"),
         ] {
@@ -108,7 +127,7 @@ mod tests {
             let error = endpoint.opts().unwrap_err();
             assert_eq!(error.kind(), ErrorKind::Config);
             for text in [error.to_string(), endpoint.address(), format!("{endpoint:?}")] {
-                assert!(text.contains(why) && !text.contains("hidden"), "{text}");
+                assert!(text.contains(why) && !text.to_lowercase().contains("hidden"), "{text}");
             }
         }
         // One of these takes the other feature, whichever there is.
