@@ -1,10 +1,11 @@
 //! A run's socket, with gh-ost's interactive commands: `echo status | nc -U /tmp/gh-ost.app.t.sock`.
 
+use std::fs;
 use std::io::{self, BufRead, BufReader, Read, Write};
-use std::os::unix::fs::PermissionsExt;
-use std::os::unix::net::{UnixListener, UnixStream};
+use std::os::unix::fs::{DirBuilderExt, MetadataExt, PermissionsExt};
+use std::os::unix::net::{SocketAddr, UnixListener, UnixStream};
 use std::path::{Path, PathBuf};
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::thread;
 use std::time::Duration;
 
@@ -274,6 +275,8 @@ impl Drop for Stop<'_> {
 #[derive(Debug)]
 pub(crate) struct Socket {
     path: PathBuf,
+    /// Of the socket, to know it by: another run may have put its own there.
+    identity: (u64, u64),
     listener: UnixListener,
 }
 
@@ -281,20 +284,28 @@ impl Socket {
     /// Makes the socket, for this user alone. One that is there already may be another run's.
     pub(crate) fn bind(path: &Path, replace: bool) -> Result<Self, String> {
         let wrong = |error: io::Error| format!("the socket {}: {error}", path.display());
+        // What is linked may be longer than what can be connected to.
+        SocketAddr::from_pathname(path).map_err(wrong)?;
         if replace && path.exists() {
-            std::fs::remove_file(path).map_err(wrong)?;
+            fs::remove_file(path).map_err(wrong)?;
         }
-        let listener = UnixListener::bind(path).map_err(|error| match error.kind() {
-            io::ErrorKind::AddrInUse => format!(
+        // Where nobody else can connect before it is closed to them.
+        let private = Private::beside(path).map_err(wrong)?;
+        let made = private.0.join("s");
+        let listener = UnixListener::bind(&made).map_err(wrong)?;
+        fs::set_permissions(&made, fs::Permissions::from_mode(0o600)).map_err(wrong)?;
+        listener.set_nonblocking(true).map_err(wrong)?;
+        let identity = identity(&made).map_err(wrong)?;
+        // Unlike renaming, it replaces nothing.
+        fs::hard_link(&made, path).map_err(|error| match error.kind() {
+            io::ErrorKind::AlreadyExists => format!(
                 "the socket {} is there already, maybe of another run: if not, say \
                  --initially-drop-socket-file",
                 path.display()
             ),
             _ => wrong(error),
         })?;
-        std::fs::set_permissions(path, std::fs::Permissions::from_mode(0o600)).map_err(wrong)?;
-        listener.set_nonblocking(true).map_err(wrong)?;
-        Ok(Socket { path: path.to_owned(), listener })
+        Ok(Socket { path: path.to_owned(), identity, listener })
     }
 
     /// Answers until it is told to stop. As with gh-ost, a connection has one command.
@@ -326,6 +337,64 @@ fn converse(mut stream: UnixStream, answer: &dyn Fn(&str) -> String) -> io::Resu
 
 impl Drop for Socket {
     fn drop(&mut self) {
-        let _ = std::fs::remove_file(&self.path);
+        if identity(&self.path).is_ok_and(|there| there == self.identity) {
+            let _ = fs::remove_file(&self.path);
+        }
+    }
+}
+
+/// Device and inode.
+fn identity(path: &Path) -> io::Result<(u64, u64)> {
+    let there = fs::symlink_metadata(path)?;
+    Ok((there.dev(), there.ino()))
+}
+
+/// A directory for this user alone, with one socket in it, while it lives.
+struct Private(PathBuf);
+
+impl Private {
+    fn beside(path: &Path) -> io::Result<Self> {
+        static MADE: AtomicUsize = AtomicUsize::new(0);
+        let number = MADE.fetch_add(1, Ordering::SeqCst);
+        // A socket's path is short.
+        let dir = path.with_file_name(format!(".oa{}-{number}", std::process::id()));
+        fs::DirBuilder::new().mode(0o700).create(&dir)?;
+        Ok(Private(dir))
+    }
+}
+
+impl Drop for Private {
+    fn drop(&mut self) {
+        let _ = fs::remove_file(self.0.join("s"));
+        let _ = fs::remove_dir(&self.0);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_socket_is_for_one_user_and_one_run() {
+        let dir = std::env::temp_dir().join(format!("oa-socket-{}", std::process::id()));
+        fs::create_dir(&dir).unwrap();
+        let path = dir.join("sock");
+        let names = || -> Vec<_> {
+            fs::read_dir(&dir).unwrap().map(|entry| entry.unwrap().file_name()).collect()
+        };
+        let first = Socket::bind(&path, false).unwrap();
+        assert_eq!(fs::metadata(&path).unwrap().permissions().mode() & 0o777, 0o600);
+        assert_eq!(names(), ["sock"]);
+        assert!(Socket::bind(&path, false).unwrap_err().contains("is there already"));
+        // Another run's takes its place, and outlives it.
+        let second = Socket::bind(&path, true).unwrap();
+        drop(first);
+        UnixStream::connect(&path).unwrap();
+        drop(second);
+        assert_eq!(names(), [""; 0]);
+        let long = dir.join("s".repeat(200));
+        Socket::bind(&long, false).unwrap_err();
+        assert_eq!(names(), [""; 0]);
+        fs::remove_dir(&dir).unwrap();
     }
 }
