@@ -15,12 +15,21 @@ pub(crate) fn opts(flags: &Flags) -> Result<Opts, String> {
     let url = flags.url.as_ref().map(|url| url.0.as_str());
     // As with the servers' own programs: whoever can set it can also see it.
     let environment = std::env::var("MYSQL_PWD").ok();
-    with_tls(combine(url, conf, environment)?, tls.as_ref())
+    with_tls(combine(url, conf, environment)?, tls.as_ref(), flags.tls.ssl)
 }
 
-fn with_tls(opts: Opts, tls: Option<&Tls>) -> Result<Opts, String> {
-    let Some(tls) = tls else { return Ok(opts) };
-    Endpoint::from(opts).tls(tls).opts().map_err(|error| error.message().to_owned())
+/// TLS by the flags or the file, unless the URL has its own: either of them would take its place as a whole, what the URL
+/// wants verified included.
+fn with_tls(opts: Opts, tls: Option<&Tls>, by_flag: bool) -> Result<Opts, String> {
+    match (tls, opts.get_ssl_opts()) {
+        (_, Some(_)) if by_flag => {
+            Err("TLS is asked for by --url and by --ssl: by which?".to_owned())
+        }
+        (None, _) | (_, Some(_)) => Ok(opts),
+        (Some(tls), None) => {
+            Endpoint::from(opts).tls(tls).opts().map_err(|error| error.message().to_owned())
+        }
+    }
 }
 
 fn combine(url: Option<&str>, conf: Conf, environment: Option<String>) -> Result<Opts, String> {
@@ -75,6 +84,8 @@ fn explain(flag: &str, error: &UrlError) -> String {
 
 #[cfg(test)]
 mod tests {
+    use online_alter::mysql::SslOpts;
+
     use super::*;
 
     fn conf() -> Conf {
@@ -99,6 +110,19 @@ mod tests {
         assert_eq!(filled.get_tcp_port(), 3306);
         let last = combine(Some("mysql://a@c"), Conf::default(), Some("e".into())).unwrap();
         assert_eq!(last.get_pass(), Some("e"));
+    }
+
+    #[test]
+    fn what_the_url_says_of_tls_is_not_replaced() {
+        let ssl = SslOpts::default().with_danger_skip_domain_validation(true);
+        let opts: Opts = OptsBuilder::from_opts(Opts::from_url("mysql://u@h").unwrap())
+            .ssl_opts(Some(ssl.clone()))
+            .into();
+        let any = Tls::new().danger_accept_any_certificate(true);
+        let kept = with_tls(opts.clone(), Some(&any), false).unwrap();
+        assert_eq!(kept.get_ssl_opts(), Some(&ssl));
+        let error = with_tls(opts, Some(&any), true).unwrap_err();
+        assert!(error.contains("--ssl"), "{error}");
     }
 
     #[test]

@@ -12,7 +12,7 @@ use crate::conf::{Conf, Mode};
 #[command(next_help_heading = "TLS")]
 pub(crate) struct TlsFlags {
     /// Use TLS for all servers, and verify that their certificates are by an authority that is trusted, and for the host
-    /// that was given. Needs a build with the feature `rustls` or `native-tls`
+    /// that was given. Not beside TLS parameters in --url. Needs a build with the feature `rustls` or `native-tls`
     #[arg(long)]
     pub(crate) ssl: bool,
 
