@@ -46,9 +46,11 @@ the table, as in throttle=t: another run then refuses them.";
 pub(crate) struct Target<'a> {
     pub(crate) handle: &'a Handle,
     pub(crate) flags: &'a Flags,
-    pub(crate) opts: &'a Opts,
+    pub(crate) server: &'a Opts,
     /// The server whose binary log is read.
     pub(crate) inspected: &'a Opts,
+    /// Those of --url, as which control replicas are asked.
+    pub(crate) given: &'a Opts,
     pub(crate) hooks: &'a Hooks,
 }
 
@@ -86,7 +88,7 @@ impl Target<'_> {
                 let position = handle.progress().position;
                 return Ok(position.map_or_else(|| "-".to_owned(), |at| at.to_string()));
             }
-            "applier" => return Ok(Endpoint::from(self.opts.clone()).address()),
+            "applier" => return Ok(Endpoint::from(self.server.clone()).address()),
             "inspector" => return Ok(Endpoint::from(self.inspected.clone()).address()),
             "cpu-profile" => {
                 return Err(
@@ -171,7 +173,7 @@ impl Target<'_> {
             "dml-batch-size" => return Err(NO_BATCHES.to_owned()),
             "replication-lag-query" => return Err(NO_LAG_QUERY.to_owned()),
             "throttle-control-replicas" => {
-                let replicas = control_replicas(value)?.endpoints(self.opts);
+                let replicas = control_replicas(value)?.endpoints(self.given);
                 handle.change_limits(|limits| limits.control_replicas = replicas);
             }
             _ => return Err(unknown(name)),

@@ -50,24 +50,24 @@ fn main() -> ExitCode {
 }
 
 fn run(flags: &Flags) -> Result<u8, Failure> {
-    let opts = server::opts(flags).map_err(Failure::Usage)?;
-    if flags.database.is_none() && opts.get_db_name().is_none() {
+    let given = server::opts(flags).map_err(Failure::Usage)?;
+    if flags.database.is_none() && given.get_db_name().is_none() {
         return Err(Failure::Usage("which schema? Say --database or give it in --url".to_owned()));
     }
-    let schema = flags.database.as_deref().or(opts.get_db_name()).unwrap_or_default();
-    let stream = server::stream_opts(flags, &opts).map_err(Failure::Usage)?;
-    let Place { server: opts, stream } = topology::place(flags, opts.clone(), stream)?;
+    let schema = flags.database.as_deref().or(given.get_db_name()).unwrap_or_default();
+    let stream = server::stream_opts(flags, &given).map_err(Failure::Usage)?;
+    let place = topology::place(flags, given.clone(), stream)?;
     let about = About {
         schema,
         table: &flags.table,
         alter: &flags.alter,
-        host: &opts.get_ip_or_hostname(),
-        inspected: &stream.as_ref().unwrap_or(&opts).get_ip_or_hostname(),
+        host: &place.server.get_ip_or_hostname(),
+        inspected: &place.inspected().get_ip_or_hostname(),
         executes: flags.execute,
     };
     let hooks = Hooks::new(&flags.hooks, about);
     hooks.call("startup", &[]).map_err(Failure::Refused)?;
-    let result = alter(flags, &opts, stream, &hooks);
+    let result = alter(flags, &given, place, &hooks);
     let last = match result {
         Ok(exit::DONE) => hooks.succeeded(),
         _ => hooks.call("failure", &[]),
@@ -78,12 +78,13 @@ fn run(flags: &Flags) -> Result<u8, Failure> {
     result
 }
 
-fn alter(flags: &Flags, opts: &Opts, stream: Option<Opts>, hooks: &Hooks) -> Result<u8, Failure> {
+/// `given` are those of --url, as which control replicas are asked.
+fn alter(flags: &Flags, given: &Opts, place: Place, hooks: &Hooks) -> Result<u8, Failure> {
     let (tell, notes) = mpsc::channel();
     let told = Told { notes: tell, hooks: hooks.clone() };
-    let mut builder = builder(flags, opts).observer(told);
-    let inspected = stream.as_ref().unwrap_or(opts).clone();
-    if let Some(stream) = stream {
+    let mut builder = builder(flags, &place.server, given).observer(told);
+    let inspected = place.inspected().clone();
+    if let Some(stream) = place.stream {
         builder = builder.stream_from(stream);
     }
     let plan = builder.plan()?;
@@ -127,7 +128,14 @@ fn alter(flags: &Flags, opts: &Opts, stream: Option<Opts>, hooks: &Hooks) -> Res
         plain: flags.plain || flags.verbose || flags.debug,
     };
     let handle = plan.start()?;
-    let target = Target { handle: &handle, flags, opts, inspected: &inspected, hooks };
+    let target = Target {
+        handle: &handle,
+        flags,
+        server: &place.server,
+        inspected: &inspected,
+        given,
+        hooks,
+    };
     let aborted = control::serving(socket.as_ref(), target, || watch.follow(&handle));
     let result = handle.join();
     if aborted && result.is_ok() {
@@ -145,9 +153,9 @@ fn alter(flags: &Flags, opts: &Opts, stream: Option<Opts>, hooks: &Hooks) -> Res
     Ok(code)
 }
 
-fn builder(flags: &Flags, opts: &Opts) -> OnlineAlter {
+fn builder(flags: &Flags, server: &Opts, given: &Opts) -> OnlineAlter {
     let seconds = flags.cut_over_lock_timeout_seconds;
-    let mut alter = OnlineAlter::new(opts.clone(), &flags.table)
+    let mut alter = OnlineAlter::new(server.clone(), &flags.table)
         .alter(&flags.alter)
         .copy_workers(flags.copy_workers.into())
         .retries(flags.default_retries)
@@ -202,7 +210,7 @@ fn builder(flags: &Flags, opts: &Opts) -> OnlineAlter {
     let file = flags.postpone_cut_over_flag_file.as_deref();
     alter = alter.postpone_cut_over(flags.throttle.postpone(file));
     let alter = flags.platform.apply(flags.topology.apply(alter));
-    flags.throttle.apply(alter, opts)
+    flags.throttle.apply(alter, given)
 }
 
 /// A column that is written as one dropped and one added loses its data, and one that is written as

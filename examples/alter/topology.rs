@@ -61,6 +61,13 @@ pub(crate) struct Place {
     pub(crate) stream: Option<Opts>,
 }
 
+impl Place {
+    /// The server whose binary log is read.
+    pub(crate) fn inspected(&self) -> &Opts {
+        self.stream.as_ref().unwrap_or(&self.server)
+    }
+}
+
 impl TopologyFlags {
     fn on_replica(&self) -> Option<OnReplica> {
         if self.test_on_replica {

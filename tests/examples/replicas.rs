@@ -5,7 +5,7 @@ use std::fs;
 use online_alter::mysql::prelude::Queryable;
 use online_alter_support::{Flavor, Server, available, csm, database};
 
-use crate::harness::{BIGINT, Bench, Ended, path};
+use crate::harness::{BIGINT, Bench, Ended, Run, path};
 use crate::operate::hook;
 
 /// A primary with a replica, and the program, which is told of the replica.
@@ -16,10 +16,19 @@ struct Pair<'s> {
 
 impl Pair<'_> {
     fn run(&self, args: &[&str], code: i32) -> Ended {
+        self.start(&[&["--alter", BIGINT], args].concat()).ends_with(code)
+    }
+
+    fn start(&self, args: &[&str]) -> Run {
         let name = self.bench.db.name();
         let url = format!("mysql://root@127.0.0.1:{}/{name}", self.replica.port());
-        let all = ["--url", &url, "--table", csm::TABLE, "--alter", BIGINT];
-        self.bench.bare(&[&all, args].concat()).ends_with(code)
+        self.bench.bare(&[&["--url", &url, "--table", csm::TABLE], args].concat())
+    }
+
+    /// Stops or starts replication, or one thread of it.
+    fn replication(&self, verb: &str, thread: &str) {
+        let word = if self.replica.flavor() == Flavor::Mysql { "REPLICA" } else { "SLAVE" };
+        self.replica.conn().query_drop(format!("{verb} {word} {thread}")).unwrap();
     }
 
     fn tables_of_replica(&self) -> Vec<String> {
@@ -55,13 +64,16 @@ fn the_primary_of_a_replica_is_altered() {
         let read = format!("changes are read from the replica 127.0.0.1:{replica}");
         assert!(ended.out.contains(&read), "{}", ended.out);
         pair.bench.assert_untouched();
-        // Named, it need not be looked for. Its user may be another one.
+        // Named, it need not be looked for. Its user may be another one, whom the replica does not know.
         let mut conn = pair.bench.server.conn();
+        conn.query_drop("SET sql_log_bin = 0").unwrap();
         conn.query_drop("CREATE USER writer@'%' IDENTIFIED BY 'other'").unwrap();
         conn.query_drop("GRANT ALL ON *.* TO writer@'%'").unwrap();
         let master = format!("127.0.0.1:{primary}");
         let named = ["--assume-master-host", &master, "--master-user", "writer"];
-        let args = [&named[..], &["--master-password", "other", "--execute"]].concat();
+        let control = format!("127.0.0.1:{replica}");
+        let more = ["--throttle-control-replicas", &control, "--execute"];
+        let args = [&named[..], &["--master-password", "other"], &more].concat();
         let ended = pair.run(&args, 0);
         assert!(!ended.err.contains("is a replica"), "{}", ended.err);
         assert!(pair.bench.is_bigint());
@@ -90,8 +102,7 @@ fn a_test_on_a_replica() {
         let again = ["--initially-drop-ghost-table", "--test-on-replica", "--execute"];
         let ended = pair.run(&again, 0);
         assert!(ended.out.contains("and is left stopped"), "{}", ended.out);
-        let word = if pair.replica.flavor() == Flavor::Mysql { "REPLICA" } else { "SLAVE" };
-        pair.replica.conn().query_drop(format!("START {word}")).unwrap();
+        pair.replication("START", "");
         hook(&pair.bench.dir, "stop-replication", "exit 3");
         let args = [&again[..], &["--hooks-path", path(&pair.bench.dir)]].concat();
         let ended = pair.run(&args, 1);
