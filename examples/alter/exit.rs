@@ -4,7 +4,7 @@ use std::error::Error as _;
 use std::process::ExitCode;
 
 use online_alter::mysql;
-use online_alter::{Error, ErrorKind, Obstacle, ObstacleKind, Phase, Report, TableState};
+use online_alter::{Error, ErrorKind, Leftover, Obstacle, ObstacleKind, Phase, Report, TableState};
 
 use crate::common::warn;
 
@@ -51,13 +51,19 @@ impl Failure {
         match self {
             Failure::Usage(_) => USAGE,
             Failure::Refused(_) => FAILED,
-            Failure::Run(error) => match (error.table_state(), error.kind(), error.phase()) {
-                (TableState::Untouched, ErrorKind::Config, Phase::Plan) => USAGE,
-                (TableState::Untouched, ..) => FAILED,
-                _ => NEEDS_A_PERSON,
+            Failure::Run(error) if error.table_state() != TableState::Untouched => NEEDS_A_PERSON,
+            Failure::Run(error) => match (error.kind(), error.phase()) {
+                (ErrorKind::Config, Phase::Plan) => USAGE,
+                _ => code_of_leftovers(error.leftovers()),
             },
         }
     }
+}
+
+/// The exit code of a run that failed with the table as it was: a replica that stands still is nothing to leave alone.
+fn code_of_leftovers(leftovers: &[Leftover]) -> u8 {
+    let stands = |left: &Leftover| matches!(left, Leftover::StoppedReplication(_));
+    if leftovers.iter().any(stands) { NEEDS_A_PERSON } else { FAILED }
 }
 
 /// The exit code of a run that went well.
@@ -108,4 +114,18 @@ fn lines(error: &Error) -> Vec<String> {
         );
     }
     lines
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn replication_that_stands_still_needs_a_person() {
+        let table = Leftover::Table("`a`.`_t_gho`".to_owned());
+        let stopped = Leftover::StoppedReplication("START REPLICA".to_owned());
+        assert_eq!(code_of_leftovers(&[]), FAILED);
+        assert_eq!(code_of_leftovers(std::slice::from_ref(&table)), FAILED);
+        assert_eq!(code_of_leftovers(&[table, stopped]), NEEDS_A_PERSON);
+    }
 }

@@ -24,7 +24,8 @@ Exit codes:
   1  refused or failed; the table is as it was
   2  the command line is wrong
   3  a person has to look: the table is swapped but something went wrong behind that, or it is not
-     known whether it is swapped, or some rows have to be compared with the old table";
+     known whether it is swapped, or some rows have to be compared with the old table, or a test could
+     not start the replica's replication again";
 
 /// Alters a huge table of MySQL or MariaDB while applications keep writing to it.
 ///
