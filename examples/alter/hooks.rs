@@ -149,19 +149,24 @@ impl Hooks {
     /// What changes during the run.
     fn figures(&self) -> Vec<(&'static str, String)> {
         let progress = self.progress.lock().unwrap_or_else(PoisonError::into_inner).clone();
-        let Some(progress) = progress else {
-            return Vec::new();
+        let progress = progress.as_ref();
+        // Before the run there are figures, too: a script may say `set -u`.
+        let seconds = |of: fn(&Progress) -> Duration| {
+            format!("{:.6}", progress.map(of).unwrap_or_default().as_secs_f64())
         };
-        let lag = format!("{:.6}", progress.stream_lag.as_secs_f64());
+        let rows = |of: fn(&Progress) -> u64| progress.map(of).unwrap_or_default().to_string();
+        let share = progress.map_or(0.0, Progress::copied_share);
+        let eta = progress.and_then(Progress::eta);
         vec![
-            ("ELAPSED_SECONDS", format!("{:.6}", progress.elapsed.as_secs_f64())),
-            ("ELAPSED_COPY_SECONDS", format!("{:.6}", progress.copy_time.as_secs_f64())),
-            ("ESTIMATED_ROWS", progress.rows_estimated.to_string()),
-            ("COPIED_ROWS", progress.rows_copied.to_string()),
-            ("INSPECTED_LAG", lag.clone()),
-            ("HEARTBEAT_LAG", lag),
-            ("PROGRESS", format!("{:.6}", progress.copied_share() * 100.0)),
-            ("ETA_SECONDS", progress.eta().map_or(-1.0, |eta| eta.as_secs_f64()).to_string()),
+            ("ELAPSED_SECONDS", seconds(|progress| progress.elapsed)),
+            ("ELAPSED_COPY_SECONDS", seconds(|progress| progress.copy_time)),
+            ("ESTIMATED_ROWS", rows(|progress| progress.rows_estimated)),
+            ("COPIED_ROWS", rows(|progress| progress.rows_copied)),
+            ("INSPECTED_LAG", seconds(|progress| progress.stream_lag)),
+            ("HEARTBEAT_LAG", seconds(|progress| progress.stream_lag)),
+            ("PROGRESS", format!("{:.6}", share * 100.0)),
+            // Whole ones, as gh-ost's.
+            ("ETA_SECONDS", eta.map_or_else(|| "-1".to_owned(), |eta| eta.as_secs().to_string())),
         ]
     }
 }

@@ -231,7 +231,7 @@ fn calls_hooks() {
         ];
         assert_eq!(points, expected, "{log}");
         assert!(
-            log.contains("startup example_hooks.courseware_studentmodule why false [] []\n"),
+            log.contains("startup example_hooks.courseware_studentmodule 0 why false [] []\n"),
             "{log}"
         );
         assert!(
@@ -286,6 +286,56 @@ fn calls_hooks_of_what_may_happen() {
         let more = ["--attempt-instant-ddl", "--hooks-path", path(&bench.dir)];
         bench.bare(&[&args[..], &more].concat()).ends_with(0);
         assert!(log().lines().last().unwrap().ends_with("[true] []"), "{}", log());
+    });
+}
+
+/// All variables are set at all points: a script may say `set -u`.
+#[test]
+fn tells_hooks_how_far_it_is() {
+    on_each("example_hooks_status", 100, |bench| {
+        let (figures, file) = (bench.file("figures"), bench.file("postpone"));
+        let names = [
+            "ELAPSED_SECONDS",
+            "ELAPSED_COPY_SECONDS",
+            "ESTIMATED_ROWS",
+            "COPIED_ROWS",
+            "INSPECTED_LAG",
+            "HEARTBEAT_LAG",
+            "PROGRESS",
+            "ETA_SECONDS",
+            "MIGRATED_HOST",
+            "INSPECTED_HOST",
+            "OLD_TABLE_NAME",
+            "DDL",
+        ];
+        let all = names.map(|name| format!("$GH_OST_{name}")).join(" ");
+        for point in ["startup", "status"] {
+            hook(&bench.dir, point, &format!("set -u; echo {point} {all} >> {}", path(&figures)));
+        }
+        let postpone = ["--execute", "--postpone-cut-over-flag-file", path(&file)];
+        let hooks = ["--hooks-path", path(&bench.dir), "--hooks-status-interval", "1"];
+        let run = bench.alter(&[&postpone[..], &hooks].concat());
+        let rest = format!("127.0.0.1 127.0.0.1 _{}_del {BIGINT}", csm::TABLE);
+        let last = || {
+            let text = fs::read_to_string(&figures).unwrap_or_default();
+            text.lines().last().unwrap_or_default().to_owned()
+        };
+        let began = Instant::now();
+        // Copied, and nothing left to wait for.
+        let end = format!(" 100.000000 0 {rest}");
+        while !(last().starts_with("status ") && last().ends_with(&end)) {
+            assert!(began.elapsed() < PATIENCE, "{:?} {:?}", last(), run.text());
+            thread::sleep(Duration::from_millis(20));
+        }
+        let line = last();
+        let words: Vec<&str> = line.split(' ').collect();
+        assert!(words[1].parse::<f64>().unwrap() > 0.0 && words[4] == "100", "{line}");
+        assert!(words[6].parse::<f64>().unwrap() < 60.0, "{line}");
+        fs::remove_file(&file).unwrap();
+        run.ends_with(0);
+        let text = fs::read_to_string(&figures).unwrap();
+        let zeros = "0.000000 0.000000 0 0 0.000000 0.000000 0.000000 -1";
+        assert_eq!(text.lines().next(), Some(format!("startup {zeros} {rest}").as_str()));
     });
 }
 
