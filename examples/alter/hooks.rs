@@ -23,8 +23,8 @@ pub(crate) struct HookFlags {
     /// -before-row-copy*, -batch-copy-retry*, -row-copy-complete*, -begin-postponed*, -before-cut-over*,
     /// -stop-replication*, -start-replication*, -interactive-command*, -status*, -success* and -failure*. They get
     /// gh-ost's environment variables (GH_OST_TABLE_NAME, ..), without the quotes that gh-ost puts around two of them;
-    /// one that fails ends the run, cleanly. The tool waits for
-    /// them, and hears no signal meanwhile; -before-cut-over* is called before each attempt (gh-ost: once, before
+    /// GH_OST_ETA_SECONDS is -1 while that is not known. One that fails ends the run, cleanly; -interactive-command* that
+    /// fails refuses the command, and -status*, -success* and -failure* are only warned of. The tool waits for them, and hears no signal meanwhile; -before-cut-over* is called before each attempt (gh-ost: once, before
     /// -begin-postponed*)
     #[arg(long, value_name = "DIR")]
     pub(crate) hooks_path: Option<PathBuf>,
