@@ -110,7 +110,7 @@ pub(crate) struct Flags {
     pub(crate) resource_group: Option<String>,
 
     /// Seconds that an attempt to cut over waits for the table's lock, and then, while writers wait
-    /// for it, for the binary log
+    /// for it, for the binary log: 1 to 60 (gh-ost: 1 to 10)
     #[arg(long, value_name = "SECONDS", default_value_t = 3, value_parser = clap::value_parser!(u64).range(1..=60))]
     pub(crate) cut_over_lock_timeout_seconds: u64,
 
@@ -194,7 +194,7 @@ pub(crate) struct Flags {
     #[arg(long, value_name = "ZONE", allow_hyphen_values = true)]
     pub(crate) time_zone: Option<String>,
 
-    /// The server id under which to read the binary log. Default: a random one that is free
+    /// The server id under which to read the binary log. Default: a random one that is free (gh-ost: 99999)
     #[arg(long, value_name = "ID", value_parser = clap::value_parser!(u32).range(1..))]
     pub(crate) replica_server_id: Option<u32>,
 

@@ -38,7 +38,7 @@ pub(crate) struct ThrottleFlags {
     #[arg(long, value_name = "LIMITS")]
     pub(crate) critical_load: Option<StatusLimits>,
 
-    /// Look again after so long before a critical load aborts
+    /// Abort only when the load has been critical at every look for so long (gh-ost: looks once more, after so long)
     #[arg(long, value_name = "MILLIS", default_value_t = 0)]
     pub(crate) critical_load_interval_millis: u64,
 
