@@ -14,6 +14,8 @@ use online_alter::{ChunkSize, Endpoint, Handle};
 
 use crate::flags::Flags;
 use crate::hooks::Hooks;
+#[cfg(feature = "http")]
+use crate::throttle::check_http_url;
 use crate::throttle::{control_replicas, nice_ratio};
 
 const HELP: &str = "\
@@ -183,8 +185,8 @@ impl Target<'_> {
 
     #[cfg(feature = "http")]
     fn set_http(self, url: &str) -> Result<String, String> {
-        if !url.is_empty() && !url.starts_with("http://") {
-            return Err("an http:// URL is wanted, or nothing".to_owned());
+        if !url.is_empty() {
+            check_http_url(url)?;
         }
         let check = (!url.is_empty()).then(|| self.flags.throttle.http_check(url));
         self.handle.change_limits(|limits| limits.throttle_http = check);

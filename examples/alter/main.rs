@@ -50,6 +50,7 @@ fn main() -> ExitCode {
 }
 
 fn run(flags: &Flags) -> Result<u8, Failure> {
+    flags.throttle.check().map_err(Failure::Usage)?;
     let given = server::opts(flags).map_err(Failure::Usage)?;
     if flags.database.is_none() && given.get_db_name().is_none() {
         return Err(Failure::Usage("which schema? Say --database or give it in --url".to_owned()));

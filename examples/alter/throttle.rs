@@ -126,7 +126,7 @@ impl ThrottleFlags {
                     replicas.map(|replicas| replicas.endpoints(opts)).unwrap_or_default();
             });
         #[cfg(feature = "http")]
-        if let Some(url) = &self.throttle_http {
+        if let Some(url) = self.throttle_http.as_deref().filter(|url| !url.is_empty()) {
             alter = alter.limits(|limits| limits.throttle_http = Some(self.http_check(url)));
         }
         for (path, least) in &self.throttle_free_space {
@@ -152,6 +152,15 @@ impl ThrottleFlags {
         }
     }
 
+    /// What clap does not look at.
+    pub(crate) fn check(&self) -> Result<(), String> {
+        #[cfg(feature = "http")]
+        if let Some(url) = self.throttle_http.as_deref().filter(|url| !url.is_empty()) {
+            check_http_url(url).map_err(|why| format!("--throttle-http: {why}"))?;
+        }
+        Ok(())
+    }
+
     /// A check that is asked as the flags say.
     #[cfg(feature = "http")]
     pub(crate) fn http_check(&self, url: &str) -> online_alter::throttle::HttpCheck {
@@ -160,6 +169,15 @@ impl ThrottleFlags {
             .timeout(Duration::from_millis(self.throttle_http_timeout_millis))
             .ignore_errors(self.ignore_http_errors)
     }
+}
+
+/// Whether a URL is of the kind that can be asked. The error does not quote it, as clap's would: there may be a password in it.
+#[cfg(feature = "http")]
+pub(crate) fn check_http_url(url: &str) -> Result<(), String> {
+    if url.starts_with("http://") {
+        return Ok(());
+    }
+    Err("an http:// URL is wanted, or nothing".to_owned())
 }
 
 /// Hosts and ports.

@@ -142,6 +142,19 @@ fn a_command_postpones() {
     });
 }
 
+/// It would hold the run back for good.
+#[cfg(feature = "http")]
+#[test]
+fn a_check_by_https_is_refused() {
+    on_each("example_https", 10, |bench| {
+        let url = "https://me:hidden@x/check";
+        let ended = bench.alter(&["--execute", "--throttle-http", url]).ends_with(2);
+        assert!(ended.err.contains("an http:// URL is wanted"), "{}", ended.err);
+        assert!(!ended.err.contains("hidden"), "{}", ended.err);
+        bench.assert_untouched();
+    });
+}
+
 /// Nobody answers there.
 #[cfg(feature = "http")]
 #[test]
