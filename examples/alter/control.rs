@@ -43,8 +43,8 @@ help
 A command that sets a value answers `=?` with it. throttle, no-throttle, unpostpone and panic may name
 the table, as in throttle=t: another run then refuses them.";
 
-/// What commands are about.
-#[derive(Debug, Clone, Copy)]
+/// What commands are about. No `Debug`: that of `Opts` has the password.
+#[derive(Clone, Copy)]
 pub(crate) struct Target<'a> {
     pub(crate) handle: &'a Handle,
     pub(crate) flags: &'a Flags,

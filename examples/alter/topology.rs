@@ -54,8 +54,7 @@ pub(crate) struct TopologyFlags {
     pub(crate) gtid: bool,
 }
 
-/// The server that is altered, and the replica whose binary log is read.
-#[derive(Debug)]
+/// The server that is altered, and the replica whose binary log is read. No `Debug`: that of `Opts` has the password.
 pub(crate) struct Place {
     pub(crate) server: Opts,
     pub(crate) stream: Option<Opts>,
