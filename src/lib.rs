@@ -138,7 +138,7 @@ pub use inspect::platform::{ParsePlatformError, Platform, PreflightItem, Preflig
 pub use inspect::topology::find_primary;
 pub use migration::{
     Event, Handle, IndexBuild, NativeAlter, Observer, OldTable, OnMismatch, OnReplica, Postpone,
-    Progress, Rehearsal, ReplicaTest, Report, Verification,
+    Progress, Rehearsal, RehearsalHandle, ReplicaTest, Report, Verification,
 };
 pub use mysql;
 pub use obstacle::{Obstacle, ObstacleKind};

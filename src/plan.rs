@@ -5,11 +5,11 @@ use std::sync::Arc;
 
 use crate::checkpoint::StateTable;
 use crate::cutover::dressing::Dressing;
-use crate::error::{Error, ErrorKind, Result};
+use crate::error::Result;
 use crate::inspect::platform::{Platform, PreflightItem};
 use crate::migration::{
-    Control, Handle, IndexBuild, Migration, Observer, OnReplica, Postpone, Rehearsal, Report,
-    rehearse, run,
+    Control, Handle, IndexBuild, Migration, Observer, OnReplica, Postpone, Rehearsal,
+    RehearsalHandle, Report, rehearse, run,
 };
 use crate::sql::TableName;
 use crate::sql::statements::join;
@@ -244,6 +244,13 @@ impl Plan {
         rehearse(self.migration, &control)
     }
 
+    /// The same in the background, where it can be aborted. It waits for others up to a minute at a time, such as for the
+    /// replica whose binlog is read.
+    pub fn start_rehearsal(mut self) -> Result<RehearsalHandle> {
+        let control = self.control();
+        RehearsalHandle::start(control, |control| rehearse(self.migration, control))
+    }
+
     /// Runs it on this thread, to the end.
     pub fn run(mut self) -> Result<Report> {
         let control = self.control();
@@ -253,14 +260,7 @@ impl Plan {
     /// Runs it in the background.
     pub fn start(mut self) -> Result<Handle> {
         let control = self.control();
-        let shared = Arc::clone(&control);
-        let thread = std::thread::Builder::new()
-            .name("oa-run".to_owned())
-            .spawn(move || run(self.migration, &shared))
-            .map_err(|error| {
-                Error::new(ErrorKind::Server, "a thread could not be started").with_source(error)
-            })?;
-        Ok(Handle::new(control, thread))
+        Handle::start(control, |control| run(self.migration, control))
     }
 }
 

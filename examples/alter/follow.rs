@@ -7,7 +7,7 @@ use std::sync::mpsc;
 use std::thread;
 use std::time::{Duration, Instant};
 
-use online_alter::{Event, Handle, Observer};
+use online_alter::{Event, Handle, Observer, RehearsalHandle};
 
 use crate::bar::Bar;
 use crate::common::{Interrupts, say, warn};
@@ -49,10 +49,49 @@ impl Observer for Told {
     }
 }
 
+/// What asks a run, or a rehearsal, to stop.
+pub(crate) struct Brake<'a> {
+    interrupts: &'a Interrupts,
+    panic_file: Option<&'a Path>,
+    answered: u32,
+    was_pulled: bool,
+}
+
+impl<'a> Brake<'a> {
+    pub(crate) fn new(interrupts: &'a Interrupts, panic_file: Option<&'a Path>) -> Self {
+        Brake { interrupts, panic_file, answered: 0, was_pulled: false }
+    }
+
+    fn look(&mut self, warn: &dyn Fn(&dyn Display), abort: &dyn Fn()) {
+        if self.interrupts.count() > self.answered {
+            self.answered = self.interrupts.count();
+            warn(if self.was_pulled {
+                &"still aborting: what the run created is being dropped"
+            } else {
+                &"interrupted: aborting cleanly, which may take a few seconds"
+            });
+            abort();
+            self.was_pulled = true;
+        }
+        if let Some(file) = self.panic_file.filter(|file| !self.was_pulled && file.exists()) {
+            warn(&format_args!("{} is there: aborting cleanly", file.display()));
+            abort();
+            self.was_pulled = true;
+        }
+    }
+
+    /// Waits for the end of a rehearsal.
+    pub(crate) fn follow(mut self, rehearsal: &RehearsalHandle) {
+        while !rehearsal.is_finished() {
+            self.look(&|line| warn(line), &|| rehearsal.abort());
+            thread::sleep(LOOK);
+        }
+    }
+}
+
 /// What to look at during a run.
 pub(crate) struct Watch<'a> {
-    pub(crate) interrupts: &'a Interrupts,
-    pub(crate) panic_file: Option<&'a Path>,
+    pub(crate) brake: Brake<'a>,
     pub(crate) notes: mpsc::Receiver<String>,
     pub(crate) hooks: Hooks,
     pub(crate) quiet: bool,
@@ -63,8 +102,6 @@ pub(crate) struct Watch<'a> {
 impl Watch<'_> {
     /// Waits for the end of the run. Whether it was asked to stop before.
     pub(crate) fn follow(mut self, handle: &Handle) -> bool {
-        let mut answered = 0;
-        let mut aborted = false;
         let mut due = Instant::now() + STATUS;
         let may_have_bar = !self.quiet && !self.plain;
         let bar = may_have_bar.then(|| Bar::new(&handle.progress())).filter(|bar| !bar.is_hidden());
@@ -75,21 +112,7 @@ impl Watch<'_> {
             None => warn(line),
         };
         while !handle.is_finished() {
-            if self.interrupts.count() > answered {
-                answered = self.interrupts.count();
-                warn(if aborted {
-                    &"still aborting: what the run created is being dropped"
-                } else {
-                    &"interrupted: aborting cleanly, which may take a few seconds"
-                });
-                handle.abort();
-                aborted = true;
-            }
-            if let Some(file) = self.panic_file.filter(|file| !aborted && file.exists()) {
-                warn(&format_args!("{} is there: aborting cleanly", file.display()));
-                handle.abort();
-                aborted = true;
-            }
+            self.brake.look(&warn, &|| handle.abort());
             self.pass_on_notes(&warn);
             self.hooks.note(handle.progress());
             if let Some(bar) = &bar {
@@ -107,7 +130,7 @@ impl Watch<'_> {
         if !self.quiet {
             say(handle.progress());
         }
-        aborted
+        self.brake.was_pulled
     }
 
     fn pass_on_notes(&self, warn: &dyn Fn(&dyn Display)) {

@@ -33,7 +33,7 @@ use crate::common::{Interrupts, say, warn};
 use crate::control::{Socket, Target};
 use crate::exit::Failure;
 use crate::flags::{Flags, Indexes, Mismatch};
-use crate::follow::{Told, Watch};
+use crate::follow::{Brake, Told, Watch};
 use crate::hooks::{About, Hooks};
 use crate::topology::Place;
 
@@ -94,11 +94,20 @@ fn alter(flags: &Flags, given: &Opts, place: Place, hooks: &Hooks) -> Result<u8,
         let caught = Interrupts::listen();
         caught.map_err(|error| Failure::Refused(format!("signals cannot be caught: {error}")))
     };
+    let panic_file = flags.panic_flag_file.as_deref();
+    let check_panic_file = || match panic_file.filter(|file| file.exists()) {
+        Some(file) => {
+            Err(Failure::Refused(format!("{} is there: nothing is done", file.display())))
+        }
+        None => Ok(()),
+    };
     if flags.noop {
         say(&plan);
-        // It takes back what it makes, and should not be kept from that.
-        let _interrupts = listen()?;
-        say(plan.rehearse()?);
+        check_panic_file()?;
+        let interrupts = listen()?;
+        let rehearsal = plan.start_rehearsal()?;
+        Brake::new(&interrupts, panic_file).follow(&rehearsal);
+        say(rehearsal.join()?);
         return Ok(exit::DONE);
     }
     if !flags.execute {
@@ -107,9 +116,7 @@ fn alter(flags: &Flags, given: &Opts, place: Place, hooks: &Hooks) -> Result<u8,
         return Ok(exit::DONE);
     }
     check_renamed(flags, &plan)?;
-    if let Some(file) = flags.panic_flag_file.as_deref().filter(|file| file.exists()) {
-        return Err(Failure::Refused(format!("{} is there: nothing is done", file.display())));
-    }
+    check_panic_file()?;
     if !flags.quiet {
         for warning in plan.warnings() {
             warn(format_args!("note: {warning}"));
@@ -120,8 +127,7 @@ fn alter(flags: &Flags, given: &Opts, place: Place, hooks: &Hooks) -> Result<u8,
     let socket = socket.map(|path| Socket::bind(path, flags.initially_drop_socket_file));
     let socket = socket.transpose().map_err(Failure::Refused)?;
     let watch = Watch {
-        interrupts: &interrupts,
-        panic_file: flags.panic_flag_file.as_deref(),
+        brake: Brake::new(&interrupts, panic_file),
         notes,
         hooks: hooks.clone(),
         quiet: flags.quiet,

@@ -1,7 +1,7 @@
 //! A run in the background, as its owner holds it.
 
 use std::sync::Arc;
-use std::thread::JoinHandle;
+use std::thread::{self, JoinHandle};
 
 use super::control::Control;
 use super::postpone::Postpone;
@@ -11,40 +11,90 @@ use crate::copy::ChunkSize;
 use crate::error::{Error, ErrorKind, Result, TableState};
 use crate::throttle::Limits;
 
+/// A thread that works on behalf of a handle. Dropped, it is asked to stop, and waited for.
+#[derive(Debug)]
+pub(super) struct Background<T> {
+    pub(super) control: Arc<Control>,
+    /// Taken by `join` only.
+    thread: Option<JoinHandle<Result<T>>>,
+}
+
+impl<T: Send + 'static> Background<T> {
+    pub(super) fn start(
+        control: Arc<Control>,
+        work: impl FnOnce(&Control) -> Result<T> + Send + 'static,
+    ) -> Result<Self> {
+        let shared = Arc::clone(&control);
+        let thread = thread::Builder::new()
+            .name("oa-run".to_owned())
+            .spawn(move || work(&shared))
+            .map_err(|error| {
+                Error::new(ErrorKind::Server, "a thread could not be started").with_source(error)
+            })?;
+        Ok(Background { control, thread: Some(thread) })
+    }
+}
+
+impl<T> Background<T> {
+    pub(super) fn is_finished(&self) -> bool {
+        self.thread.as_ref().is_none_or(JoinHandle::is_finished)
+    }
+
+    pub(super) fn join(mut self) -> Result<T> {
+        let Some(thread) = self.thread.take() else {
+            return Err(Error::new(ErrorKind::Panic, "the run was joined before"));
+        };
+        thread.join().unwrap_or_else(|_| {
+            Err(Error::new(ErrorKind::Panic, "the run panicked")
+                .with_table_state(TableState::Unknown))
+        })
+    }
+}
+
+impl<T> Drop for Background<T> {
+    fn drop(&mut self) {
+        if let Some(thread) = self.thread.take() {
+            self.control.abort();
+            if let Ok(Err(error)) = thread.join() {
+                log::debug!("the run was dropped: {error}");
+            }
+        }
+    }
+}
+
 /// A run that goes on in threads of its own.
 ///
 /// Dropping the handle aborts the run and waits until it has tidied up.
 #[derive(Debug)]
-pub struct Handle {
-    control: Arc<Control>,
-    /// Taken by `join` only.
-    thread: Option<JoinHandle<Result<Report>>>,
-}
+pub struct Handle(Background<Report>);
 
 impl Handle {
-    pub(crate) fn new(control: Arc<Control>, thread: JoinHandle<Result<Report>>) -> Self {
-        Handle { control, thread: Some(thread) }
+    pub(crate) fn start(
+        control: Arc<Control>,
+        work: impl FnOnce(&Control) -> Result<Report> + Send + 'static,
+    ) -> Result<Self> {
+        Background::start(control, work).map(Handle)
     }
 
     /// How far the run has come.
     pub fn progress(&self) -> Progress {
-        self.control.progress()
+        self.0.control.progress()
     }
 
     /// Holds the run back: neither the copy nor the refreshes go on, while the binlog is still
     /// read. A cut-over that has begun is not held back.
     pub fn pause(&self) {
-        self.control.gate.set_paused(true);
+        self.0.control.gate.set_paused(true);
     }
 
     /// Lets a paused run go on, unless a throttling policy holds it back.
     pub fn resume(&self) {
-        self.control.gate.set_paused(false);
+        self.0.control.gate.set_paused(false);
     }
 
     /// What holds the run back at present.
     pub fn limits(&self) -> Limits {
-        self.control.limits.lock().clone()
+        self.0.control.limits.lock().clone()
     }
 
     /// Changes what holds the run back. It counts within a fraction of a second. The closure should not ask the
@@ -59,69 +109,52 @@ impl Handle {
     /// # }
     /// ```
     pub fn change_limits(&self, change: impl FnOnce(&mut Limits)) {
-        change(&mut self.control.limits.lock());
+        change(&mut self.0.control.limits.lock());
     }
 
     /// Another size of the ranges that are copied at a time, from the next one on that is cut.
     pub fn set_chunk_size(&self, size: ChunkSize) {
-        self.control.set_chunk_size(size);
+        self.0.control.set_chunk_size(size);
     }
 
     /// How many connections copy and compare rows at most, from 1, and no more than the run began with
     /// ([`copy_workers`](crate::OnlineAlter::copy_workers)).
     pub fn set_copy_workers(&self, workers: usize) {
-        self.control.set_copy_workers(workers);
+        self.0.control.set_copy_workers(workers);
     }
 
     /// How many connections copy and compare rows at most, as last set.
     pub fn copy_workers(&self) -> usize {
-        self.control.copy_workers()
+        self.0.control.copy_workers()
     }
 
     /// Postpones the cut-over by this from now on, instead of what did so far, and whether or not
     /// [`cut_over`](Self::cut_over) was called before. An attempt that is under way is not broken off. An error if a flag
     /// file cannot be created.
     pub fn postpone(&self, postpone: Postpone) -> Result<()> {
-        self.control.postpone(postpone)
+        self.0.control.postpone(postpone)
     }
 
     /// Lets the cut-over go ahead as soon as everything is copied, whatever postpones it, until
     /// [`postpone`](Self::postpone) is called.
     pub fn cut_over(&self) {
-        self.control.release();
+        self.0.control.release();
     }
 
     /// Asks the run to stop. An attempt to cut over that is under way, which takes a few seconds at
     /// most, is not broken off: if it succeeds, the run ends as altered. What became of the run comes
     /// from [`join`](Self::join).
     pub fn abort(&self) {
-        self.control.abort();
+        self.0.control.abort();
     }
 
     /// Whether the run is over.
     pub fn is_finished(&self) -> bool {
-        self.thread.as_ref().is_none_or(JoinHandle::is_finished)
+        self.0.is_finished()
     }
 
     /// Waits for the end of the run.
-    pub fn join(mut self) -> Result<Report> {
-        let Some(thread) = self.thread.take() else {
-            return Err(Error::new(ErrorKind::Panic, "the run was joined before"));
-        };
-        thread.join().unwrap_or_else(|_| {
-            Err(Error::new(ErrorKind::Panic, "the run panicked")
-                .with_table_state(TableState::Unknown))
-        })
-    }
-}
-
-impl Drop for Handle {
-    fn drop(&mut self) {
-        if let Some(thread) = self.thread.take() {
-            self.control.abort();
-            if let Ok(Err(error)) = thread.join() {
-                log::debug!("the run was dropped: {error}");
-            }
-        }
+    pub fn join(self) -> Result<Report> {
+        self.0.join()
     }
 }

@@ -46,7 +46,7 @@ pub(crate) use options::Options;
 pub use options::{IndexBuild, OldTable, OnMismatch, OnReplica};
 pub use postpone::Postpone;
 pub use progress::Progress;
-pub use rehearsal::Rehearsal;
+pub use rehearsal::{Rehearsal, RehearsalHandle};
 pub(crate) use replica::StreamServer;
 pub(crate) use replica_test::NOTHING_TO_SEE;
 pub use replica_test::ReplicaTest;

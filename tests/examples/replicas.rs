@@ -1,11 +1,13 @@
 //! Where there are replicas: which server is altered, and tests on one of them.
 
 use std::fs;
+use std::thread;
+use std::time::{Duration, Instant};
 
 use online_alter::mysql::prelude::Queryable;
 use online_alter_support::{Flavor, Server, available, csm, database};
 
-use crate::harness::{BIGINT, Bench, Ended, Run, path};
+use crate::harness::{BIGINT, Bench, Ended, PATIENCE, Run, path};
 use crate::operate::hook;
 
 /// A primary with a replica, and the program, which is told of the replica.
@@ -111,5 +113,43 @@ fn a_test_on_a_replica() {
         // It would stop at the next row.
         let ended = pair.run(&["--migrate-on-replica", "--execute"], 1);
         assert!(ended.err.contains("replication would stop"), "{}", ended.err);
+    });
+}
+
+/// The replica that is read stands still, so that the rehearsal waits for it.
+#[test]
+fn a_rehearsal_is_interrupted() {
+    on_each_pair("example_noop", |pair| {
+        let [go, panic] = [pair.bench.file("go"), pair.bench.file("panic")];
+        let wait = format!("while [ ! -e {} ]; do sleep 0.1; done", path(&go));
+        hook(&pair.bench.dir, "validated", &wait);
+        let hooks = ["--hooks-path", path(&pair.bench.dir), "--panic-flag-file", path(&panic)];
+        let noop = [&["--alter", BIGINT, "--noop"][..], &hooks].concat();
+        for by_signal in [true, false] {
+            let run = pair.start(&noop);
+            let began = Instant::now();
+            while !pair.bench.file("log").exists() {
+                assert!(began.elapsed() < PATIENCE, "{:?}", run.text());
+                thread::sleep(Duration::from_millis(20));
+            }
+            pair.replication("STOP", "");
+            fs::write(&go, "").unwrap();
+            while pair.bench.tables().len() < 2 {
+                assert!(began.elapsed() < PATIENCE, "{:?}", run.text());
+                thread::sleep(Duration::from_millis(20));
+            }
+            if by_signal {
+                run.signal("-INT");
+            } else {
+                fs::write(&panic, "").unwrap();
+            }
+            let ended = run.ends_with(1);
+            assert!(ended.err.contains("error (Aborted)"), "{}", ended.err);
+            pair.bench.assert_untouched();
+            for file in [&go, &pair.bench.file("log")] {
+                fs::remove_file(file).unwrap();
+            }
+            pair.replication("START", "");
+        }
     });
 }

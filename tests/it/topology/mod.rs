@@ -3,7 +3,7 @@
 mod on_replica;
 mod primaries;
 
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use mysql::prelude::Queryable;
 use online_alter::{
@@ -295,5 +295,38 @@ fn streams_of_other_runs_are_no_replicas() {
         assert_eq!(build(), IndexBuild::Maintain);
         other.cut_over();
         other.join().unwrap();
+    }
+}
+
+/// It waits for the replica that is read, which stands still.
+#[test]
+fn a_rehearsal_is_aborted_on_its_way() {
+    for flavor in FLAVORS {
+        let Some(primary) = available(Server::start(flavor)) else { continue };
+        let Some(replica) = replica_of(&primary, &[]) else { continue };
+        let db = database(&primary, "topology_rehearsal");
+        let mut conn = db.conn();
+        conn.query_drop("CREATE TABLE t (id INT PRIMARY KEY, v INT)").unwrap();
+        primary.wait_for_replica(&replica).unwrap();
+        let job = || alter(&db, "t", "ADD c INT").stream_from(replica.url()).plan().unwrap();
+        let plans = [job(), job()];
+        replication(&replica, "STOP", "");
+        for (plan, is_dropped) in plans.into_iter().zip([false, true]) {
+            let rehearsal = plan.start_rehearsal().unwrap();
+            wait_until("it has made a table", || tables(&mut db.conn()).len() > 1);
+            let began = Instant::now();
+            if is_dropped {
+                drop(rehearsal);
+            } else {
+                assert!(!rehearsal.is_finished());
+                rehearsal.abort();
+                let error = rehearsal.join().unwrap_err();
+                assert_eq!(error.kind(), ErrorKind::Aborted, "{error}");
+                assert_eq!(error.leftovers(), []);
+            }
+            // Not after the minute for which it has patience.
+            assert!(began.elapsed() < Duration::from_secs(30));
+            assert_eq!(tables(&mut conn), ["t"]);
+        }
     }
 }
