@@ -42,6 +42,7 @@ fn main() -> ExitCode {
     env_logger::Builder::new()
         .filter_level(flags.log_level())
         .parse_env(env_logger::Env::new().filter("RUST_LOG"))
+        .target(bar::log_target())
         .init();
     match run(&flags) {
         Ok(code) => code.into(),
@@ -131,7 +132,7 @@ fn alter(flags: &Flags, given: &Opts, place: Place, hooks: &Hooks) -> Result<u8,
         notes,
         hooks: hooks.clone(),
         quiet: flags.quiet,
-        // Log lines would go through it.
+        // A bar between so many lines of a log helps nobody.
         plain: flags.plain || flags.verbose || flags.debug,
     };
     let handle = plan.start()?;

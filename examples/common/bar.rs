@@ -1,9 +1,37 @@
 //! The progress of a run as a bar, on a terminal.
 
 use std::fmt::Display;
+use std::io::{self, Write};
+use std::sync::{Mutex, PoisonError};
 
 use indicatif::{ProgressBar, ProgressStyle};
 use online_alter::{Phase, Progress};
+
+/// The bar that is shown.
+static SHOWN: Mutex<Option<ProgressBar>> = Mutex::new(None);
+
+fn set_shown(bar: Option<ProgressBar>) {
+    *SHOWN.lock().unwrap_or_else(PoisonError::into_inner) = bar;
+}
+
+/// Where the log goes: to stderr, with the bar out of the way.
+pub(crate) fn log_target() -> env_logger::Target {
+    env_logger::Target::Pipe(Box::new(Log))
+}
+
+struct Log;
+
+impl Write for Log {
+    fn write(&mut self, text: &[u8]) -> io::Result<usize> {
+        let bar = SHOWN.lock().unwrap_or_else(PoisonError::into_inner).clone();
+        let write = || io::stderr().write(text);
+        bar.map_or_else(write, |bar| bar.suspend(write))
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        io::stderr().flush()
+    }
+}
 
 /// A bar on stderr. It hides itself where that is no terminal.
 pub(crate) struct Bar(ProgressBar);
@@ -16,6 +44,7 @@ impl Bar {
         {
             bar.set_style(style);
         }
+        set_shown(Some(bar.clone()));
         Bar(bar)
     }
 
@@ -48,6 +77,7 @@ impl Bar {
 
 impl Drop for Bar {
     fn drop(&mut self) {
+        set_shown(None);
         self.0.finish_and_clear();
     }
 }

@@ -31,7 +31,8 @@ const AFTERWARDS: Duration = Duration::from_secs(1);
 
 fn main() -> ExitCode {
     let flags = Flags::parse();
-    env_logger::Builder::from_env(env_logger::Env::new().default_filter_or("warn")).init();
+    let filter = env_logger::Env::new().default_filter_or("warn");
+    env_logger::Builder::from_env(filter).target(bar::log_target()).init();
     match run(&flags) {
         Ok(true) => ExitCode::SUCCESS,
         Ok(false) => ExitCode::FAILURE,

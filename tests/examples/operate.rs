@@ -358,39 +358,56 @@ fn shows_a_bar_on_a_terminal() {
     on_each("example_bar", 100, |bench| {
         let file = bench.file("postpone");
         let url = format!("mysql://root@127.0.0.1:{}/{}", bench.server.port(), bench.db.name());
-        let command = |more: &str| {
+        let command = |environment: &str, more: &str| {
             format!(
-                "MYSQL_PWD=secret {} --url {url} --table {} --alter '{BIGINT}' --execute \
+                "{environment} MYSQL_PWD=secret {} --url {url} --table {} --alter '{BIGINT}' --execute \
                  --postpone-cut-over-flag-file {} {more}",
                 path(program()),
                 csm::TABLE,
                 path(&file)
             )
         };
-        for (more, has_bar) in [("", true), ("--plain", false)] {
+        let log = "RUST_LOG=online_alter=trace";
+        for (environment, more, has_bar) in
+            [("", "", true), ("", "--plain", false), (log, "", true)]
+        {
             let typescript = bench.file("typescript");
             let mut run = Command::new("script")
-                .args(["-q", "-f", "-e", "-c", &command(more), path(&typescript)])
+                .args(["-q", "-f", "-e", "-c", &command(environment, more), path(&typescript)])
                 .stdin(Stdio::null())
                 .stdout(Stdio::null())
                 .spawn()
                 .unwrap();
+            // The first line has the command.
             let text = || {
                 let bytes = fs::read(&typescript).unwrap_or_default();
-                String::from_utf8_lossy(&bytes).into_owned()
+                let text = String::from_utf8_lossy(&bytes).into_owned();
+                text.split_once('\n').map_or_else(String::new, |(_, rest)| rest.to_owned())
             };
-            let expected = if has_bar { "100/100 rows, " } else { "State: postponing cut-over" };
+            let rows = if has_bar { "100/100 rows, " } else { "Copy: 100/" };
+            let state = if has_bar { ", postponed; " } else { "State: postponing cut-over" };
             let began = Instant::now();
-            while !text().contains(expected) || !text().contains("postpon") {
+            while !text().contains(rows) || !text().contains(state) {
                 assert!(began.elapsed() < PATIENCE, "{}", text());
                 thread::sleep(Duration::from_millis(20));
             }
             assert_eq!(text().contains(" rows, "), has_bar, "{}", text());
             fs::remove_file(&file).unwrap();
             assert!(run.wait().unwrap().success(), "{}", text());
+            let text = text();
             // The last line is there in any case; the others are not beside a bar.
-            let lines = text().matches("Copy: ").count();
-            assert!(if has_bar { lines == 1 } else { lines > 1 }, "{}", text());
+            let lines = text.matches("Copy: ").count();
+            assert!(if has_bar { lines == 1 } else { lines > 1 }, "{text}");
+            // Lines of the log have a line to themselves: the bar was cleared before.
+            let logged = text.match_indices("[TRACE online_alter");
+            let before = logged.map(|(at, _)| &text[..at]).collect::<Vec<_>>();
+            assert_eq!(before.is_empty(), environment.is_empty(), "{text}");
+            for before in before {
+                // A bar of several lines goes back up when they are cleared.
+                let cleared = before.trim_end_matches("\x1b[1A").ends_with("\x1b[2K");
+                let is_clear = before.ends_with(['\n', '\r']) || cleared;
+                assert!(before.is_empty() || is_clear, "{text}");
+            }
             bench.db.conn().query_drop(format!("DROP TABLE _{}_del", csm::TABLE)).unwrap();
         }
     });
