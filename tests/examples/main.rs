@@ -34,6 +34,7 @@ mod exit;
 #[path = "../../examples/alter/flags.rs"]
 mod flags;
 mod harness;
+mod held_back;
 #[allow(dead_code, reason = "only some of it is tested apart from the program")]
 #[path = "../../examples/alter/hooks.rs"]
 mod hooks;

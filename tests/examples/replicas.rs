@@ -4,7 +4,7 @@ use std::fs;
 use std::thread;
 use std::time::{Duration, Instant};
 
-use online_alter::mysql::prelude::Queryable;
+use online_alter::mysql::{self, prelude::Queryable};
 use online_alter_support::{Flavor, Server, available, csm, database};
 
 use crate::harness::{BIGINT, Bench, Ended, PATIENCE, Run, path};
@@ -151,5 +151,32 @@ fn a_rehearsal_is_interrupted() {
             }
             pair.replication("START", "");
         }
+    });
+}
+
+#[test]
+fn attached_replicas_hold_a_run_back() {
+    on_each_pair("example_attached", |pair| {
+        let wait = pair.bench.file("postpone");
+        let args = ["--execute", "--throttle-attached-replicas", "--postpone-cut-over-flag-file"];
+        let run = pair.bench.alter(&[&args[..], &[path(&wait)]].concat());
+        run.wait_for("State: postponing cut-over");
+        pair.replication("STOP", "SQL_THREAD");
+        run.wait_for("replica-lag=");
+        pair.replication("START", "SQL_THREAD");
+        fs::remove_file(&wait).unwrap();
+        run.ends_with(0);
+        assert!(pair.bench.is_bigint());
+    });
+}
+
+#[test]
+fn a_replica_alone_is_altered() {
+    on_each_pair("example_migrate", |pair| {
+        let run = pair.start(&["--alter", "ADD extra INT", "--migrate-on-replica", "--execute"]);
+        run.ends_with(0);
+        pair.bench.assert_untouched();
+        let sql = format!("SHOW COLUMNS FROM {}.{} LIKE 'extra'", pair.bench.db.name(), csm::TABLE);
+        assert_eq!(pair.replica.conn().query::<mysql::Row, _>(sql).unwrap().len(), 1);
     });
 }
