@@ -51,6 +51,7 @@ fn main() -> ExitCode {
 }
 
 fn run(flags: &Flags) -> Result<u8, Failure> {
+    #[cfg(feature = "http")]
     flags.throttle.check().map_err(Failure::Usage)?;
     let given = server::opts(flags).map_err(Failure::Usage)?;
     if flags.database.is_none() && given.get_db_name().is_none() {

@@ -1,6 +1,6 @@
 //! Which server, and as whom: the URL, the option file and the environment put together.
 
-use online_alter::mysql::{Opts, OptsBuilder, UrlError};
+use online_alter::mysql::{Opts, OptsBuilder};
 use online_alter::{Endpoint, Tls};
 
 use crate::conf::Conf;
@@ -34,7 +34,7 @@ fn with_tls(opts: Opts, tls: Option<&Tls>, by_flag: bool) -> Result<Opts, String
 
 fn combine(url: Option<&str>, conf: Conf, environment: Option<String>) -> Result<Opts, String> {
     let (given, mut builder) = if let Some(url) = url {
-        let opts = Opts::from_url(url).map_err(|error| explain("--url", &error))?;
+        let opts = read("--url", url)?;
         (Some(opts.clone()), OptsBuilder::from_opts(opts))
     } else {
         // `localhost` means the socket, if there is one.
@@ -60,7 +60,7 @@ pub(crate) fn stream_opts(flags: &Flags, server: &Opts) -> Result<Option<Opts>, 
     let Some(url) = &flags.stream_url else {
         return Ok(None);
     };
-    let given = Opts::from_url(&url.0).map_err(|error| explain("--stream-url", &error))?;
+    let given = read("--stream-url", &url.0)?;
     let (user, password) = (given.get_user().or(server.get_user()), given.get_pass());
     let password = password.or(server.get_pass());
     let (user, password) = (user.map(str::to_owned), password.map(str::to_owned));
@@ -68,18 +68,9 @@ pub(crate) fn stream_opts(flags: &Flags, server: &Opts) -> Result<Option<Opts>, 
     Ok(Some(OptsBuilder::from_opts(given).user(user).pass(password).ssl_opts(tls).into()))
 }
 
-fn explain(flag: &str, error: &UrlError) -> String {
-    let why = match error {
-        UrlError::UnsupportedScheme(_) => "it does not begin with mysql://".to_owned(),
-        UrlError::UnknownParameter(name) => format!("it has an unknown parameter `{name}`"),
-        UrlError::InvalidValue(name, _) => format!("its parameter `{name}` has a bad value"),
-        UrlError::FeatureRequired(_, name) => {
-            format!("its parameter `{name}` takes a TLS feature that this build does not have")
-        }
-        _ => "it is malformed (mind that / : @ ? # in a password have to be percent-encoded)"
-            .to_owned(),
-    };
-    format!("{flag} cannot be used: {why}")
+/// The library's own word on a URL never shows what might be of a password.
+fn read(flag: &str, url: &str) -> Result<Opts, String> {
+    Endpoint::from(url).opts().map_err(|error| format!("{flag}: {}", error.message()))
 }
 
 #[cfg(test)]

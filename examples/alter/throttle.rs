@@ -153,12 +153,12 @@ impl ThrottleFlags {
     }
 
     /// What clap does not look at.
+    #[cfg(feature = "http")]
     pub(crate) fn check(&self) -> Result<(), String> {
-        #[cfg(feature = "http")]
-        if let Some(url) = self.throttle_http.as_deref().filter(|url| !url.is_empty()) {
-            check_http_url(url).map_err(|why| format!("--throttle-http: {why}"))?;
+        match self.throttle_http.as_deref().filter(|url| !url.is_empty()) {
+            Some(url) => check_http_url(url).map_err(|why| format!("--throttle-http: {why}")),
+            None => Ok(()),
         }
-        Ok(())
     }
 
     /// A check that is asked as the flags say.

@@ -112,6 +112,8 @@ impl Stream {
             if self.stop.load(Ordering::SeqCst) || cancel.is_set() {
                 return Ok(());
             }
+            // Nor may it be somebody else's by then, after a restart of the server.
+            self.connection.store(0, Ordering::SeqCst);
             let error = match ended {
                 Ok(ControlFlow::Break(())) => return Ok(()),
                 Ok(ControlFlow::Continue(why)) => {
