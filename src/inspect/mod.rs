@@ -1,6 +1,7 @@
 //! Reading the server and the table, and refusing what cannot be done, before anything is written.
 
 mod applies_rows;
+mod binlog;
 mod channels;
 pub(crate) mod column;
 mod convert;
