@@ -35,7 +35,8 @@ impl ServerInfo {
     pub(crate) fn channels(&self, session: &mut Session) -> Result<Vec<Channel>> {
         let rows = session.named_rows(self.channels_sql())?;
         let word = if self.says_replica() { "REPLICA" } else { "SLAVE" };
-        Ok(rows.into_iter().map(|row| Channel::new(self.flavor, word, row)).collect())
+        let channels = rows.into_iter().map(|row| Channel::new(self.flavor, word, row));
+        Ok(channels.filter(|channel| !channel.is_of_group()).collect())
     }
 
     /// How far the server is behind the last of its sources. An error if it does not replicate at present.
@@ -129,6 +130,11 @@ impl Channel {
         }
     }
 
+    /// Whether it is group replication's own: the primary of a group has one, too, from when it joined.
+    fn is_of_group(&self) -> bool {
+        self.name.starts_with("group_replication_")
+    }
+
     /// Whether it fetches changes, or applies them.
     pub(crate) fn runs(&self) -> bool {
         self.fetches || self.applies
@@ -208,5 +214,7 @@ mod tests {
         assert_eq!(mariadb.start_sql(), "START SLAVE 'a' SQL_THREAD");
         assert_eq!(mariadb.stop_sql(), "STOP SLAVE 'a'");
         assert!(!channel(Flavor::MariaDb, &[]).runs());
+        assert!(mysql(&[("Channel_Name", "group_replication_recovery")]).is_of_group());
+        assert!(!mysql(&both).is_of_group());
     }
 }
