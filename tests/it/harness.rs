@@ -2,8 +2,10 @@
 
 use mysql::Conn;
 use mysql::prelude::Queryable;
-use online_alter::{Endpoint, OnMismatch, OnlineAlter};
-use online_alter_support::{Database, Flavor, Server, Watchdog, database, shared};
+use online_alter::{Endpoint, OnMismatch, OnlineAlter, Report};
+use online_alter_support::{
+    Database, Flavor, Server, Table, Watchdog, Workload, Writers, check, database, shared,
+};
 
 /// Every flavor that has its own strategy or protocol.
 pub(crate) const FLAVORS: [Flavor; 2] = [Flavor::Mysql, Flavor::MariaDb];
@@ -77,4 +79,41 @@ pub(crate) fn wait_until(what: &str, mut reached: impl FnMut() -> bool) {
 pub(crate) fn connection_is_gone(conn: &mut Conn, id: u32) -> bool {
     let rows: Vec<mysql::Row> = conn.query("SHOW PROCESSLIST").unwrap();
     !rows.iter().any(|row| row.get::<u32, _>(0) == Some(id))
+}
+
+/// A schema with a table `t` that simple writers can use; one of its columns is not theirs.
+pub(crate) fn owned_table(server: &Server, name: &str) -> Database {
+    let db = database(server, name);
+    let mut conn = db.conn();
+    for sql in [
+        "CREATE TABLE t (id INT AUTO_INCREMENT PRIMARY KEY, v INT NOT NULL, pad VARCHAR(40) NOT \
+         NULL, owner INT NOT NULL DEFAULT 1) ENGINE=InnoDB",
+        "INSERT INTO t (v, pad) VALUES (1, 'a'), (2, 'b'), (3, 'c')",
+    ] {
+        conn.query_drop(sql).unwrap();
+    }
+    db
+}
+
+/// Runs while others write to it, and judges by their journal.
+pub(crate) fn runs_under_writers(
+    db: &Database,
+    run: impl FnOnce() -> Result<Report, online_alter::Error>,
+) -> Report {
+    let table = Table::simple("t").ignoring("owner");
+    let mut workload = Workload::new(table.clone());
+    workload.writers = 2;
+    workload.rate = Some(100.0);
+    let writers = Writers::start(db.url(), workload).unwrap();
+    wait_until("there are writes", || writers.statements() > 5);
+    let report = run().unwrap_or_else(|error| panic!("{error}"));
+    let goal = writers.statements() + 5;
+    wait_until("writes go on", || writers.statements() > goal || writers.errors() > 0);
+    let outcome = writers.stop();
+    assert_eq!(outcome.errors, Vec::<String>::new());
+    assert!(report.reconciled_keys.is_empty(), "{report:?}");
+    let mut conn = db.conn();
+    check(&mut conn, &table, &outcome).unwrap().assert_clean();
+    assert_eq!(tables(&mut conn), ["_t_del", "t"]);
+    report
 }

@@ -8,11 +8,9 @@ use mysql::prelude::Queryable;
 use online_alter::{
     Error, ErrorKind, KillBlockers, OnlineAlter, Plan, Platform, PreflightOutcome, TableState,
 };
-use online_alter_support::{
-    Database, Flavor, Server, Table, Workload, Writers, available, check, database,
-};
+use online_alter_support::{Database, Flavor, Server, available};
 
-use crate::harness::{tables, wait_until};
+use crate::harness::{owned_table, runs_under_writers, tables};
 
 const PASSWORD: &str = "pa55-w0rd";
 
@@ -95,37 +93,6 @@ fn alter(server: &Server, db: &Database, platform: Platform) -> OnlineAlter {
         .platform(platform)
 }
 
-fn with_table(server: &Server, name: &str) -> Database {
-    let db = database(server, name);
-    sql(
-        &mut db.conn(),
-        &[
-            "CREATE TABLE t (id INT AUTO_INCREMENT PRIMARY KEY, v INT NOT NULL, pad VARCHAR(40) NOT \
-             NULL, owner INT NOT NULL DEFAULT 1) ENGINE=InnoDB",
-            "INSERT INTO t (v, pad) VALUES (1, 'a'), (2, 'b'), (3, 'c')",
-        ],
-    );
-    db
-}
-
-fn runs_under_writers(db: &Database, plan: Plan) {
-    let table = Table::simple("t").ignoring("owner");
-    let mut workload = Workload::new(table.clone());
-    workload.writers = 2;
-    workload.rate = Some(100.0);
-    let writers = Writers::start(db.url(), workload).unwrap();
-    wait_until("there are writes", || writers.statements() > 5);
-    let report = plan.run().unwrap_or_else(|error| panic!("{error}"));
-    let goal = writers.statements() + 5;
-    wait_until("writes go on", || writers.statements() > goal || writers.errors() > 0);
-    let outcome = writers.stop();
-    assert_eq!(outcome.errors, Vec::<String>::new());
-    assert!(report.reconciled_keys.is_empty(), "{report:?}");
-    let mut conn = db.conn();
-    check(&mut conn, &table, &outcome).unwrap().assert_clean();
-    assert_eq!(tables(&mut conn), ["_t_del", "t"]);
-}
-
 #[track_caller]
 fn outcome(plan: &Plan, code: &str) -> PreflightOutcome {
     let found = plan.preflight_items().iter().find(|item| item.code == code);
@@ -147,7 +114,7 @@ fn administrators_run_to_the_end() {
     for admin in &ADMINS {
         let Some(server) = available(Server::start(admin.flavor)) else { continue };
         admin.create(&server);
-        let db = with_table(&server, "platform_run");
+        let db = owned_table(&server, "platform_run");
         let plan = alter(&server, &db, admin.platform).plan().unwrap();
         assert_eq!(plan.platform(), admin.platform);
         let text = plan.to_string();
@@ -157,7 +124,7 @@ fn administrators_run_to_the_end() {
             assert_eq!(item.advice.is_empty(), item.outcome == PreflightOutcome::Passed, "{item}");
             assert_ne!(item.outcome, PreflightOutcome::Refused, "{item}");
         }
-        runs_under_writers(&db, plan);
+        runs_under_writers(&db, || plan.run());
     }
 }
 
@@ -167,7 +134,7 @@ fn binlogs_that_rds_removes() {
     for admin in ADMINS.iter().filter(|admin| admin.platform == Platform::AmazonRds) {
         let Some(server) = available(Server::start(admin.flavor)) else { continue };
         admin.create(&server);
-        let db = with_table(&server, "platform_retention");
+        let db = owned_table(&server, "platform_retention");
         let found = || {
             let plan = alter(&server, &db, Platform::AmazonRds).plan().unwrap();
             outcome(&plan, "binlog-retention")
@@ -205,7 +172,7 @@ fn servers_that_write_no_rows() {
             let builder = Server::builder(admin.flavor).option(option);
             let Some(server) = available(builder.start()) else { continue };
             admin.create(&server);
-            let db = with_table(&server, "platform_binlog");
+            let db = owned_table(&server, "platform_binlog");
             let words = ["Amazon RDS", &format!("{code}: refused"), words];
             let alter = || alter(&server, &db, Platform::AmazonRds);
             refused(&db, alter(), ErrorKind::BinlogSettings, &words);
@@ -222,7 +189,7 @@ fn triggers_take_a_setting_where_nobody_has_super() {
     for admin in &ADMINS[..2] {
         let Some(server) = available(Server::start(admin.flavor)) else { continue };
         admin.create(&server);
-        let db = with_table(&server, "platform_triggers");
+        let db = owned_table(&server, "platform_triggers");
         let trust = |on: &str| format!("SET GLOBAL log_bin_trust_function_creators = {on}");
         sql(
             &mut db.conn(),
@@ -241,7 +208,7 @@ fn triggers_take_a_setting_where_nobody_has_super() {
         sql(&mut db.conn(), &[&trust("ON")]);
         let plan = alter().plan().unwrap();
         assert_eq!(outcome(&plan, "trigger-creators"), PreflightOutcome::Passed);
-        runs_under_writers(&db, plan);
+        runs_under_writers(&db, || plan.run());
     }
 }
 
@@ -254,9 +221,9 @@ fn primary_keys_that_are_required_or_made() {
         .option("--sql-generate-invisible-primary-key=ON");
     let Some(server) = available(builder.start()) else { return };
     azure.create(&server);
-    let db = with_table(&server, "platform_keys");
+    let db = owned_table(&server, "platform_keys");
     let mut conn = db.conn();
-    runs_under_writers(&db, alter(&server, &db, Platform::Azure).plan().unwrap());
+    runs_under_writers(&db, || alter(&server, &db, Platform::Azure).run());
     // One that was made: a column like any other.
     sql(&mut conn, &["DROP TABLE t, _t_del", "CREATE TABLE t (v INT, owner INT NOT NULL)"]);
     sql(&mut conn, &["INSERT INTO t (v, owner) VALUES (1, 1), (2, 2)"]);
@@ -288,7 +255,7 @@ fn blockers_that_cannot_be_found() {
     let Some(server) = available(builder.start()) else { return };
     ADMINS[0].create(&server);
     sql(&mut server.conn(), &["GRANT CONNECTION_ADMIN ON *.* TO admin"]);
-    let db = with_table(&server, "platform_blockers");
+    let db = owned_table(&server, "platform_blockers");
     for platform in [Platform::AmazonRds, Platform::Own] {
         let alter = alter(&server, &db, platform).kill_blockers(KillBlockers::default());
         refused(
@@ -308,7 +275,7 @@ fn a_replica_has_items_of_its_own() {
     let filter = "--replicate-ignore-table=mysql.rds_configuration";
     let builder = Server::builder(Flavor::Mysql).replica_of(&primary).option(filter);
     let Some(replica) = available(builder.start()) else { return };
-    let db = with_table(&primary, "platform_stream");
+    let db = owned_table(&primary, "platform_stream");
     primary.wait_for_replica(&replica).unwrap();
     let plan =
         alter(&primary, &db, Platform::AmazonRds).stream_from(url(&replica, &db)).plan().unwrap();
@@ -319,5 +286,5 @@ fn a_replica_has_items_of_its_own() {
     let common = ["binlog", "binlog-format", "binlog-retention", "idle-connections"];
     assert_eq!(codes(true), common);
     assert_eq!(codes(false), [common.as_slice(), &["primary-key", "storage"]].concat());
-    runs_under_writers(&db, plan);
+    runs_under_writers(&db, || plan.run());
 }

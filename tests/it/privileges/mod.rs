@@ -10,9 +10,9 @@ use std::time::Duration;
 use mysql::prelude::Queryable;
 use mysql::{Conn, Row};
 use online_alter::{ErrorKind, OnlineAlter, TableState};
-use online_alter_support::{Database, Flavor, Server, Table, Workload, Writers, check, database};
+use online_alter_support::{Database, Flavor, Server};
 
-use crate::harness::{tables, wait_until};
+use crate::harness::{self, owned_table, tables};
 
 const PAGE: &str = include_str!("../../../docs/PRIVILEGES.md");
 const PASSWORD: &str = "pa55-w0rd";
@@ -144,38 +144,10 @@ fn content(db: &Database) -> (Vec<String>, String, Vec<Row>) {
     (tables, row.get(1).unwrap(), conn.query("CHECKSUM TABLE t").unwrap())
 }
 
-/// A schema with `t`, as the writers can use it, and the table that it refers to.
-fn schema(server: &Server, name: &str) -> Database {
-    let db = database(server, name);
-    sql(
-        &mut db.conn(),
-        &[
-            "CREATE TABLE t (id INT AUTO_INCREMENT PRIMARY KEY, v INT NOT NULL, pad VARCHAR(40) NOT \
-             NULL, owner INT NOT NULL DEFAULT 1) ENGINE=InnoDB",
-            "INSERT INTO t (v, pad) VALUES (1, 'a'), (2, 'b'), (3, 'c')",
-        ],
-    );
-    db
-}
-
 /// A whole run while others write, with the journal clean.
 fn runs_under_writers(db: &Database, alter: OnlineAlter) {
-    let table = Table::simple("t").ignoring("owner");
-    let mut workload = Workload::new(table.clone());
-    workload.writers = 2;
-    workload.rate = Some(100.0);
-    let writers = Writers::start(db.url(), workload).unwrap();
-    wait_until("there are writes", || writers.statements() > 5);
-    let report = alter.run().unwrap_or_else(|error| panic!("{error}"));
-    let goal = writers.statements() + 5;
-    wait_until("writes go on", || writers.statements() > goal || writers.errors() > 0);
-    let outcome = writers.stop();
-    assert_eq!(outcome.errors, Vec::<String>::new());
+    let report = harness::runs_under_writers(db, || alter.run());
     assert_eq!(report.warnings, Vec::<String>::new());
-    assert!(report.reconciled_keys.is_empty(), "{report:?}");
-    let mut conn = db.conn();
-    check(&mut conn, &table, &outcome).unwrap().assert_clean();
-    assert_eq!(tables(&mut conn), ["_t_del", "t"]);
 }
 
 /// Each list is put to use by a test of this module, or is missed here.

@@ -7,7 +7,7 @@ use mysql::prelude::Queryable;
 use online_alter::{Compare, ErrorKind, KillBlockers, OnlineAlter, Warning};
 use online_alter_support::{Database, Flavor, Server, available};
 
-use super::{User, runs_under_writers, schema, sql};
+use super::{User, owned_table, runs_under_writers, sql};
 use crate::harness::{FLAVORS, connection_is_gone, on};
 
 const CLAUSE: &str = "ADD COLUMN c INT";
@@ -20,7 +20,7 @@ fn exactly(
     prepare: impl Fn(&Database),
     alter: impl Fn(&User<'_>) -> OnlineAlter,
 ) {
-    let db = schema(server, name);
+    let db = owned_table(server, name);
     prepare(&db);
     let user = User::with(server, db.name(), name, lists);
     user.needs_all(&db, || alter(&user));
@@ -42,7 +42,7 @@ fn a_run() {
 fn options_that_need_nothing_besides() {
     for flavor in FLAVORS {
         on(flavor, "priv_options", |server, _| {
-            let db = schema(server, "priv_options");
+            let db = owned_table(server, "priv_options");
             let user = User::with(server, db.name(), "priv_options", &["plain"]);
             user.alter(CLAUSE).plan().unwrap().rehearse().unwrap();
             let max_load = "Threads_running=1000".parse().unwrap();
@@ -65,7 +65,7 @@ fn options_that_need_nothing_besides() {
 fn foreign_keys_that_cannot_be_seen() {
     for flavor in FLAVORS {
         on(flavor, "priv_hidden", |server, _| {
-            let db = schema(server, "priv_hidden");
+            let db = owned_table(server, "priv_hidden");
             let warns = |lists: &[&str]| {
                 let user = User::with(server, db.name(), "priv_hidden", lists);
                 let plan = user.alter(CLAUSE).plan().unwrap();
@@ -112,7 +112,7 @@ fn foreign_keys() {
             let keep = |user: &User<'_>| user.alter(CLAUSE).keep_foreign_keys(true);
             exactly(server, "priv_keys", &lists, refer, keep);
             // Without the one that the new table's foreign key needs.
-            let db = schema(server, "priv_no_keys");
+            let db = owned_table(server, "priv_no_keys");
             refer(&db);
             let mut user = User::with(server, db.name(), "priv_no_keys", &lists);
             user.admin("REVOKE REFERENCES ON `priv\\_no\\_keys\\_parents`.* FROM priv_no_keys");
@@ -162,7 +162,7 @@ fn triggers() {
         trusts(0);
         let lists = ["plain", "triggers-distrusted"];
         // On MariaDB before 11.0 SUPER includes some of the first list.
-        let db = schema(&server, "priv_super");
+        let db = owned_table(&server, "priv_super");
         by("priv_super")(&db);
         let user = User::with(&server, db.name(), "priv_super", &lists);
         let super_alone = user.given.iter().find(|given| given.privilege == "SUPER").unwrap();
@@ -173,7 +173,7 @@ fn triggers() {
         }
         // What nobody but an administrator can see beforehand.
         trusts(1);
-        let db = schema(&server, "priv_root");
+        let db = owned_table(&server, "priv_root");
         by("root@localhost")(&db);
         let user = User::with(&server, db.name(), "priv_root", &["plain", "triggers"]);
         let error = alter(&user).run().unwrap_err();
@@ -216,7 +216,7 @@ fn the_format_is_switched() {
     for flavor in [Flavor::Mysql, Flavor::MariaDb, Flavor::MariaDb11] {
         let builder = Server::builder(flavor).option("--binlog-format=STATEMENT");
         let Some(server) = available(builder.start()) else { continue };
-        let db = schema(&server, "priv_switch");
+        let db = owned_table(&server, "priv_switch");
         let user = User::with(&server, db.name(), "priv_switch", &["plain", "switch"]);
         let alter = || user.alter(CLAUSE).switch_to_row_format(true);
         user.needs_all(&db, alter);
@@ -240,7 +240,7 @@ fn a_resource_group() {
 fn two_tables_compared() {
     for flavor in FLAVORS {
         on(flavor, "priv_compare", |server, _| {
-            let db = schema(server, "priv_compare");
+            let db = owned_table(server, "priv_compare");
             sql(&mut db.conn(), &["CREATE TABLE u LIKE t", "INSERT INTO u SELECT * FROM t"]);
             let user = User::with(server, db.name(), "priv_compare", &["compare"]);
             assert!(Compare::new(user.url(), "t", "u").run().unwrap().is_equal());

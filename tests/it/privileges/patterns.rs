@@ -194,7 +194,7 @@ fn names_in_lower_case() {
         let Some(server) = available(Server::builder(flavor).lower_case_names().start()) else {
             continue;
         };
-        let db = super::schema(&server, "priv_lower");
+        let db = super::owned_table(&server, "priv_lower");
         let user = super::User::with(&server, db.name(), "priv_lower", &["plain"]);
         let alter = || user.alter("ADD COLUMN c INT").schema("PRIV_Lower");
         drop(alter().plan().unwrap_or_else(|error| panic!("{error}")));

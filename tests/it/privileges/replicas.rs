@@ -4,7 +4,7 @@ use mysql::prelude::Queryable;
 use online_alter::{Endpoint, Event, OnReplica, Warning};
 use online_alter_support::{Flavor, Server, Table, Workload, Writers, available, check};
 
-use super::{User, runs_under_writers, schema, sql};
+use super::{User, owned_table, runs_under_writers, sql};
 use crate::harness::{FLAVORS, tables, wait_until};
 
 const CLAUSE: &str = "ADD COLUMN c INT";
@@ -22,7 +22,7 @@ fn the_binlog_of_a_replica() {
         for format in ["ROW", "STATEMENT"] {
             let option = format!("--binlog-format={format}");
             let Some((primary, replica)) = pair(flavor, &[&option]) else { continue };
-            let db = schema(&primary, "priv_stream");
+            let db = owned_table(&primary, "priv_stream");
             primary.wait_for_replica(&replica).unwrap();
             let lists: &[&str] = match format {
                 "ROW" => &["stream-primary"],
@@ -42,7 +42,7 @@ fn the_binlog_of_a_replica() {
 fn the_lag_of_replicas() {
     for flavor in FLAVORS {
         let Some((primary, replica)) = pair(flavor, &[]) else { continue };
-        let db = schema(&primary, "priv_lag");
+        let db = owned_table(&primary, "priv_lag");
         primary.wait_for_replica(&replica).unwrap();
         let user = User::with(&primary, db.name(), "priv_lag", &["plain"]);
         let there = User::with(&replica, db.name(), "priv_control", &["lag"]);
@@ -70,7 +70,7 @@ fn the_lag_of_replicas() {
         drop(alter(vec!["mysql://nobody@127.0.0.1:1/x".into()]).plan().unwrap());
 
         // Those that are attached are asked by the same user.
-        let db = schema(&primary, "priv_lag");
+        let db = owned_table(&primary, "priv_lag");
         let lists: &[&str] = if flavor.is_mariadb() { &["plain", "attached"] } else { &["plain"] };
         let user = User::with(&primary, db.name(), "priv_lag", lists);
         // His privileges on the primary have not come here.
@@ -87,7 +87,7 @@ fn the_lag_of_replicas() {
 fn a_test_on_a_replica() {
     for flavor in [Flavor::Mysql, Flavor::MariaDb, Flavor::MariaDb11] {
         let Some((primary, replica)) = pair(flavor, &[]) else { continue };
-        let db = schema(&primary, "priv_test");
+        let db = owned_table(&primary, "priv_test");
         primary.wait_for_replica(&replica).unwrap();
         sql(&mut replica.conn(), &["SET GLOBAL read_only = 1"]);
         let lists = ["plain", "replica-test", "replica-read-only"];
