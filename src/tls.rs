@@ -22,7 +22,7 @@ const NONE: &str = "TLS is asked for, and this build of online-alter has none: t
 /// use online_alter::{Endpoint, Tls};
 ///
 /// let tls = Tls::new().ca("/etc/mysql/ca.pem").client_certificate("client.pem", "client-key.pem");
-/// let server = Endpoint::from("mysql://dba@db1.example.org/edxapp").tls(tls);
+/// let server = Endpoint::from("mysql://dba@db1.example.org/edxapp").tls(&tls);
 /// ```
 #[derive(Clone, Default, PartialEq, Eq)]
 pub struct Tls {
