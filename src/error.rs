@@ -87,6 +87,10 @@ pub enum ErrorKind {
     LeftoversPresent,
     /// Another run works on the same table.
     AlreadyRunning,
+    /// There is nothing of an earlier run to go on with: none was begun, or it has ended.
+    NothingToResume,
+    /// What an earlier run left is there, and cannot be gone on with; the message says why. It is left as it is.
+    CannotResume,
     /// A row of the table does not fit the new definition.
     RowRefused,
     /// Two rows have the same value in a unique key that the ALTER adds.

@@ -285,6 +285,29 @@ impl OnlineAlter {
         self
     }
 
+    /// Go on where an earlier run of the same ALTER has stopped, which has died with its program, its machine or its
+    /// server, on this machine or on another. Connections of that run which are still there are ended first. What it
+    /// had copied stays; what has changed since is read from the binlog, which must still be there from its last
+    /// [checkpoint](Self::checkpoint_interval) on. If the tables were swapped already, all that is left is done.
+    ///
+    /// A run that had copied nothing yet is begun anew. Fails with [`ErrorKind::NothingToResume`](crate::ErrorKind::NothingToResume) if no run
+    /// is to be gone on with, and with [`ErrorKind::CannotResume`](crate::ErrorKind::CannotResume) if it cannot be: another clause, another server, a
+    /// changed table, a purged binlog, a checkpoint of another format. Nothing is touched then; with
+    /// [`replace_ghost_table`](Self::replace_ghost_table) the run starts over in both cases.
+    ///
+    /// How rows are mapped, which keys and which foreign keys and triggers the new table gets was decided by the
+    /// earlier run; all other options are those given now. Default: off.
+    pub fn resume(mut self, resume: bool) -> Self {
+        self.request.options.resume = resume;
+        self
+    }
+
+    /// How often it is written down how far the run has come, for [`resume`](Self::resume). Default: every 5 seconds.
+    pub fn checkpoint_interval(mut self, interval: Duration) -> Self {
+        self.request.options.checkpoint_interval = interval.max(Duration::from_millis(1));
+        self
+    }
+
     /// Drop a table that has the name of the future old table (`_t_del`), whoever made it, instead
     /// of refusing to start.
     pub fn replace_old_table(mut self, replace: bool) -> Self {

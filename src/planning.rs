@@ -1,8 +1,11 @@
 //! From what the caller wants to a plan: looks at the server and the table, and refuses what cannot be
 //! done.
 
+mod resumed;
+
 use mysql::OptsBuilder;
 
+use self::resumed::Basis;
 use crate::cutover::dressing::Dressing;
 use crate::db::{Connector, DEFAULT_GROUP, Flavor, Modes, Purpose, Session, in_group};
 use crate::endpoint::Endpoint;
@@ -83,6 +86,21 @@ impl Request {
         }
         set_modes(&connector, &server, &self.options, &mut plain)?;
 
+        if self.options.resume {
+            match self.task(&mut session, &server, &name) {
+                Ok(Some(task)) => {
+                    let preflight = (platform, preflight);
+                    let basis = Basis { connector, server, session: &mut session, preflight };
+                    return self.plan_resumed(task, basis);
+                }
+                // It had not copied anything.
+                Ok(None) => self.options.replace_ghost = true,
+                Err(error) if self.options.replace_ghost && may_start_over(&error) => {
+                    log::warn!("starting over: {}", error.message());
+                }
+                Err(error) => return Err(error),
+            }
+        }
         let table = Table::read(&mut session, &name)?;
         preflight.extend(platform::check_table(platform, &server, &table)?);
         let (by_gtid, named) = (self.options.gtid, self.platform);
@@ -170,6 +188,7 @@ impl Request {
             options: self.options,
             postpone: self.postpone,
             policies: self.policies,
+            resumed: None,
         };
         let preflight = (platform, preflight);
         Ok(Plan::new(migration, dressing, self.observer, replaced, warnings, preflight))
@@ -242,6 +261,10 @@ impl Request {
         }
         Ok(())
     }
+}
+
+fn may_start_over(error: &Error) -> bool {
+    matches!(error.kind(), ErrorKind::CannotResume | ErrorKind::NothingToResume)
 }
 
 /// Whether blockers of the cut-over can be found, and ended.

@@ -12,6 +12,8 @@ use std::sync::Arc;
 pub enum Step {
     /// The ghost table is there, altered and empty.
     GhostCreated,
+    /// It is written down what the run does, and from where in the binlog: another one could go on.
+    TaskSaved,
     /// The fence has come through the stream; the copy is about to begin.
     FencePassed,
     /// All chunks are copied.
@@ -48,6 +50,8 @@ pub enum Step {
     Renamed,
     /// The stream has shown that nothing was missed.
     Proven,
+    /// That is written down.
+    ProofSaved,
 }
 
 /// Called at each step with the id of the connection that does the work of the step.

@@ -135,6 +135,21 @@ pub(crate) struct Flags {
     #[arg(long)]
     pub(crate) analyze_ghost_table_before_cutover: bool,
 
+    /// Go on where an earlier run with the same --table and --alter has stopped: killed, or by an error that left its
+    /// tables. Fails if there is nothing to go on with, or if it cannot be gone on with, unless
+    /// --initially-drop-ghost-table allows to start over
+    #[arg(long)]
+    pub(crate) resume: bool,
+
+    /// How often it is written down how far the run has come, for --resume, 1 to 3600 (gh-ost: 300, from 10 on, and only
+    /// with --checkpoint)
+    #[arg(long, value_name = "SECONDS", default_value_t = 5, value_parser = clap::value_parser!(u64).range(1..=3600))]
+    pub(crate) checkpoint_seconds: u64,
+
+    /// Accepted and without effect: a run always writes down how far it has come (see --checkpoint-seconds)
+    #[arg(long)]
+    pub(crate) checkpoint: bool,
+
     /// Drop the tables _t_gho and _t_ghc that an earlier run of this tool left
     #[arg(long)]
     pub(crate) initially_drop_ghost_table: bool,

@@ -177,6 +177,8 @@ fn builder(flags: &Flags, server: &Opts, given: &Opts) -> OnlineAlter {
         })
         .attempt_instant(flags.attempt_instant_ddl)
         .native_below_rows(flags.native_below_rows)
+        .resume(flags.resume)
+        .checkpoint_interval(Duration::from_secs(flags.checkpoint_seconds))
         .replace_ghost_table(flags.initially_drop_ghost_table)
         .replace_old_table(flags.initially_drop_old_table)
         .switch_to_row_format(flags.switch_to_rbr)

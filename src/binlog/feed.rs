@@ -2,12 +2,13 @@
 //! around the swap.
 
 use std::collections::VecDeque;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
 use parking_lot::{Condvar, Mutex};
 
-use super::position::BinlogPosition;
+use super::gtid::GtidSet;
+use super::position::{BinlogPosition, Start};
 use crate::cancel::Cancel;
 use crate::error::Result;
 use crate::sql::Key;
@@ -19,10 +20,21 @@ pub(crate) struct Feed {
     changed: Condvar,
     /// Row events of tables that are not of this run.
     others: AtomicU64,
+    /// Somebody waits for a place from which another run may go on.
+    wants_place: AtomicBool,
+}
+
+/// A place from which another run may go on.
+#[derive(Clone, Debug)]
+pub(crate) struct Place {
+    pub(crate) start: Start,
+    /// The last marker before it.
+    pub(crate) marker: u64,
 }
 
 #[derive(Debug)]
 struct State {
+    place: Option<Place>,
     position: BinlogPosition,
     /// The highest marker that has come through.
     marker: u64,
@@ -50,6 +62,7 @@ impl Feed {
     pub(crate) fn new(start: BinlogPosition) -> Self {
         Feed {
             state: Mutex::new(State {
+                place: None,
                 position: start,
                 marker: 0,
                 awaited: VecDeque::new(),
@@ -62,7 +75,21 @@ impl Feed {
             }),
             changed: Condvar::new(),
             others: AtomicU64::new(0),
+            wants_place: AtomicBool::new(false),
         }
+    }
+
+    /// For a stream that goes on where another run has stopped: that one had come to this marker.
+    pub(crate) fn goes_on_behind(&self, marker: u64) {
+        self.state.lock().marker = marker;
+    }
+
+    /// Waits for the next commit from which another run may go on. Whatever changed before it has been handed on.
+    pub(crate) fn next_place(&self, patience: Duration, cancel: &Cancel) -> Result<Option<Place>> {
+        self.state.lock().place = None;
+        self.wants_place.store(true, Ordering::SeqCst);
+        self.wait_until(patience, cancel, |state| state.place.is_some())?;
+        Ok(self.state.lock().place.take())
     }
 
     /// To be called just before a marker is written.
@@ -194,6 +221,18 @@ impl Feed {
 
     pub(super) fn note_swap(&self) {
         self.state.lock().swapped = true;
+        self.changed.notify_all();
+    }
+
+    pub(super) fn note_complete(&self, position: &BinlogPosition, gtids: Option<&GtidSet>) {
+        // A server cannot be asked for a place beyond 4 GiB, unless by transactions.
+        let can_be_asked = gtids.is_some() || u32::try_from(position.offset).is_ok();
+        if !can_be_asked || !self.wants_place.swap(false, Ordering::SeqCst) {
+            return;
+        }
+        let start = Start { position: position.clone(), gtids: gtids.cloned() };
+        let mut state = self.state.lock();
+        state.place = Some(Place { start, marker: state.marker });
         self.changed.notify_all();
     }
 

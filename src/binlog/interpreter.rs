@@ -50,6 +50,9 @@ pub(crate) trait Sink {
     fn swapped(&mut self);
     /// A transaction ended here: the stream may be resumed behind it.
     fn committed(&mut self, position: &BinlogPosition);
+    /// Another run may go on from here: all that came before has been reported. Called behind
+    /// [`committed`](Self::committed).
+    fn complete(&mut self, _position: &BinlogPosition, _gtids: Option<&GtidSet>) {}
     /// Whether the connection of this server, the one that wrote first, is one of this run.
     fn is_own(&self, server_id: u32, connection_id: u32) -> bool;
 }
@@ -230,7 +233,16 @@ impl Interpreter {
         if let (Some(gtids), Some(gtid)) = (&mut self.gtids, self.gtid.take()) {
             gtids.add(gtid);
         }
+        self.report_commit(sink);
+    }
+
+    fn report_commit(&self, sink: &mut dyn Sink) {
         sink.committed(&self.position);
+        // The keys of XA transactions that are prepared are known to us alone; and behind the swap there is nothing
+        // to go on with.
+        if self.prepared.is_empty() && !self.swapped {
+            sink.complete(&self.position, self.gtids.as_ref());
+        }
     }
 
     fn rotate(&mut self, data: &[u8], flags: u16, sink: &mut dyn Sink) -> Result<()> {
@@ -253,7 +265,7 @@ impl Interpreter {
         if name != self.position.file {
             // Files change between transactions only.
             self.position = BinlogPosition::new(name, offset);
-            sink.committed(&self.position);
+            self.report_commit(sink);
         }
         Ok(())
     }

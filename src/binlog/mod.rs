@@ -16,7 +16,7 @@ mod query;
 pub(crate) mod rows;
 pub(crate) mod stream;
 
-pub(crate) use feed::Feed;
+pub(crate) use feed::{Feed, Place};
 pub(crate) use gtid::GtidSet;
 pub(crate) use layout::{KeyPart, WatchedTable};
 pub use position::BinlogPosition;

@@ -285,6 +285,10 @@ impl Sink for FeedSink<'_> {
         self.feed.note_commit(position);
     }
 
+    fn complete(&mut self, position: &BinlogPosition, gtids: Option<&GtidSet>) {
+        self.feed.note_complete(position, gtids);
+    }
+
     fn is_own(&self, server_id: u32, connection_id: u32) -> bool {
         (self.is_own)(server_id, connection_id)
     }

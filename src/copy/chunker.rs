@@ -52,6 +52,12 @@ impl Chunker {
         })
     }
 
+    /// Those behind a key alone: the others are copied.
+    pub(crate) fn behind(self, after: Option<Bound>) -> Self {
+        let finished = self.finished || after.is_some() && after == self.last;
+        Chunker { after, finished, ..self }
+    }
+
     /// All rows, those behind the last key too. An empty table is one chunk.
     pub(crate) fn everything(
         pair: Arc<TablePair>,

@@ -12,6 +12,8 @@
 use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
 
+use serde::{Deserialize, Serialize};
+
 use super::{CutOver, unlock};
 use crate::db::{Flavor, Purpose, Session};
 use crate::error::{Error, ErrorKind, Result};
@@ -25,7 +27,7 @@ use crate::sql::{Ident, TableName, literal};
 use crate::steps::Step;
 
 /// What goes on the ghost at the last moment.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
 pub(crate) struct Dressing {
     pub(crate) keys: Vec<NewKey>,
     pub(crate) triggers: Vec<(Trigger, Ident)>,
@@ -38,7 +40,7 @@ pub(crate) struct Dressing {
 }
 
 /// A foreign key that the new table is going to have.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Serialize, Deserialize)]
 pub(crate) struct NewKey {
     /// Its name on the table as it was.
     pub(crate) before: Ident,
@@ -233,6 +235,12 @@ fn take_keys_off(session: &mut Session, table: &TableName, tries: u32) -> Result
     patiently(session, &format!("ALTER TABLE {table} {drops}"), tries)
 }
 
+/// Takes off a ghost what a run that died in a cut-over may have put on it.
+pub(crate) fn take_off(session: &mut Session, ghost: &TableName) -> Result<()> {
+    take_triggers_off(session, ghost)?;
+    take_keys_off(session, ghost, PATIENT_TRIES)
+}
+
 impl CutOver<'_> {
     /// Before the table is locked: on MariaDB keeps writers from the tables that it refers to. Each has
     /// a connection of its own, so that waiting for one of them while the others are locked is nothing
@@ -343,8 +351,7 @@ impl CutOver<'_> {
         if !self.dressed.load(Ordering::SeqCst) {
             return Ok(());
         }
-        take_triggers_off(control, &self.pair.ghost)?;
-        take_keys_off(control, &self.pair.ghost, PATIENT_TRIES)?;
+        take_off(control, &self.pair.ghost)?;
         self.dressed.store(false, Ordering::SeqCst);
         Ok(())
     }

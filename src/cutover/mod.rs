@@ -23,6 +23,8 @@ use parking_lot::Mutex;
 
 pub use self::blockers::{Blocker, KillBlockers};
 use self::dressing::Dressing;
+use serde::{Deserialize, Serialize};
+
 use crate::binlog::Feed;
 use crate::cancel::Cancel;
 use crate::checkpoint::StateTable;
@@ -83,7 +85,7 @@ pub(crate) enum Counter {
 
 /// The index that stands in on the ghost for that of the chosen key, until the cut-over, and the
 /// generated columns that it needs.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Serialize, Deserialize)]
 pub(crate) struct StandIn {
     pub(crate) name: Ident,
     /// `UNIQUE KEY name (column, ..)`
@@ -103,7 +105,7 @@ impl StandIn {
     }
 
     /// The clauses of the statements that add again what is not there of it.
-    fn adds(&self, ghost: &Definition) -> Vec<String> {
+    pub(crate) fn adds(&self, ghost: &Definition) -> Vec<String> {
         let missing = self.columns.iter().filter(|(name, _)| !ghost.has_column(name));
         let columns = join(missing.map(|(name, ty)| format!("ADD COLUMN {name} {ty}")));
         let index = ghost.key(&self.name).is_none().then(|| format!("ADD {}", self.definition));

@@ -15,8 +15,7 @@ impl CutOver<'_> {
     /// (which may be the connection that holds the lock) moves the rows. `false` if the stream took
     /// too long.
     pub(super) fn drain(&self, control: &mut Session, refresher: &mut Session) -> Result<bool> {
-        let marker =
-            self.state.write_marker(control, self.feed, |number| self.feed.last_call(number))?;
+        let marker = self.state.write_last_call(control, self.feed)?;
         if !self.feed.wait_for_marker(marker, self.limits.lock_timeout, self.cancel)? {
             return Ok(false);
         }

@@ -11,6 +11,7 @@ use mysql_common::proto::codec::error::PacketCodecError;
 use parking_lot::Mutex;
 
 use super::modes::Modes;
+use super::session::Session;
 use crate::endpoint::Endpoint;
 use crate::error::{Error, ErrorKind, Result};
 use crate::fault::Fault;
@@ -54,7 +55,12 @@ pub(crate) struct Connector {
     rows: Arc<OnceLock<Modes>>,
     /// The server's binlog format is another, and is to stay so.
     own_row_format: Arc<AtomicBool>,
+    /// What a session that writes does before anything else, once there is something to do.
+    before_work: Arc<OnceLock<Box<BeforeWork>>>,
 }
+
+/// What a session that writes does before anything else.
+type BeforeWork = dyn Fn(&mut Session) -> Result<()> + Send + Sync;
 
 impl fmt::Debug for Connector {
     // `Opts` prints its password.
@@ -96,6 +102,7 @@ impl Connector {
             definition: Arc::default(),
             rows: Arc::default(),
             own_row_format: Arc::default(),
+            before_work: Arc::default(),
         })
     }
 
@@ -180,6 +187,23 @@ impl Connector {
     /// From now on sessions that move rows are set up so.
     pub(crate) fn move_rows_in(&self, modes: Modes) {
         let _ = self.rows.set(modes);
+    }
+
+    /// From now on every session that may write does this first, whenever its connection is made (anew).
+    pub(crate) fn before_work(
+        &self,
+        what: impl Fn(&mut Session) -> Result<()> + Send + Sync + 'static,
+    ) {
+        let _ = self.before_work.set(Box::new(what));
+    }
+
+    pub(super) fn prepare(&self, session: &mut Session) -> Result<()> {
+        self.before_work.get().map_or(Ok(()), |what| what(session))
+    }
+
+    /// Connections of an earlier run, with which this one goes on: what the binlog has of them is the run's own.
+    pub(crate) fn adopt(&self, ids: impl IntoIterator<Item = u32>) {
+        self.own_ids.lock().extend(ids);
     }
 
     /// From now on sessions write rows to the binlog, whatever the server's format is.

@@ -3,6 +3,8 @@
 
 use std::fmt::Write as _;
 
+use serde::{Deserialize, Serialize};
+
 /// What sessions that move rows always have: a value that does not fit is an error, and zero stays
 /// zero in an AUTO_INCREMENT column.
 const ROWS: [&str; 3] = ["STRICT_ALL_TABLES", "NO_AUTO_VALUE_ON_ZERO", "NO_ENGINE_SUBSTITUTION"];
@@ -18,7 +20,7 @@ const CONVERSIONS: [&str; 3] =
     ["TIME_TRUNCATE_FRACTIONAL", "TIME_ROUND_FRACTIONAL", "NO_UNSIGNED_SUBTRACTION"];
 
 /// The SQL mode and the time zone of sessions.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct Modes {
     pub(crate) sql_mode: String,
     pub(crate) time_zone: String,

@@ -62,7 +62,7 @@ pub(crate) type NamedRow = Vec<(String, Option<String>)>;
 #[derive(Clone, Debug)]
 pub(crate) struct Mark {
     pub(crate) id: u32,
-    lock: String,
+    pub(crate) lock: String,
 }
 
 impl Mark {
@@ -149,6 +149,9 @@ impl Session {
                 ErrorKind::UnsupportedServer,
                 "the address leads to another server now",
             ));
+        }
+        if self.purpose.is_some_and(|purpose| purpose != Purpose::Inspect) {
+            self.connector.clone().prepare(self)?;
         }
         Ok(())
     }
@@ -317,9 +320,10 @@ impl Session {
                 Err(error) => error,
             };
             // Whatever else keeps us from connecting may pass.
-            let elsewhere = error.kind() == ErrorKind::UnsupportedServer;
+            let is_final =
+                matches!(error.kind(), ErrorKind::UnsupportedServer | ErrorKind::LockLost);
             let may_pass =
-                if self.broken { !elsewhere } else { error.fault().is_some_and(Fault::is_passing) };
+                if self.broken { !is_final } else { error.fault().is_some_and(Fault::is_passing) };
             attempt += 1;
             if !self.broken {
                 // A failed statement does not always end its transaction.
@@ -364,6 +368,11 @@ impl Session {
             cancel.sleep(Duration::from_millis(10))?;
         }
         Ok(())
+    }
+
+    /// Takes a named lock, if nobody has it. `lock` is its name as a literal.
+    pub(crate) fn take_lock(&mut self, lock: &str) -> Result<bool> {
+        Ok(self.scalar(&format!("SELECT GET_LOCK({lock}, 0)"))?.as_deref() == Some("1"))
     }
 
     /// Ends another connection; one that is gone already is no error.

@@ -1,10 +1,12 @@
 //! A column as the information schema describes it.
 
+use serde::{Deserialize, Serialize};
+
 use crate::db::Flavor;
 use crate::sql::{Ident, KeyType};
 
 /// A column.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct Column {
     pub(crate) name: Ident,
     pub(crate) nullable: bool,

@@ -1,5 +1,7 @@
 //! Foreign keys from and to a table, in whichever schema.
 
+use serde::{Deserialize, Serialize};
+
 use super::server::ServerInfo;
 use crate::db::{Flavor, Session};
 use crate::error::Result;
@@ -9,7 +11,7 @@ use crate::sql::statements::join;
 use crate::sql::{Ident, TableName, literal};
 
 /// A foreign key.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct ForeignKey {
     pub(crate) name: Ident,
     /// The child.
@@ -22,7 +24,7 @@ pub(crate) struct ForeignKey {
 }
 
 /// What becomes of a row whose parent is deleted or gets another key.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) enum Rule {
     /// What the server does where nothing is said: `NO ACTION` on MySQL, `RESTRICT` on MariaDB.
     Default,

@@ -1,6 +1,8 @@
 //! What hangs on the table: foreign keys in either direction, triggers. Refused, unless the caller has
 //! said what is to become of them and that can be done.
 
+use serde::{Deserialize, Serialize};
+
 use super::foreign_key::{self, ForeignKey};
 use super::grants::{self, On, Wanted};
 use super::server::{ServerInfo, Version};
@@ -55,7 +57,7 @@ pub(crate) enum ForeignKeys {
 }
 
 /// What hangs on the table, and may.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct Neighbours {
     /// Foreign keys of the table to others.
     pub(crate) foreign_keys: Vec<ForeignKey>,
@@ -66,7 +68,7 @@ pub(crate) struct Neighbours {
 
 /// What the neighbours are called on the ghost, in their order: the names of foreign keys and triggers
 /// are unique in a schema, and the table keeps its own until the swap.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
 pub(crate) struct NewNames {
     /// Empty if the foreign keys are discarded.
     pub(crate) keys: Vec<NewKeyName>,
@@ -74,7 +76,7 @@ pub(crate) struct NewNames {
 }
 
 /// The name of a foreign key.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct NewKeyName {
     /// On the ghost.
     pub(crate) on_ghost: Ident,

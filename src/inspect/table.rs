@@ -1,5 +1,7 @@
 //! A table: its columns, its indexes, its definition.
 
+use serde::{Deserialize, Serialize};
+
 use super::column::Column;
 use crate::db::{Session, missing};
 use crate::error::{Error, ErrorKind, Result};
@@ -7,7 +9,7 @@ use crate::sql::tokens::{Dialect, tokenize};
 use crate::sql::{Ident, TableName, literal};
 
 /// A table as it is.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Serialize, Deserialize)]
 pub(crate) struct Table {
     pub(crate) name: TableName,
     pub(crate) columns: Vec<Column>,
@@ -21,14 +23,14 @@ pub(crate) struct Table {
 }
 
 /// What `SHOW CREATE TABLE` says, with the counter set apart, as it changes all the time.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct Definition {
     pub(crate) text: String,
     pub(crate) auto_increment: Option<u64>,
 }
 
 /// An index.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct Index {
     pub(crate) name: Ident,
     pub(crate) unique: bool,
@@ -40,7 +42,7 @@ pub(crate) struct Index {
 }
 
 /// A column of an index.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct IndexPart {
     /// `None` if it is an expression.
     pub(crate) column: Option<String>,

@@ -1,5 +1,7 @@
 //! The triggers of a table, and how each is made anew exactly as it is.
 
+use serde::{Deserialize, Serialize};
+
 use crate::db::{Session, missing};
 use crate::error::{Error, ErrorKind, Result};
 use crate::obstacle::{Obstacle, ObstacleKind};
@@ -7,7 +9,7 @@ use crate::sql::tokens::{Dialect, tokenize};
 use crate::sql::{Ident, TAG, TableName, literal};
 
 /// A trigger.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct Trigger {
     pub(crate) name: Ident,
     pub(crate) table: TableName,

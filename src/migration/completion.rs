@@ -7,6 +7,7 @@ use crossbeam_channel::{Sender, bounded};
 use super::crew::Crew;
 use super::duplicates;
 use super::histograms;
+use super::resume::Stage;
 use super::stages::Stages;
 use super::verification::{Ahead, MOST_AHEAD, Verifier};
 use crate::db::{DEFAULT_GROUP, Session, in_group};
@@ -25,7 +26,10 @@ impl Stages<'_> {
         verifier: Option<&Verifier<'_>>,
     ) -> Result<Option<Ahead>> {
         let control = self.control;
-        let builds = !self.ghost.deferred.clauses.is_empty();
+        let are_there = self
+            .continued
+            .is_some_and(|continued| matches!(continued.stage, Stage::Follow { indexes: true }));
+        let builds = !self.ghost.deferred.clauses.is_empty() && !are_there;
         let stop = &AtomicBool::new(false);
         let (begins, may_begin) = bounded(1);
         std::thread::scope(|scope| {
@@ -104,12 +108,7 @@ impl Stages<'_> {
             control.long_statement.store(0, Ordering::SeqCst);
             match built {
                 Ok(_) => {
-                    if deferred.any_unique {
-                        follow.refresher.go_one_by_one();
-                    }
-                    if !deferred.strict.is_empty() {
-                        follow.refresher.be_strict();
-                    }
+                    follow.indexes_are_there(ghost);
                     // Not of the changes before an earlier try had failed.
                     let changed = follow.pending.waiting(MOST_AHEAD).filter(|_| last == TRIES - 1);
                     follow.pending.resume();

@@ -13,8 +13,10 @@ use super::postpone::Postpone;
 use super::progress::Progress;
 use super::rehearsal::Rehearsal;
 use super::replica_test::Stopped;
+use super::resume::Continued;
 use crate::binlog::Feed;
 use crate::cancel::Cancel;
+use crate::checkpoint::CopiedSoFar;
 use crate::copy::ChunkSize;
 use crate::copy::chunk_size::Sizer;
 use crate::error::{Error, ErrorKind, Phase, Result};
@@ -46,6 +48,9 @@ pub(crate) struct Control {
     copy_began: OnceLock<Instant>,
     copy_took: OnceLock<Duration>,
     pub(crate) rows_copied: AtomicU64,
+    /// How far the copy has come without a gap.
+    pub(crate) saving: Mutex<()>,
+    pub(crate) copied: Mutex<CopiedSoFar>,
     /// In the pass that goes on.
     pub(crate) rows_verified: AtomicU64,
     rows_estimated: AtomicU64,
@@ -144,6 +149,8 @@ impl Control {
             phase: Mutex::new(Phase::Prepare),
             copy_began: OnceLock::new(),
             copy_took: OnceLock::new(),
+            saving: Mutex::new(()),
+            copied: Mutex::new(CopiedSoFar::through(None, 0)),
             rows_copied: AtomicU64::new(0),
             rows_verified: AtomicU64::new(0),
             rows_estimated: AtomicU64::new(rows_estimated),
@@ -261,6 +268,16 @@ impl Control {
             }
             self.cancel.sleep(left.min(LOOK_AGAIN))?;
         }
+    }
+
+    /// The run goes on where another one has stopped.
+    pub(super) fn goes_on(&self, continued: &Continued) {
+        self.rows_copied.store(continued.copied.rows, Ordering::Relaxed);
+        *self.copied.lock() = continued.copied.clone();
+    }
+
+    pub(crate) fn is_swapped(&self) -> bool {
+        self.swapped.load(Ordering::SeqCst)
     }
 
     /// The tables are swapped: from now on the run can only end as swapped.

@@ -8,6 +8,7 @@ use std::time::Duration;
 use super::ghost::Ghost;
 use super::options::Options;
 use super::replica::StreamServer;
+use super::resume::{Continued, Stage};
 use crate::binlog::interpreter::Watch;
 use crate::binlog::{Feed, KeyPart, Start, Stream, StreamConfig, WatchedTable};
 use crate::checkpoint::StateTable;
@@ -120,6 +121,36 @@ impl Follow {
             refresher,
             new_key,
         })
+    }
+}
+
+impl Follow {
+    /// Takes over what another run had still to do, before anything is refreshed.
+    pub(super) fn goes_on(&self, continued: &Continued, ghost: &Ghost) -> Result<()> {
+        self.feed.goes_on_behind(continued.place.marker);
+        // What an XA transaction changes is not known if it was prepared before that.
+        self.stream.copy_begins();
+        match &continued.stage {
+            Stage::Follow { indexes } => {
+                self.pending.put_back(continued.place.keys()?);
+                if *indexes {
+                    self.indexes_are_there(ghost);
+                }
+            }
+            Stage::Prove { last_call } => self.feed.last_call(*last_call),
+            Stage::TidyUp { .. } => {}
+        }
+        Ok(())
+    }
+
+    /// The ghost has the indexes that waited for the end of the copy.
+    pub(super) fn indexes_are_there(&self, ghost: &Ghost) {
+        if ghost.deferred.any_unique {
+            self.refresher.go_one_by_one();
+        }
+        if !ghost.deferred.strict.is_empty() {
+            self.refresher.be_strict();
+        }
     }
 }
 

@@ -1,6 +1,8 @@
 //! Making the ghost table: a copy of the table's definition, altered as the user said while it is
 //! still empty.
 
+use serde::{Deserialize, Serialize};
+
 use super::ghost_key::{self, Deferred, KeyOnGhost};
 use super::row_modes;
 use crate::cancel::Cancel;
@@ -21,7 +23,7 @@ use crate::sql::statements::TablePair;
 use crate::sql::{Ident, KeyShape, TableName};
 
 /// The ghost table.
-#[derive(Debug)]
+#[derive(Clone, Debug, Serialize, Deserialize)]
 pub(crate) struct Ghost {
     pub(crate) table: Table,
     /// How the table maps to it.

@@ -1,5 +1,7 @@
 //! The ghost's unique keys while rows are copied: by which its rows are found, and which have to wait.
 
+use serde::{Deserialize, Serialize};
+
 use crate::cutover::StandIn;
 use crate::db::{Flavor, Session};
 use crate::error::{Error, ErrorKind, Result};
@@ -21,7 +23,7 @@ pub(super) struct KeyOnGhost {
 }
 
 /// Indexes that are not on the ghost while rows are copied.
-#[derive(Debug, Default)]
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
 pub(crate) struct Deferred {
     pub(crate) names: Vec<Ident>,
     /// The clauses that add them.

@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 use crate::binlog::Feed;
 use crate::cancel::Cancel;
 use crate::checkpoint::StateTable;
-use crate::db::{Connector, Flavor, Purpose, Session};
+use crate::db::{Connector, Flavor, Purpose, Session, missing};
 use crate::error::{Error, ErrorKind, Result};
 use crate::fault::Fault;
 use crate::sql::{TableName, ident, literal};
@@ -37,16 +37,36 @@ pub(crate) struct Guard {
 }
 
 impl Guard {
-    pub(crate) fn take(connector: &Connector, flavor: Flavor, table: &TableName) -> Result<Self> {
+    /// `resumes`: a run that holds the lock, and has not written a heartbeat for a while, is ended.
+    pub(crate) fn take(
+        connector: &Connector,
+        flavor: Flavor,
+        table: &TableName,
+        resumes: Option<&Cancel>,
+    ) -> Result<Self> {
         let mut session = Session::open(connector, flavor, Purpose::Rows)?;
         let lock = literal::text(&lock_name(table));
-        if session.scalar(&format!("SELECT GET_LOCK({lock}, 0)"))?.as_deref() != Some("1") {
+        let mut is_taken = session.take_lock(&lock)?;
+        if let (false, Some(cancel)) = (is_taken, resumes) {
+            is_taken = take_from_dead(&mut session, &lock, &table.state(), cancel)?;
+        }
+        if !is_taken {
             return Err(Error::new(
                 ErrorKind::AlreadyRunning,
                 format!("another run works on {table}"),
             ));
         }
         Ok(Guard { session, lock })
+    }
+
+    /// What every session of the run makes sure of before it works: that this lock is still held. A run that was taken
+    /// for dead, and comes back, must not write any more.
+    pub(crate) fn fence(&self) -> impl Fn(&mut Session) -> Result<()> + Send + Sync + 'static {
+        let sql = format!("SELECT IS_USED_LOCK({}) = {}", self.lock, self.session.id());
+        move |session: &mut Session| match session.scalar(&sql)?.as_deref() {
+            Some("1") => Ok(()),
+            _ => Err(Error::new(ErrorKind::LockLost, "the run's named lock is lost")),
+        }
     }
 
     /// Writes heartbeats, and looks after the lock, until the run is asked to stop. Without the
@@ -100,6 +120,41 @@ impl Guard {
     pub(crate) fn session(&mut self) -> &mut Session {
         &mut self.session
     }
+}
+
+/// Waits for the lock of a run that seems to be dead, and ends the connection that holds it once that has been silent for
+/// long. One whose program was killed gives it back at once; one whose machine is gone, not for a year.
+fn take_from_dead(
+    session: &mut Session,
+    lock: &str,
+    state: &TableName,
+    cancel: &Cancel,
+) -> Result<bool> {
+    const LOOK_AGAIN: Duration = Duration::from_millis(100);
+    const SILENCE: Duration = Duration::from_secs(10);
+    let first = StateTable::last_marker(session, state)?;
+    let began = Instant::now();
+    while began.elapsed() < SILENCE {
+        if session.take_lock(lock)? {
+            return Ok(true);
+        }
+        if StateTable::last_marker(session, state)? != first {
+            return Ok(false);
+        }
+        cancel.sleep(LOOK_AGAIN)?;
+    }
+    if let Some(id) = session.scalar(&format!("SELECT IS_USED_LOCK({lock})"))? {
+        log::warn!("connection {id} of an earlier run has been silent for long, and is ended");
+        session.kill(id.parse().map_err(|_| missing("who holds the lock"))?)?;
+    }
+    let end = Instant::now() + SILENCE;
+    while Instant::now() < end {
+        if session.take_lock(lock)? {
+            return Ok(true);
+        }
+        cancel.sleep(LOOK_AGAIN)?;
+    }
+    Ok(false)
 }
 
 fn lost(error: &Error) -> Error {

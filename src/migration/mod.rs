@@ -3,9 +3,11 @@
 //! [`run`] sets the run up and tidies up after it, [`stages`] goes through the stages, with
 //! [`chunks`] and [`verification`]. [`crew`] keeps the threads that work beside it,
 //! [`ghost`] makes the ghost table, [`follow`] sets up everything that follows the table's changes,
-//! and [`cleanup`] takes away what a failed run has made.
+//! and [`cleanup`] takes away what a failed run has made. [`checkpoints`] writes down how far it has come, and [`resume`]
+//! goes on with what another run has written down.
 
 mod cause;
+mod checkpoints;
 pub(crate) mod checks;
 mod chunks;
 mod cleanup;
@@ -31,6 +33,7 @@ mod rehearsal;
 mod replica;
 mod replica_test;
 mod report;
+pub(crate) mod resume;
 mod row_modes;
 mod run;
 mod stages;

@@ -89,6 +89,9 @@ pub(crate) struct Options {
     /// The resource group of what takes long on the server.
     pub(crate) resource_group: Option<String>,
     pub(crate) heartbeat: Duration,
+    pub(crate) checkpoint_interval: Duration,
+    /// Go on where an earlier run has stopped.
+    pub(crate) resume: bool,
     pub(crate) retries: u32,
     pub(crate) lock_timeout: Duration,
     pub(crate) kill_blockers: Option<KillBlockers>,
@@ -130,6 +133,8 @@ impl Default for Options {
             index_build: IndexBuild::default(),
             resource_group: None,
             heartbeat: Duration::from_millis(500),
+            checkpoint_interval: Duration::from_secs(5),
+            resume: false,
             retries: 60,
             lock_timeout: Duration::from_secs(3),
             kill_blockers: None,

@@ -1,9 +1,11 @@
 //! A run from beginning to end: set up, through its stages, and tidied up after.
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
 use super::cause;
+use super::checkpoints;
 use super::cleanup::{Made, clean_up};
 use super::control::Control;
 use super::crew::{Crew, DismissCrew};
@@ -19,8 +21,10 @@ use super::rehearsal::Rehearsal;
 use super::replica::StreamServer;
 use super::replica_test;
 use super::report::Report;
+use super::resume::{Continued, Stage, Taking, Task};
 use super::stages::{Ended, Outcome, Stages};
-use crate::checkpoint::StateTable;
+use crate::binlog::Place;
+use crate::checkpoint::{Saved, SavedPlace, StateTable};
 use crate::cutover::Swapped;
 use crate::cutover::proof::Proof;
 use crate::db::{Connector, Purpose, Session};
@@ -52,6 +56,8 @@ pub(crate) struct Migration {
     pub(crate) options: Options,
     pub(crate) postpone: Postpone,
     pub(crate) policies: AllOf,
+    /// What an earlier run has written down, with which this one goes on.
+    pub(crate) resumed: Option<Box<Task>>,
 }
 
 /// Goes through all stages; on an error, tidies up and says what is left.
@@ -80,6 +86,8 @@ pub(crate) fn run(mut migration: Migration, control: &Control) -> Result<Report>
         };
         let Migration { connector, server, table, options, .. } = &migration;
         let error = cause::find(error, control.phase(), connector, server.flavor, table);
+        let behind = control.is_swapped() && error.table_state() == TableState::Untouched;
+        let error = if behind { error.with_table_state(TableState::Swapped) } else { error };
         let state = error.table_state();
         let mut left = error.leftovers().to_vec();
         let differ = options.is_test() && error.kind() == ErrorKind::RowsDiffer;
@@ -134,13 +142,18 @@ fn stages(
     if stream.is_none() {
         switch_to_row_format(connector, server, options)?;
     }
-    let guard = guard.insert(Guard::take(connector, server.flavor, &table.name)?);
+    let resumed = migration.resumed.as_deref();
+    let takes_over = resumed.map(|_| &control.cancel);
+    let guard = guard.insert(Guard::take(connector, server.flavor, &table.name, takes_over)?);
     let mut definer = Session::open(connector, server.flavor, Purpose::Definition)?;
-    if Definition::read(&mut definer, &table.name)?.text != table.definition.text {
+    if resumed.is_none()
+        && Definition::read(&mut definer, &table.name)?.text != table.definition.text
+    {
         let why = format!("the definition of {} was changed since the plan was made", table.name);
         return Err(Error::new(ErrorKind::TableChanged, why));
     }
     if !options.is_test()
+        && resumed.is_none()
         && let Some(how) = native::attempt(migration, control)?
     {
         control.note_swap();
@@ -148,23 +161,60 @@ fn stages(
     }
     let before = StateTable::last_marker(&mut definer, &table.name.state())?;
     let state = StateTable::new(table.name.state(), before);
-    let ghost = prepare(migration, control, &state, guard, &mut definer, made)?;
+    let state = Arc::new(state);
+    let (ghost, continued) = match resumed {
+        None => (prepare(migration, control, &state, guard, &mut definer, made)?, None),
+        Some(task) => {
+            // Nobody comes to them any more: this run has the lock.
+            let dead = StateTable::registered(&mut definer, state.name())?;
+            watch_sessions(connector, guard, &state, &mut definer)?;
+            let mut taking = Taking { migration, made, dead, cancel: &control.cancel };
+            let continued = taking.up(task, &mut definer)?;
+            connector.move_rows_in(task.ghost.row_modes.clone());
+            (task.ghost.clone(), Some(continued))
+        }
+    };
     options.steps.at(Step::GhostCreated, definer.id());
 
     control.enter(Phase::Fence);
     let schema = table.name.schema.as_str();
-    let start = match stream {
-        Some(replica) => replica.start(&state, &mut definer, options.gtid, &control.cancel)?,
-        None => server.binlog_start(&mut definer, schema, options.gtid)?,
+    let start = match (&continued, stream) {
+        (Some(continued), _) => continued.place.start(server.flavor)?,
+        (None, Some(replica)) => {
+            replica.start(&state, &mut definer, options.gtid, &control.cancel)?
+        }
+        (None, None) => server.binlog_start(&mut definer, schema, options.gtid)?,
     };
-    // Again, as the plan may be old; from here on the stream would show one being made.
-    let mut inspector = Session::open(connector, server.flavor, Purpose::Inspect)?;
-    neighbours.check_unchanged(&mut inspector, server, &table.name, &options.wishes)?;
-    drop(inspector);
+    let is_swapped = continued.as_ref().is_some_and(|c| !matches!(c.stage, Stage::Follow { .. }));
+    if is_swapped {
+        control.note_swap();
+    } else {
+        // Again, as the plan may be old; from here on the stream would show one being made.
+        let mut inspector = Session::open(connector, server.flavor, Purpose::Inspect)?;
+        neighbours.check_unchanged(&mut inspector, server, &table.name, &options.wishes)?;
+    }
+    if continued.is_none() {
+        let ghost_definition = Definition::read(&mut definer, &ghost.pair.ghost)?;
+        let task = Task::of(migration, &ghost, ghost_definition);
+        state.save(guard.session(), Saved::Task, &task.text()?)?;
+        let place = Place { start: start.clone(), marker: 0 };
+        state.save(guard.session(), Saved::Place, &SavedPlace::new(&place, &[]).text()?)?;
+        options.steps.at(Step::TaskSaved, definer.id());
+    }
     let server_id = free_server_id(options.server_id, &mut definer, server, stream.as_ref())?;
     let source = Source { connector, server, replica: stream.as_ref(), server_id, start };
     let follow = Follow::new(source, table, &ghost, options)?;
+    if let Some(continued) = &continued {
+        follow.goes_on(continued, &ghost)?;
+        control.goes_on(continued);
+    }
     control.watch(&follow.feed, &follow.refresher, &follow.sizer);
+    if let Some(Continued { stage: Stage::TidyUp { conflicting }, .. }) = &continued {
+        let proof = Proof { conflicting: conflicting.clone(), ..Proof::default() };
+        let ended = Ended::Swapped(Swapped::default(), proof);
+        let outcome = Outcome { ended, verification: None };
+        return Ok(finish(migration, control, &state, definer, &follow, outcome));
+    }
 
     let flavor = server.flavor;
     let outcome = std::thread::scope(|scope| {
@@ -176,7 +226,7 @@ fn stages(
         crew.spawn("stream", move || {
             let changed = |key| {
                 follow.touched.note(&key);
-                follow.pending.add(key, cancel)
+                is_swapped || follow.pending.add(key, cancel)
             };
             follow.stream.read(&follow.config, cancel, &changed)
         })?;
@@ -197,7 +247,8 @@ fn stages(
             keep_gate((connector, server), options, control, policies, follow, state);
             Ok(())
         })?;
-        for part in 0..options.refresh_workers.max(1) {
+        let workers = if is_swapped { 0 } else { options.refresh_workers.max(1) };
+        for part in 0..workers {
             let mut session = open(Purpose::Refresh)?;
             crew.spawn("refresh", move || {
                 const MOST_KEYS: usize = 1000;
@@ -206,8 +257,16 @@ fn stages(
             })?;
         }
 
+        if !is_swapped {
+            let mut session = open(Purpose::Rows)?;
+            let (every, retries) = (options.checkpoint_interval, options.retries());
+            crew.spawn("checkpoint", move || {
+                checkpoints::keep((control, follow, state), (every, retries), &mut session)
+            })?;
+        }
+
         let mut session = open(Purpose::Rows)?;
-        if options.exact_row_count {
+        if options.exact_row_count && !is_swapped {
             let session = open(Purpose::Inspect)?;
             crew.spawn("count", move || {
                 control.counting.count(session, &table.name, control);
@@ -224,8 +283,13 @@ fn stages(
             follow,
             state,
             ghost: &ghost,
+            continued: continued.as_ref(),
         };
-        let result = stages.in_step(&mut session, &mut definer);
+        let result = if is_swapped {
+            stages.prove_swap(&mut session)
+        } else {
+            stages.in_step(&mut session, &mut definer)
+        };
         cancel.set();
         match stream {
             None => follow.stream.stop(Some(&mut session)),
@@ -269,7 +333,7 @@ fn switch_to_row_format(
 fn prepare(
     migration: &Migration,
     control: &Control,
-    state: &StateTable,
+    state: &Arc<StateTable>,
     guard: &mut Guard,
     definer: &mut Session,
     made: &mut Made,
@@ -290,6 +354,7 @@ fn prepare(
         clause.text
     );
     state.record(guard.session(), &record)?;
+    watch_sessions(connector, guard, state, definer)?;
     made.sentry = Some(source.old());
     let ghost = source.ghost();
     let create = format!("CREATE TABLE {ghost} LIKE {source}");
@@ -304,6 +369,28 @@ fn prepare(
         control.warn(format!("the CHECK constraint `{old}` is called `{new}` in the new table"));
     }
     Ok(ghost)
+}
+
+/// From now on whatever connection writes is written down first, and makes sure that the run still holds its lock.
+fn watch_sessions(
+    connector: &Connector,
+    guard: &mut Guard,
+    state: &Arc<StateTable>,
+    definer: &mut Session,
+) -> Result<()> {
+    let (fence, table) = (guard.fence(), Arc::clone(state));
+    state.register(guard.session())?;
+    state.register(definer)?;
+    connector.before_work(move |session| {
+        // In this order: whoever takes the lock away, and then ends those who are written down, has them all.
+        match table.register(session) {
+            // The run is over, and tidies up.
+            Err(error) if error.fault() == Some(Fault::NoSuchTable) => {}
+            other => other?,
+        }
+        fence(session)
+    });
+    Ok(())
 }
 
 /// Creates a table, and notes it for cleaning up, the last one first. Not if the server refuses, as
@@ -332,20 +419,29 @@ fn finish(
     };
     let Migration { table, options, .. } = migration;
     let mut warnings = control.take_warnings();
+    if test.is_none() {
+        // Without the old table it could not be seen that the tables are swapped.
+        let saved = state.save(&mut definer, Saved::Proven, &proof.conflicting.join("\n"));
+        if let Err(error) = saved {
+            log::debug!("that the swap is proven is not written down: {}", error.message());
+        }
+        options.steps.at(Step::ProofSaved, definer.id());
+    }
     let mut drop_table = |name: &TableName| {
-        let dropped = definer.exec(&format!("DROP TABLE {name}"));
+        let dropped = definer.exec(&format!("DROP TABLE IF EXISTS {name}"));
         if let Err(error) = &dropped {
             warnings.push(format!("{name} could not be dropped: {}", error.message()));
         }
         dropped.is_ok()
     };
-    if test.is_none() {
-        drop_table(state.name());
-    }
     let old = table.name.old();
     // Rows that a person has to look at are in the old table.
     let may_drop = options.old_table == OldTable::Drop && proof.conflicting.is_empty();
     let old_is_gone = test.is_some() || may_drop && drop_table(&old);
+    if test.is_none() {
+        // Last: as long as it is there, another run may end what this one has begun.
+        drop_table(state.name());
+    }
     Report {
         table: table.name.to_string(),
         native: None,

@@ -7,6 +7,7 @@ use std::time::{Duration, Instant};
 
 use parking_lot::Mutex;
 
+use super::checkpoints;
 use super::chunks::in_chunks;
 use super::control::Control;
 use super::follow::Follow;
@@ -15,9 +16,10 @@ use super::observer::Event;
 use super::options::{OnReplica, Options};
 use super::rehearsal::Rehearsal;
 use super::replica_test::{NOTHING_TO_SEE, ReplicaTest};
+use super::resume::Continued;
 use super::told::Told;
 use super::verification::{Verification, Verifier};
-use crate::checkpoint::StateTable;
+use crate::checkpoint::{CopiedSoFar, StateTable};
 use crate::copy::chunk::{Chunk, Watermark};
 use crate::copy::chunker::Chunker;
 use crate::copy::worker::{Copied, CopyWorker};
@@ -60,6 +62,8 @@ pub(super) struct Stages<'a> {
     pub(super) follow: &'a Follow,
     pub(super) state: &'a StateTable,
     pub(super) ghost: &'a Ghost,
+    /// What an earlier run has done of it already.
+    pub(super) continued: Option<&'a Continued>,
 }
 
 impl Stages<'_> {
@@ -70,11 +74,14 @@ impl Stages<'_> {
         if self.options.rehearsal {
             return self.rehearsed(definer);
         }
-        control.enter(Phase::Copy);
-        self.copy(session)?;
-        session.retrying(self.options.retries(), &control.cancel, |session| {
-            control.counting.stop(session)
-        })?;
+        if !self.continued.is_some_and(|continued| continued.copied.all) {
+            control.enter(Phase::Copy);
+            self.copy(session)?;
+            session.retrying(self.options.retries(), &control.cancel, |session| {
+                control.counting.stop(session)
+            })?;
+            self.all_is_copied(session)?;
+        }
         self.options.steps.at(Step::CopyDone, session.id());
         let ahead = self.complete(session, definer, verifier.as_ref())?;
         if let Some(verifier) = &mut verifier {
@@ -122,7 +129,14 @@ impl Stages<'_> {
         self.follow.stream.copy_begins();
         let marker = self.state.write_marker(session, &self.follow.feed, |_| ())?;
         let cancel = &self.control.cancel;
-        if !self.follow.feed.wait_for_marker(marker, FENCE_PATIENCE, cancel)? {
+        let mut before = None;
+        while !self.follow.feed.wait_for_marker(marker, FENCE_PATIENCE, cancel)? {
+            // Behind another run there may be much to read again.
+            let now = Some(self.follow.feed.position());
+            if self.continued.is_some() && now != before {
+                before = now;
+                continue;
+            }
             let why = format!(
                 "a change that was written to {} did not come back through the binlog within {} s: \
                  is it filtered out?",
@@ -157,7 +171,8 @@ impl Stages<'_> {
     fn copy(&self, session: &mut Session) -> Result<()> {
         let Self { control, follow, options, .. } = *self;
         let (cancel, retries) = (&control.cancel, options.retries());
-        let chunker = Chunker::new(Arc::clone(&follow.pair), retries, session, cancel)?;
+        let chunker = Chunker::new(Arc::clone(&follow.pair), retries, session, cancel)?
+            .behind(self.continued.and_then(|continued| continued.copied.bound()));
         let workers = (0..options.copy_workers.max(1)).map(|_| self.open_worker());
         let workers = workers.collect::<Result<Vec<_>>>()?;
         let worker = CopyWorker {
@@ -202,8 +217,20 @@ impl Stages<'_> {
         watermark.finished(chunk);
         if let Some(through) = watermark.through() {
             log::trace!("copied through {through}");
+            *self.control.copied.lock() = CopiedSoFar::through(Some(through), before + rows);
         }
         self.control.tell(&Event::ChunkCopied { rows, rows_copied: before + rows, time });
+    }
+
+    /// For whoever goes on behind this run. It must be known before the ghost gets indexes that a chunk could be refused
+    /// for.
+    fn all_is_copied(&self, session: &mut Session) -> Result<()> {
+        let Self { control, options, state, .. } = *self;
+        let copied = CopiedSoFar::all(control.rows_copied.load(Ordering::Relaxed));
+        *control.copied.lock() = copied;
+        session.retrying(options.retries(), &control.cancel, |session| {
+            checkpoints::save_copied(control, state, session)
+        })
     }
 
     /// Writes down how far the run has come, for whoever finds its tables.
@@ -312,10 +339,27 @@ impl Stages<'_> {
         definer: &mut Session,
         verifier: Option<&mut Verifier<'_>>,
     ) -> Result<(Swapped, Proof)> {
-        let Self { control, follow, options, .. } = *self;
         self.refresh_connection(definer)?;
-        let ghost_definition = Definition::read(definer, &follow.pair.ghost)?;
-        let cut_over = CutOver {
+        let ghost_definition = Definition::read(definer, &self.follow.pair.ghost)?;
+        let cut_over = self.as_cut_over(ghost_definition);
+        let mut told = Told { stages: self, definer, verifier };
+        let swapped = cut_over.run(session, &mut told);
+        let swapped = swapped.map_err(|error| self.name_conflicts(error))?;
+        let proof = self.prove(session, &cut_over, swapped)?;
+        Ok((swapped, proof))
+    }
+
+    /// The tables were swapped by a run that has died behind it.
+    pub(super) fn prove_swap(&self, session: &mut Session) -> Result<Outcome> {
+        let cut_over = self.as_cut_over(self.ghost.table.definition.clone());
+        let swapped = Swapped::default();
+        let proof = self.prove(session, &cut_over, swapped)?;
+        Ok(Outcome { ended: Ended::Swapped(swapped, proof), verification: None })
+    }
+
+    fn as_cut_over(&self, ghost_definition: Definition) -> CutOver<'_> {
+        let Self { control, follow, options, .. } = *self;
+        CutOver {
             pair: Arc::clone(&follow.pair),
             old: follow.pair.source.old(),
             connector: self.connector,
@@ -343,10 +387,16 @@ impl Stages<'_> {
             reads_replica: follow.config.reads_replica(),
             gate: &control.gate,
             limits: options.cut_over_limits(),
-        };
-        let mut told = Told { stages: self, definer, verifier };
-        let swapped = cut_over.run(session, &mut told);
-        let swapped = swapped.map_err(|error| self.name_conflicts(error))?;
+        }
+    }
+
+    fn prove(
+        &self,
+        session: &mut Session,
+        cut_over: &CutOver<'_>,
+        swapped: Swapped,
+    ) -> Result<Proof> {
+        let Self { control, follow, options, .. } = *self;
         control.note_swap();
         control.tell(&Event::Swapped { locked: swapped.locked });
         // At once: rows of the old table must not stand in the way of their parents.
@@ -361,9 +411,8 @@ impl Stages<'_> {
             )),
         }
         control.enter(Phase::Finish);
-        let proof = cut_over
+        cut_over
             .prove(session, &follow.new_key)
-            .map_err(|error| error.with_table_state(TableState::Swapped))?;
-        Ok((swapped, proof))
+            .map_err(|error| error.with_table_state(TableState::Swapped))
     }
 }

@@ -286,6 +286,23 @@ impl Pending {
         Some(parts.chain(later.chain(held).cloned()).collect())
     }
 
+    /// Every key that is not certain to be refreshed, if they are no more than that.
+    pub(crate) fn unfinished(&self, at_most: usize) -> Option<Vec<Key>> {
+        let state = self.state.lock();
+        if state.outstanding() > at_most {
+            return None;
+        }
+        let later = state.later.iter().map(|(_, key)| key);
+        let held = state.held.iter().flat_map(|(_, batch)| &batch.keys);
+        let under_way = state.parts.iter().flat_map(|part| &part.under_way);
+        let others = later.chain(held).chain(under_way).chain(&state.taken_together);
+        let mut keys: Vec<Key> =
+            state.parts.iter().flat_map(Part::iter).chain(others.cloned()).collect();
+        keys.sort_unstable();
+        keys.dedup();
+        Some(keys)
+    }
+
     /// Makes the workers take whatever there is, at once, or (`false`) again as usual.
     pub(crate) fn hurry(&self, hurry: bool) {
         self.state.lock().hurry = hurry;

@@ -2,6 +2,8 @@
 
 use std::fmt::{self, Write as _};
 
+use serde::{Deserialize, Serialize};
+
 use crate::error::{Error, ErrorKind, Result};
 
 /// The longest name of a table or column, in characters.
@@ -9,7 +11,7 @@ use crate::error::{Error, ErrorKind, Result};
 pub(crate) const MAX_CHARS: usize = 64;
 
 /// A name as the server knows it; `Display` quotes it.
-#[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
 pub(crate) struct Ident(String);
 
 impl Ident {
@@ -72,7 +74,7 @@ impl fmt::Display for Ident {
 }
 
 /// A table with its schema; `Display` quotes both.
-#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub(crate) struct TableName {
     pub(crate) schema: Ident,
     pub(crate) table: Ident,

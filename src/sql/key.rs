@@ -1,11 +1,13 @@
 //! The chosen key: which columns, under which names on either side, and its values.
 
+use serde::{Deserialize, Serialize};
+
 use super::Ident;
 use super::key_value::{KeyType, Malformed, write_int};
 use super::predicate::Side;
 
 /// One column of the chosen key.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct KeyColumn {
     /// Its name in the table.
     pub(crate) source: Ident,
@@ -18,7 +20,7 @@ pub(crate) struct KeyColumn {
 }
 
 /// The chosen key.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct KeyShape {
     /// The index of the table that enforces it.
     pub(crate) source_index: Ident,
@@ -147,7 +149,7 @@ fn take_part<'a>(rest: &mut &'a [u8]) -> Result<&'a [u8], Malformed> {
 }
 
 /// A place in the order of the chosen key: the literals of its columns.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct Bound(pub(crate) Vec<String>);
 
 impl Bound {

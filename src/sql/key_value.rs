@@ -7,11 +7,13 @@
 use std::fmt::Write as _;
 use std::net::{Ipv4Addr, Ipv6Addr};
 
+use serde::{Deserialize, Serialize};
+
 use super::literal;
 use crate::error::{Error, ErrorKind};
 
 /// The type of a key column, as far as its values are concerned.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) enum KeyType {
     /// TINYINT to BIGINT. The row event does not say whether it is unsigned, so the schema must.
     Int {

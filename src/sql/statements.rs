@@ -1,12 +1,14 @@
 //! The statements that move rows. Each function's doc shows the SQL that it yields.
 
+use serde::{Deserialize, Serialize};
+
 use super::key::{Bound, Key, KeyShape};
 use super::key_value::Malformed;
 use super::predicate::{self, Side};
 use super::{Ident, TAG, TableName, literal};
 
 /// How the server spells a share-locking read.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) enum LockSyntax {
     /// `FOR SHARE [NOWAIT]`
     ForShare,
@@ -38,7 +40,7 @@ pub(crate) enum Put {
 }
 
 /// The table and its ghost: everything that a statement between the two needs to know.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Serialize, Deserialize)]
 pub(crate) struct TablePair {
     pub(crate) source: TableName,
     pub(crate) ghost: TableName,

@@ -22,6 +22,7 @@ mod hostile;
 mod invariants;
 mod journal;
 mod keys;
+mod kills;
 mod native;
 mod neighbours;
 mod parallel;

@@ -3,18 +3,21 @@
 //!
 //! ```sql
 //! CREATE TABLE _t_ghc (
-//!   id BIGINT UNSIGNED NOT NULL PRIMARY KEY,  -- 1 the marker, 2 the record of the run
+//!   id BIGINT UNSIGNED NOT NULL PRIMARY KEY,  -- 1 the marker, 2 the record of the run, 3 to 6 what another run needs
+//!                                             -- to go on, from 2^32 on its connections by their ids
 //!   seq BIGINT UNSIGNED NOT NULL,             -- the number of the marker
 //!   written_at DATETIME(6) NOT NULL,
 //!   body MEDIUMTEXT                           -- for people, and for whoever tidies up
 //! ) ENGINE=InnoDB COMMENT='online-alter state v1'
 //! ```
 
+mod saved;
+
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use crate::binlog::{Feed, KeyPart, WatchedTable};
-use crate::db::{Session, missing};
+use crate::db::{Mark, Session, missing};
 use crate::error::Result;
 use crate::fault::Fault;
 use crate::sql::{KeyType, TAG, TableName, literal};
@@ -22,8 +25,28 @@ use crate::sql::{KeyType, TAG, TableName, literal};
 /// The comment by which a state table of ours is known. gh-ost's has another one.
 pub(crate) const COMMENT: &str = "online-alter state v1";
 
+pub(crate) use saved::{CopiedSoFar, FORMAT, SavedPlace};
+
+const LAST_CALL: &str = "last call ";
+
 const MARKER_ROW: u8 = 1;
 const RECORD_ROW: u8 = 2;
+
+/// What a run writes down for the one that goes on behind it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Saved {
+    /// What it does: written once, when the ghost is there.
+    Task = 3,
+    /// A [`SavedPlace`].
+    Place = 4,
+    /// How far the [copy](CopiedSoFar) has come.
+    Copied = 5,
+    /// The tables are swapped, and it is proven that nothing was missed.
+    Proven = 6,
+}
+
+/// Rows of connections have these numbers, and theirs.
+const FIRST_CONNECTION: u64 = 1 << 32;
 
 /// The state table of a run.
 #[derive(Debug)]
@@ -102,6 +125,54 @@ impl StateTable {
         session.exec(&sql).map(drop)
     }
 
+    /// Writes down what another run needs to go on, in the place of what was there.
+    pub(crate) fn save(&self, session: &mut Session, what: Saved, body: &str) -> Result<()> {
+        self.put(session, what as u64, body)
+    }
+
+    fn put(&self, session: &mut Session, id: u64, body: &str) -> Result<()> {
+        let body = literal::text(body);
+        let sql = format!(
+            "REPLACE {TAG} INTO {} (id, seq, written_at, body) VALUES ({id}, 0, UTC_TIMESTAMP(6), {body})",
+            self.name
+        );
+        session.exec(&sql).map(drop)
+    }
+
+    /// What was written down in the state table of this name, if it is there.
+    pub(crate) fn saved(
+        session: &mut Session,
+        name: &TableName,
+        what: Saved,
+    ) -> Result<Option<String>> {
+        session.scalar(&format!("SELECT body FROM {name} WHERE id = {}", what as u64))
+    }
+
+    /// Writes down a connection of the run: whoever goes on must see to it that it has ended, and knows its statements
+    /// in the binlog for the run's.
+    pub(crate) fn register(&self, session: &mut Session) -> Result<()> {
+        let Mark { id, lock } = session.mark().clone();
+        self.put(session, FIRST_CONNECTION + u64::from(id), &lock)?;
+        session.exec("COMMIT").map(drop)
+    }
+
+    /// The connections that were written down.
+    pub(crate) fn registered(session: &mut Session, name: &TableName) -> Result<Vec<Mark>> {
+        let sql = format!("SELECT id, body FROM {name} WHERE id >= {FIRST_CONNECTION}");
+        let mark = |row: Vec<Option<String>>| {
+            let mut row = row.into_iter().flatten();
+            let id = row.next()?.parse::<u64>().ok()?.checked_sub(FIRST_CONNECTION)?;
+            Some(Mark { id: u32::try_from(id).ok()?, lock: row.next()? })
+        };
+        Ok(session.rows(&sql)?.into_iter().filter_map(mark).collect())
+    }
+
+    /// The marker that was written under the lock of the last attempt to cut over, if there was one.
+    pub(crate) fn last_call(session: &mut Session, name: &TableName) -> Result<Option<u64>> {
+        let sql = format!("SELECT body FROM {name} WHERE id = {MARKER_ROW}");
+        Ok(session.scalar(&sql)?.and_then(|body| body.strip_prefix(LAST_CALL)?.parse().ok()))
+    }
+
     /// The record of the run that made the state table, if it is one of ours.
     pub(crate) fn read_record(session: &mut Session, name: &TableName) -> Result<Option<String>> {
         session.scalar(&format!("SELECT body FROM {name} WHERE id = {RECORD_ROW}"))
@@ -129,10 +200,24 @@ impl StateTable {
         Ok(number)
     }
 
+    /// Writes the marker behind which nothing should follow but the swap, and writes that down: whoever goes on behind
+    /// a run that has died in between proves by it that nothing did.
+    pub(crate) fn write_last_call(&self, session: &mut Session, feed: &Feed) -> Result<u64> {
+        let number = self.next_marker.fetch_add(1, Ordering::SeqCst);
+        feed.last_call(number);
+        feed.expect_marker(number);
+        self.put_marker_and(session, number, &format!(", body = '{LAST_CALL}{number}'"))?;
+        Ok(number)
+    }
+
     fn put_marker(&self, session: &mut Session, number: u64) -> Result<()> {
+        self.put_marker_and(session, number, "")
+    }
+
+    fn put_marker_and(&self, session: &mut Session, number: u64, also: &str) -> Result<()> {
         let done = session.exec(&format!(
             "INSERT {TAG} INTO {} (id, seq, written_at) VALUES ({MARKER_ROW}, {number}, \
-             UTC_TIMESTAMP(6)) ON DUPLICATE KEY UPDATE seq = {number}, written_at = UTC_TIMESTAMP(6)",
+             UTC_TIMESTAMP(6)) ON DUPLICATE KEY UPDATE seq = {number}, written_at = UTC_TIMESTAMP(6){also}",
             self.name
         ))?;
         if done.affected == 0 {

@@ -1,0 +1,119 @@
+//! The plan of a run that goes on where an earlier one has stopped.
+
+use super::{Request, check_kill, check_limits, check_resource_group, parse_clause, stream_server};
+use crate::checkpoint::{self, Saved, StateTable};
+use crate::db::{Connector, Session};
+use crate::error::{Error, ErrorKind, Result};
+use crate::inspect::platform::{Platform, PreflightItem};
+use crate::inspect::{ServerInfo, Table};
+use crate::migration::Migration;
+use crate::migration::resume::{Tables, Task, cannot, check_place};
+use crate::plan::Plan;
+use crate::sql::TableName;
+
+/// What the plan has found out so far.
+pub(super) struct Basis<'a> {
+    pub(super) connector: Connector,
+    pub(super) server: ServerInfo,
+    pub(super) session: &'a mut Session,
+    pub(super) preflight: (Platform, Vec<PreflightItem>),
+}
+
+impl Request {
+    /// What an earlier run has written down. None if it had not come to that, so that there is nothing yet to go on
+    /// with; an error if there was none, or if it cannot be gone on with.
+    pub(super) fn task(
+        &self,
+        session: &mut Session,
+        server: &ServerInfo,
+        name: &TableName,
+    ) -> Result<Option<Box<Task>>> {
+        let state = name.state();
+        match Table::comment(session, &state)?.as_deref() {
+            Some(checkpoint::COMMENT) => {}
+            None => {
+                let why =
+                    format!("there is nothing to go on with: no run on {name} has left {state}");
+                return Err(Error::new(ErrorKind::NothingToResume, why));
+            }
+            Some(_) => {
+                return Err(cannot(format!("{state} is not of this version of online-alter")));
+            }
+        }
+        let Some(text) = StateTable::saved(session, &state, Saved::Task)? else {
+            return Ok(None);
+        };
+        let task = Task::parse(&text)?;
+        if self.options.is_test() {
+            return Err(cannot("a test on a replica has to be made anew"));
+        }
+        if task.table.name != *name || task.clause != self.clause {
+            return Err(cannot(format!("it was to alter {} by: {}", task.table.name, task.clause)));
+        }
+        if task.server != server.identity {
+            return Err(cannot(format!(
+                "it ran on the server {}, and this one is {}: binlog positions mean nothing here",
+                task.server, server.identity
+            )));
+        }
+        Tables::look(session, &task)?;
+        Ok(Some(Box::new(task)))
+    }
+
+    /// Goes on with that.
+    pub(super) fn plan_resumed(mut self, task: Box<Task>, basis: Basis<'_>) -> Result<Plan> {
+        let Basis { connector, server, session, mut preflight } = basis;
+        let table = task.table.clone();
+        let (by_gtid, named) = (self.options.gtid, self.platform);
+        let as_stream = |replica| stream_server(replica, &server, &table, by_gtid, named);
+        let stream = self.stream.as_ref().map(as_stream).transpose()?.map(|(stream, items)| {
+            preflight.1.extend(items);
+            stream
+        });
+        let read = stream.as_ref().map_or(&server, |replica| &replica.server);
+        if task.stream != read.identity {
+            return Err(cannot(format!(
+                "it read the binlog of the server {}, and this one's is {}",
+                task.stream, read.identity
+            )));
+        }
+        let place = StateTable::saved(session, &table.name.state(), Saved::Place)?;
+        let place = place.ok_or_else(|| cannot("it is not written down how far it has come"))?;
+        match &stream {
+            None => check_place(session, &server, &place)?,
+            Some(replica) => {
+                check_place(
+                    &mut Session::open_plain(&replica.connector)?,
+                    &replica.server,
+                    &place,
+                )?;
+            }
+        }
+        let stated = std::mem::take(&mut self.options.column_map);
+        let clause = parse_clause(&self.clause, stated, &server, &table)?;
+        if let Some(group) = &self.options.resource_group {
+            check_resource_group(group, &server, session)?;
+        }
+        if self.options.kill_blockers.is_some() {
+            check_kill(&server, session)?;
+        }
+        check_limits(&self.options.limits, &server, session, &table.name)?;
+        let dressing = task.ghost.dressing.clone();
+        let migration = Migration {
+            connector,
+            server,
+            stream,
+            clause,
+            key: task.ghost.key.clone(),
+            other_keys: Vec::new(),
+            neighbours: task.neighbours.clone(),
+            new_names: task.new_names.clone(),
+            options: self.options,
+            postpone: self.postpone,
+            policies: self.policies,
+            table,
+            resumed: Some(task),
+        };
+        Ok(Plan::new(migration, dressing, self.observer, Vec::new(), Vec::new(), preflight))
+    }
+}

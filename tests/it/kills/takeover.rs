@@ -1,0 +1,111 @@
+//! What is left of a run that is taken for dead: statements that are still under way, and the run itself, when it comes
+//! back.
+
+use std::time::Duration;
+
+use mysql::prelude::Queryable;
+use online_alter::{ErrorKind, Step};
+
+use super::program::{CLAUSE, Program, Said};
+use super::{LONG, judge, set_up, start_writers};
+use crate::harness::{alter, on_each, wait_until};
+
+/// A chunk has read a row and waits for another one's lock. The program dies, the row is deleted, and the chunk goes on:
+/// it would bring the row back.
+#[test]
+fn a_late_chunk_brings_nothing_back() {
+    on_each("kills_late_chunk", |server, db| {
+        set_up(server, db);
+        let mut conn = db.conn();
+        let mut first = Program::start(db.url(), "FencePassed", false);
+        assert_eq!(first.wait(LONG), Said::At);
+        first.kill();
+        // The chunk will wait for this row of the ghost.
+        let mut blocker = db.conn();
+        blocker.query_drop("BEGIN").unwrap();
+        blocker.query_drop("INSERT INTO _t_gho (id, v, pad) VALUES (50, 1, 'b')").unwrap();
+        let second = Program::start(db.url(), "", true);
+        let mut chunks = || -> Vec<u32> {
+            conn.query(
+                "SELECT ID FROM information_schema.PROCESSLIST WHERE DB = DATABASE() AND INFO LIKE 'INSERT%_t_gho%SELECT%'",
+            )
+            .unwrap()
+        };
+        let mut late = Vec::new();
+        wait_until("a chunk waits", || {
+            late = chunks();
+            !late.is_empty()
+        });
+        second.kill();
+        db.conn().query_drop("DELETE FROM t WHERE id = 90").unwrap();
+        let mut third = Program::start(db.url(), "Verified", true);
+        wait_until("it has been ended", || !chunks().iter().any(|id| late.contains(id)));
+        blocker.query_drop("ROLLBACK").unwrap();
+        assert_eq!(third.wait(LONG), Said::At);
+        let ghost: Vec<u32> = conn.query("SELECT id FROM _t_gho WHERE id IN (50, 90)").unwrap();
+        assert_eq!(ghost, [50]);
+        third.kill();
+    });
+}
+
+/// A program that has stood still, with its connections open, until it was taken for dead. It comes back in the middle of
+/// the other one's work, or behind it.
+fn comes_back(name: &str, at: &str, ends_first: bool) {
+    on_each(name, |server, db| {
+        set_up(server, db);
+        let writers = start_writers(db);
+        let mut first = Program::start(db.url(), at, false);
+        assert_eq!(first.wait(LONG), Said::At);
+        first.signal("STOP");
+        let mut second = Program::start(db.url(), if ends_first { "" } else { "CopyDone" }, true);
+        let said = second.wait(LONG);
+        if ends_first {
+            assert_eq!(said, Said::Done("0 0".to_owned()));
+        } else {
+            assert_eq!(said, Said::At);
+        }
+        first.signal("CONT");
+        // What it stood at was one of its threads; the others notice.
+        assert!(matches!(first.wait(Duration::from_secs(2)), Said::Nothing | Said::Failed(_)));
+        if !ends_first {
+            let tables = crate::harness::tables(&mut db.conn());
+            assert_eq!(tables, ["_t_ghc", "_t_gho", "fired", "p", "t"]);
+            drop(second);
+            let mut third = Program::start(db.url(), "", true);
+            assert_eq!(third.wait(LONG), Said::Done("0 0".to_owned()));
+        }
+        drop(first);
+        judge(db, writers, "came back");
+    });
+}
+
+#[test]
+fn a_run_that_comes_back_in_the_middle_does_no_harm() {
+    comes_back("kills_come_back", "Chunk 3", false);
+}
+
+#[test]
+fn a_run_that_comes_back_behind_the_end_does_no_harm() {
+    comes_back("kills_come_back_late", "Locked", true);
+}
+
+#[test]
+fn a_run_that_lives_is_not_taken_for_dead() {
+    on_each("kills_alive", |server, db| {
+        set_up(server, db);
+        let mut first = Program::start(db.url(), "Verified", false);
+        assert_eq!(first.wait(LONG), Said::At);
+        let error = alter(db, "t", CLAUSE)
+            .keep_foreign_keys(true)
+            .include_triggers(true)
+            .resume(true)
+            .on_step(|step, _| assert_ne!(step, Step::GhostCreated))
+            .run()
+            .unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::AlreadyRunning, "{error}");
+        assert_eq!(error.leftovers(), []);
+        first.kill();
+        let mut second = Program::start(db.url(), "", true);
+        assert_eq!(second.wait(LONG), Said::Done("0 0".to_owned()));
+    });
+}
