@@ -322,7 +322,7 @@ fn find_by(key: KeyShape, table: &Table, other: &Table) -> Result<KeyShape> {
     Ok(KeyShape { ghost_index: Some(index), ..key })
 }
 
-const RETRIES: Retries = Retries { attempts: 10, longest_pause: Duration::from_secs(1) };
+const RETRIES: Retries = Retries { attempts: 10, ..Retries::DEFAULT };
 
 /// What is done about chunks that differ.
 struct Found<'a> {

@@ -208,7 +208,7 @@ impl Boundaries {
     /// Finds all chunks of so many rows, and returns how many they are. Of integers, those in the `hole` are no keys: as
     /// in a run, that is seen of the chunks that are cut into it.
     pub fn all(&mut self, rows: u64, hole: std::ops::Range<i128>) -> Result<u64> {
-        const RETRIES: Retries = Retries { attempts: 1, longest_pause: Duration::ZERO };
+        const RETRIES: Retries = Retries { attempts: 1, ..Retries::DEFAULT };
         let Self { pair, session, cancel } = self;
         let mut chunker = Chunker::new(Arc::clone(pair), RETRIES, session, cancel)?;
         let sizer = Sizer::new(ChunkSize::Rows(rows), 1);

@@ -180,10 +180,20 @@ impl OnlineAlter {
         self
     }
 
-    /// How often an operation is tried before the run fails, attempts to cut over included, from 1.
-    /// Default: 60.
+    /// How often an operation is tried before the run fails, attempts to cut over included, from 1. Between two tries
+    /// are pauses, of 5 to 10 ms first, twice that next, and so on up to 5 s, so that all of them take about four
+    /// minutes. What is tried again and what is not: docs/RETRIES.md. Default: 60.
     pub fn retries(mut self, attempts: u32) -> Self {
         self.request.options.retries = attempts.max(1);
+        self
+    }
+
+    /// For how long an operation is tried again, from its first failure on, before the run fails, however many
+    /// [`retries`](Self::retries) are left; once is it tried again at least, unless there is but one try. Not for
+    /// attempts to cut over. To outlast a failover, during which the server is away or read-only for long, raise both.
+    /// Default: 5 minutes.
+    pub fn retry_for(mut self, time: Duration) -> Self {
+        self.request.options.retry_for = time;
         self
     }
 

@@ -104,6 +104,10 @@ pub(crate) struct Flags {
     #[arg(long, value_name = "NUMBER", default_value_t = 60, value_parser = clap::value_parser!(u32).range(1..))]
     pub(crate) default_retries: u32,
 
+    /// For how long an operation is tried again, from its first failure on, however many tries are left; not for the cut-over
+    #[arg(long, value_name = "SECONDS", default_value_t = 300)]
+    pub(crate) retry_seconds: u64,
+
     /// Resource group of MySQL in which rows are copied and compared and indexes are built: one with
     /// THREAD_PRIORITY = 19 leaves the server's cores to the application
     #[arg(long, value_name = "NAME")]

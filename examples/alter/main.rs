@@ -168,6 +168,7 @@ fn builder(flags: &Flags, server: &Opts, given: &Opts) -> OnlineAlter {
         .alter(&flags.alter)
         .copy_workers(flags.copy_workers.into())
         .retries(flags.default_retries)
+        .retry_for(Duration::from_secs(flags.retry_seconds))
         .cut_over_lock_timeout(Duration::from_secs(seconds))
         .exact_row_count(flags.exact_rowcount)
         .index_build(match flags.index_build {

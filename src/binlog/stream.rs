@@ -15,7 +15,7 @@ use super::gtid::GtidSet;
 use super::interpreter::{Interpreter, Sink, Watch};
 use super::position::{BinlogPosition, Start};
 use crate::cancel::Cancel;
-use crate::db::{Connector, Retries, Session, to_error};
+use crate::db::{Backoff, Connector, Retries, Session, to_error};
 use crate::error::{Error, ErrorKind, Result};
 use crate::fault::Fault;
 use crate::sql::Key;
@@ -100,7 +100,7 @@ impl Stream {
         changed: &(dyn Fn(Key) -> bool + Sync),
     ) -> Result<()> {
         let mut interpreter = Interpreter::new(config.watch.clone(), config.start.clone());
-        let mut attempt = 0;
+        let mut backoff = Backoff::new(config.retries);
         loop {
             let before = self.feed.position();
             let ended = self.connect(config, &before, interpreter.gtids()).and_then(|events| {
@@ -122,12 +122,12 @@ impl Stream {
                 Err(error) if may_pass(&error) => error,
                 Err(error) => return Err(error),
             };
-            attempt = if self.feed.position() == before { attempt + 1 } else { 1 };
-            if attempt >= config.retries.attempts {
-                return Err(error);
+            if self.feed.position() != before {
+                backoff = Backoff::new(config.retries);
             }
+            let Some(pause) = backoff.failed() else { return Err(backoff.gives_up(error)) };
             log::debug!("{}; reading on from {}", error.message(), self.feed.position());
-            cancel.sleep(config.retries.pause(attempt))?;
+            cancel.sleep(pause)?;
         }
     }
 
@@ -212,13 +212,11 @@ impl Stream {
 
 fn stream_error(error: mysql::Error) -> Result<ControlFlow<(), String>> {
     let error = to_error(error);
-    match error.server_code() {
-        // Someone registered with our server id (1236 on MySQL says so in words only).
-        Some(4052) => Ok(ControlFlow::Continue("another replica took our server id".to_owned())),
-        Some(1236) if error.message().contains("server_id") => {
+    match error.fault() {
+        Some(Fault::Displaced) => {
             Ok(ControlFlow::Continue("another replica took our server id".to_owned()))
         }
-        Some(1236) => Err(error
+        Some(Fault::NoBinlog) => Err(error
             .with_kind(ErrorKind::Binlog)
             .context("the binlog position is not to be had (any more)")),
         _ if may_pass(&error) => Ok(ControlFlow::Continue(error.message().to_owned())),
@@ -229,8 +227,7 @@ fn stream_error(error: mysql::Error) -> Result<ControlFlow<(), String>> {
 /// Whether another connection may do better: this one is gone, or was refused for now, or its
 /// statement was killed.
 fn may_pass(error: &Error) -> bool {
-    error.kind() == ErrorKind::Connection
-        || error.fault().is_some_and(|fault| fault.is_passing() || fault == Fault::Killed)
+    error.kind() == ErrorKind::Connection || error.fault().is_some_and(Fault::is_passing)
 }
 
 /// The crate hands on the checksum, and does not look at it.

@@ -272,18 +272,7 @@ impl CutOver<'_> {
             // Errors that pass, with everything as it was, are for another attempt.
             Err(error)
                 if error.table_state() == TableState::Untouched
-                    && matches!(
-                        error.fault(),
-                        Some(
-                            Fault::LockWait
-                                | Fault::Deadlock
-                                | Fault::Gone
-                                | Fault::Killed
-                                | Fault::Busy
-                                // The workers will name the row.
-                                | Fault::Data
-                        )
-                    ) =>
+                    && error.fault().is_some_and(Fault::lets_cut_over_again) =>
             {
                 if error.fault() == Some(Fault::Gone) {
                     control.retrying(PATIENT, self.cancel, |session| session.exec("DO 1"))?;
@@ -385,8 +374,7 @@ fn unlock(mut locker: Session, control: &mut Session) {
 }
 
 /// For connections that the cut-over cannot do without.
-const PATIENT: crate::db::Retries =
-    crate::db::Retries { attempts: 60, longest_pause: Duration::from_secs(1) };
+const PATIENT: crate::db::Retries = crate::db::Retries::DEFAULT;
 
 /// Measures for how long writers are blocked.
 #[derive(Debug)]

@@ -170,7 +170,7 @@ impl CutOver<'_> {
                 self.steps.at(Step::Renamed, renamer.id);
                 Ok(Attempt::Swapped { locked })
             }
-            Err(error) if matches!(error.fault(), Some(Fault::Gone | Fault::Killed)) => {
+            Err(error) if error.fault().is_some_and(Fault::is_ambiguous) => {
                 self.outcome_of_lost_answer(renamer, &error, locked)
             }
             Err(error) => queued.and(Err(error)),

@@ -42,7 +42,7 @@ impl CutOver<'_> {
                 Ok(Attempt::Swapped { locked })
             }
             // Not even a killed statement is sure not to have been carried out.
-            Err(error) if matches!(error.fault(), Some(Fault::Gone | Fault::Killed)) => {
+            Err(error) if error.fault().is_some_and(Fault::is_ambiguous) => {
                 let mark = locker.mark().clone();
                 drop(locker);
                 self.outcome_of_lost_answer(&mark, &error, clock.elapsed())

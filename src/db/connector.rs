@@ -268,7 +268,9 @@ fn attributes(opts: &Opts, table: Option<&TableName>) -> HashMap<String, String>
 /// The crate's error as ours. Its message never holds the password.
 pub(crate) fn to_error(error: mysql::Error) -> Error {
     let (fault, code) = match &error {
-        mysql::Error::MySqlError(error) => (Fault::of_code(error.code), Some(error.code)),
+        mysql::Error::MySqlError(error) => {
+            (Fault::of(error.code, &error.message), Some(error.code))
+        }
         // The client refuses to send what the server would refuse to take.
         mysql::Error::CodecError(PacketCodecError::PacketTooLarge) => (Fault::TooBig, None),
         mysql::Error::DriverError(DriverError::UnknownAuthPlugin(_)) => (Fault::Access, None),

@@ -3,12 +3,14 @@
 mod connector;
 mod limit;
 mod modes;
+mod retries;
 mod session;
 mod setup;
 
 pub(crate) use connector::to_error;
 pub(crate) use connector::{Connector, Flavor};
 pub(crate) use modes::{Dates, Modes, RowsMode, SqlMode};
+pub(crate) use retries::{Backoff, Retries};
 pub(crate) use session::{
-    DEFAULT_GROUP, Done, Mark, NamedRow, Purpose, Retries, Session, in_group, is_elsewhere, missing,
+    DEFAULT_GROUP, Done, Mark, NamedRow, Purpose, Session, in_group, is_elsewhere, missing,
 };

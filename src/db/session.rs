@@ -8,6 +8,7 @@ use mysql::{Conn, QueryResult, Text};
 
 use super::connector::{Connector, Flavor, to_error};
 use super::limit::within;
+use super::retries::{Backoff, Retries};
 use super::setup::{self, LOGGING, MAY_BE_UNKNOWN, PLAIN_MODES, UTC, set_modes, users_modes};
 use crate::cancel::Cancel;
 use crate::error::{Error, ErrorKind, Result};
@@ -28,21 +29,6 @@ pub(crate) enum Purpose {
     /// The user's ALTER, in the server's own SQL mode and time zone (or those that the caller
     /// gave), as if the user ran it.
     Definition,
-}
-
-/// How often, and how patiently, something is tried again.
-#[derive(Clone, Copy, Debug)]
-pub(crate) struct Retries {
-    /// Tries in all.
-    pub(crate) attempts: u32,
-    /// The longest pause between two.
-    pub(crate) longest_pause: Duration,
-}
-
-impl Retries {
-    pub(crate) fn pause(&self, attempt: u32) -> Duration {
-        Duration::from_millis(10 << attempt.min(10)).min(self.longest_pause)
-    }
 }
 
 /// What the server said of a statement without rows.
@@ -312,7 +298,7 @@ impl Session {
         on_retry: &dyn Fn(&Error),
         mut work: impl FnMut(&mut Session) -> Result<T>,
     ) -> Result<T> {
-        let mut attempt = 0;
+        let mut backoff = Backoff::new(retries);
         loop {
             let ready = if self.broken { self.reopen(cancel) } else { self.end_lost(cancel) };
             let error = match ready.and_then(|()| work(self)) {
@@ -324,17 +310,17 @@ impl Session {
                 matches!(error.kind(), ErrorKind::UnsupportedServer | ErrorKind::LockLost);
             let may_pass =
                 if self.broken { !is_final } else { error.fault().is_some_and(Fault::is_passing) };
-            attempt += 1;
             if !self.broken {
                 // A failed statement does not always end its transaction.
                 let _ = self.exec("ROLLBACK");
             }
-            if !may_pass || attempt >= retries.attempts {
+            if !may_pass {
                 return Err(error);
             }
-            log::debug!("attempt {attempt} failed, trying again: {}", error.message());
+            let Some(pause) = backoff.failed() else { return Err(backoff.gives_up(error)) };
+            log::debug!("{backoff}, trying again: {}", error.message());
             on_retry(&error);
-            cancel.sleep(retries.pause(attempt))?;
+            cancel.sleep(pause)?;
         }
     }
 

@@ -93,6 +93,7 @@ pub(crate) struct Options {
     /// Go on where an earlier run has stopped.
     pub(crate) resume: bool,
     pub(crate) retries: u32,
+    pub(crate) retry_for: Duration,
     pub(crate) lock_timeout: Duration,
     pub(crate) kill_blockers: Option<KillBlockers>,
     /// The server is a replica, and only it is altered.
@@ -135,7 +136,8 @@ impl Default for Options {
             heartbeat: Duration::from_millis(500),
             checkpoint_interval: Duration::from_secs(5),
             resume: false,
-            retries: 60,
+            retries: Retries::DEFAULT.attempts,
+            retry_for: Retries::DEFAULT.within,
             lock_timeout: Duration::from_secs(3),
             kill_blockers: None,
             on_replica: None,
@@ -171,7 +173,7 @@ impl Options {
     }
 
     pub(crate) fn retries(&self) -> Retries {
-        Retries { attempts: self.retries, longest_pause: Duration::from_secs(1) }
+        Retries { attempts: self.retries, within: self.retry_for }
     }
 
     pub(crate) fn cut_over_limits(&self) -> CutOverLimits {
