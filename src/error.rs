@@ -224,6 +224,12 @@ impl Error {
         self
     }
 
+    /// What the server refused, and why; unless it did not, and only its answer is lost.
+    #[must_use]
+    pub(crate) fn refused(self, kind: ErrorKind, why: impl fmt::Display) -> Self {
+        if self.fault() == Some(Fault::Gone) { self } else { self.with_kind(kind).context(why) }
+    }
+
     #[must_use]
     pub(crate) fn in_phase(mut self, phase: Phase) -> Self {
         self.0.phase = phase;

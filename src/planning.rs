@@ -112,7 +112,7 @@ impl Request {
         let stated = std::mem::take(&mut self.options.column_map);
         let clause = parse_clause(&self.clause, stated, &server, &table)?;
         plain.check_syntax(&format!("ALTER TABLE {name} {}", clause.text)).map_err(|error| {
-            error.with_kind(ErrorKind::Alter).context("the server cannot parse the ALTER")
+            error.refused(ErrorKind::Alter, "the server cannot parse the ALTER")
         })?;
         refuse_growing_literals(&server, &table)?;
         let (key, other_keys) = key::choose(&table, &clause, server.flavor)?;
@@ -337,9 +337,8 @@ fn stream_server(
 
 /// Whether sessions may be put into the group.
 fn check_resource_group(group: &str, server: &ServerInfo, session: &mut Session) -> Result<()> {
-    let refuse = |error: Error| {
-        error.with_kind(ErrorKind::Config).context(format_args!("the resource group {group}"))
-    };
+    let refuse =
+        |error: Error| error.refused(ErrorKind::Config, format_args!("the resource group {group}"));
     if server.flavor != Flavor::MySql {
         let why = "MariaDB has no resource groups";
         return Err(refuse(Error::new(ErrorKind::Config, why)));
@@ -372,7 +371,7 @@ fn set_modes(
     });
     plain
         .take_users_modes()
-        .map_err(|error| error.with_kind(ErrorKind::Config).context("the time zone cannot be used"))
+        .map_err(|error| error.refused(ErrorKind::Config, "the time zone cannot be used"))
 }
 
 /// MySQL writes down expressions with backslashes in their literals, and reads those as they stand where

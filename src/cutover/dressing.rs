@@ -90,9 +90,8 @@ impl Dressing {
             self.put_triggers_on(session, ghost).map_err(|error| {
                 // MySQL wants SYSTEM_USER of whoever names a definer that has it.
                 let lacks = error.fault() == Some(Fault::Access);
-                error
-                    .with_kind(if lacks { ErrorKind::Privileges } else { ErrorKind::Triggers })
-                    .context("the table's triggers cannot be made on the new table")
+                let kind = if lacks { ErrorKind::Privileges } else { ErrorKind::Triggers };
+                error.refused(kind, "the table's triggers cannot be made on the new table")
             })?;
             take_triggers_off(session, ghost)?;
         }
@@ -183,9 +182,7 @@ impl Dressing {
 
 fn put_keys_on_and_off(session: &mut Session, ghost: &TableName, add: &str) -> Result<Definition> {
     patiently(session, add, PATIENT_TRIES).map_err(|error| {
-        error
-            .with_kind(ErrorKind::Alter)
-            .context("the table's foreign keys cannot be made on the new table")
+        error.refused(ErrorKind::Alter, "the table's foreign keys cannot be made on the new table")
     })?;
     take_keys_off(session, ghost, PATIENT_TRIES)?;
     Definition::read(session, ghost)

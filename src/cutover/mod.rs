@@ -188,9 +188,8 @@ impl CutOver<'_> {
                 // Writers would wait in vain.
                 Ok(Attempt::Retry("the binlog stream is behind".to_owned()))
             };
+            let result = if is_undone(&result) { self.undo(control, result) } else { result };
             if is_undone(&result) {
-                self.undress(control)?;
-                self.put_stand_in_back(control)?;
                 self.feed.no_last_call();
                 self.refresher.pending().hurry(false);
                 if held {
@@ -218,6 +217,22 @@ impl CutOver<'_> {
         }
         let attempts = self.limits.attempts;
         Err(Error::new(ErrorKind::CutOver, format!("no cut-over in {attempts} attempts: {why}")))
+    }
+
+    /// Behind an attempt that failed: takes back what it has done to the ghost.
+    fn undo(&self, control: &mut Session, failed: Result<Attempt>) -> Result<Attempt> {
+        let undone = control.retrying(PATIENT, self.cancel, |control| {
+            self.undress(control)?;
+            self.put_stand_in_back(control)
+        });
+        let Err(error) = undone else { return failed };
+        // What the attempt has failed of is what matters.
+        let error = failed.err().unwrap_or(error);
+        if !self.dressed.load(Ordering::SeqCst) {
+            return Err(error);
+        }
+        let ghost = &self.pair.ghost;
+        Err(error.context(format_args!("{ghost} may have foreign keys and triggers still")))
     }
 
     /// Who is in the way, as far as that can be seen.
@@ -312,13 +327,14 @@ impl CutOver<'_> {
     /// An attempt that failed after the stand-in index had been dropped needs it again.
     fn put_stand_in_back(&self, control: &mut Session) -> Result<()> {
         let Some(stand_in) = &self.stand_in else { return Ok(()) };
-        if self.settled.swap(false, Ordering::SeqCst) {
+        if self.settled.load(Ordering::SeqCst) {
             let ghost = &self.pair.ghost;
             // The drop itself may have been what failed.
             for clause in stand_in.adds(&Definition::read(control, ghost)?) {
                 control.exec(&format!("ALTER TABLE {ghost} {clause}"))?;
             }
             *self.ghost_definition.lock() = Definition::read(control, ghost)?;
+            self.settled.store(false, Ordering::SeqCst);
         }
         Ok(())
     }

@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 
 use super::{Attempt, CutOver, PATIENT};
 use crate::cancel::Cancel;
-use crate::db::{Mark, Purpose, Session, is_elsewhere};
+use crate::db::{Mark, Purpose, Session};
 use crate::error::{Error, ErrorKind, Leftover, Result, TableState};
 use crate::inspect::Table;
 use crate::steps::Step;
@@ -49,22 +49,9 @@ impl CutOver<'_> {
     fn look(&self, connection: &Mark) -> Result<bool> {
         // The outcome matters even to a run that was asked to stop.
         let cancel = Cancel::default();
-        let mut session = None;
-        for attempt in 0..PATIENT.attempts {
-            match Session::open(self.connector, self.flavor, Purpose::Inspect) {
-                Ok(opened) => {
-                    session = Some(opened);
-                    break;
-                }
-                Err(error) if attempt + 1 == PATIENT.attempts || is_elsewhere(&error) => {
-                    return Err(error);
-                }
-                Err(_) => cancel.sleep(PATIENT.pause(attempt))?,
-            }
-        }
-        let Some(mut session) = session else {
-            return Err(Error::new(ErrorKind::Connection, "no connection"));
-        };
+        let (connector, purpose) = (self.connector, Purpose::Inspect);
+        let mut session =
+            Session::open_patiently(connector, self.flavor, purpose, PATIENT, &cancel)?;
         session.retrying(PATIENT, &cancel, |session| {
             session.end(connection, &cancel)?;
             self.look_at_tables(session, &cancel)

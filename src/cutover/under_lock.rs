@@ -43,6 +43,7 @@ impl CutOver<'_> {
     /// Makes the ghost's definition final, and makes sure that both tables are still defined as
     /// they were. `session` must be able to read both and to alter the ghost.
     pub(super) fn settle_definition(&self, session: &mut Session) -> Result<()> {
+        session.check_guard()?;
         let source = Definition::read(session, &self.pair.source)?;
         if source.text != self.source_definition.text {
             return Err(changed(&self.pair.source));

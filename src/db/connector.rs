@@ -11,7 +11,7 @@ use mysql_common::proto::codec::error::PacketCodecError;
 use parking_lot::Mutex;
 
 use super::modes::Modes;
-use super::session::Session;
+use super::session::{Mark, Session};
 use crate::endpoint::Endpoint;
 use crate::error::{Error, ErrorKind, Result};
 use crate::fault::Fault;
@@ -57,6 +57,8 @@ pub(crate) struct Connector {
     own_row_format: Arc<AtomicBool>,
     /// What a session that writes does before anything else, once there is something to do.
     before_work: Arc<OnceLock<Box<BeforeWork>>>,
+    /// Asks whether the run still holds its named lock, once it has taken it.
+    guard: Arc<OnceLock<String>>,
 }
 
 /// What a session that writes does before anything else.
@@ -103,6 +105,7 @@ impl Connector {
             rows: Arc::default(),
             own_row_format: Arc::default(),
             before_work: Arc::default(),
+            guard: Arc::default(),
         })
     }
 
@@ -225,6 +228,16 @@ impl Connector {
 
     pub(super) fn identity(&self) -> Option<(String, String)> {
         self.identity.get().cloned()
+    }
+
+    /// From now on a session that has to be made anew goes on only while the connection that is known by that
+    /// mark holds the lock. A server that was restarted has forgotten all locks, and somebody else may have begun.
+    pub(crate) fn guarded_by(&self, lock: &str, holder: &Mark) {
+        let _ = self.guard.set(format!("SELECT IS_USED_LOCK({lock}) = {}", holder.held_by()));
+    }
+
+    pub(super) fn guard(&self) -> Option<String> {
+        self.guard.get().cloned()
     }
 
     pub(crate) fn is_own(&self, connection_id: u32) -> bool {

@@ -56,6 +56,11 @@ impl Mark {
         // A hasher with random keys is the standard library's only source of randomness.
         Mark { id, lock: format!("online-alter#{:016x}", RandomState::new().hash_one(id)) }
     }
+
+    /// The expression for the id of the connection, if the server still has it.
+    pub(super) fn held_by(&self) -> String {
+        format!("IS_USED_LOCK('{}')", self.lock)
+    }
 }
 
 /// A connection to the server.
@@ -70,6 +75,8 @@ pub(crate) struct Session {
     lost: Vec<Mark>,
     /// The connection is gone. It may still hold the answer to an earlier question, and is never asked again.
     broken: bool,
+    /// It may be made anew without the run's named lock.
+    free: bool,
 }
 
 impl std::fmt::Debug for Session {
@@ -80,13 +87,34 @@ impl std::fmt::Debug for Session {
 
 impl Session {
     pub(crate) fn open(connector: &Connector, flavor: Flavor, purpose: Purpose) -> Result<Self> {
-        Self::open_with(connector, setup::of(connector, flavor, purpose), Some(purpose), None)
+        let setup = setup::of(connector, flavor, purpose);
+        Self::open_with(connector, setup, Some(purpose), None, false)
+    }
+
+    /// The same, tried again while it is not to be had for now.
+    pub(crate) fn open_patiently(
+        connector: &Connector,
+        flavor: Flavor,
+        purpose: Purpose,
+        retries: Retries,
+        cancel: &Cancel,
+    ) -> Result<Self> {
+        let mut backoff = Backoff::new(retries);
+        loop {
+            let error = match Self::open(connector, flavor, purpose) {
+                Err(error) if error.fault().is_some_and(Fault::is_passing) => error,
+                other => return other,
+            };
+            let Some(pause) = backoff.failed() else { return Err(backoff.gives_up(error)) };
+            log::debug!("no connection ({backoff}), trying again: {}", error.message());
+            cancel.sleep(pause)?;
+        }
     }
 
     /// The first connection, when it is not known yet what kind of server this is: in the modes that the server has
     /// for everybody.
     pub(crate) fn open_plain(connector: &Connector) -> Result<Self> {
-        Self::open_with(connector, setup::of_first(connector), None, None)
+        Self::open_with(connector, setup::of_first(connector), None, None, false)
     }
 
     fn open_with(
@@ -94,6 +122,7 @@ impl Session {
         setup: Vec<String>,
         purpose: Option<Purpose>,
         cancel: Option<&Cancel>,
+        free: bool,
     ) -> Result<Self> {
         let theirs = connector.clone();
         let open = move || {
@@ -106,6 +135,7 @@ impl Session {
                 purpose,
                 lost: Vec::new(),
                 broken: false,
+                free,
             };
             session.set_up()?;
             Ok(session)
@@ -136,10 +166,12 @@ impl Session {
                 "the address leads to another server now",
             ));
         }
-        if self.purpose.is_some_and(|purpose| purpose != Purpose::Inspect) {
-            self.connector.clone().prepare(self)?;
+        if self.purpose.is_none_or(|purpose| purpose == Purpose::Inspect) {
+            return Ok(());
         }
-        Ok(())
+        // In this order: whoever takes the lock away, and then ends the connections that are written down, has them all.
+        self.connector.clone().prepare(self)?;
+        if self.free { Ok(()) } else { self.check_guard() }
     }
 
     /// The server's `init_connect` may have taken the session's changes out of the binlog, or made statements of them.
@@ -330,11 +362,26 @@ impl Session {
         // Until it is set up, and known to lead to the same server, the new one is none.
         self.broken = true;
         let setup = self.setup.clone();
-        let new = Session::open_with(&self.connector, setup, self.purpose, Some(cancel))?;
+        let new = Session::open_with(&self.connector, setup, self.purpose, Some(cancel), self.free)?;
         self.lost.push(std::mem::replace(&mut self.mark, new.mark));
         self.conn = new.conn;
         self.broken = false;
         self.end_lost(cancel)
+    }
+
+    /// Makes sure that the run holds its named lock still, which keeps everybody else from its tables.
+    pub(crate) fn check_guard(&mut self) -> Result<()> {
+        let Some(guard) = self.connector.guard() else { return Ok(()) };
+        if self.scalar(&guard)?.as_deref() == Some("1") {
+            return Ok(());
+        }
+        let why = "the run's named lock is lost, so another run may have begun";
+        Err(Error::new(ErrorKind::LockLost, why))
+    }
+
+    /// From now on it is of no account to this session who else may have begun.
+    pub(crate) fn needs_no_guard(&mut self) {
+        self.free = true;
     }
 
     /// Ends the connections that were lost. Nothing may be done again before that.
@@ -348,9 +395,8 @@ impl Session {
 
     /// Ends another connection of ours, and waits until the server has given back all that it held.
     pub(crate) fn end(&mut self, other: &Mark, cancel: &Cancel) -> Result<()> {
-        let holder = format!("SELECT IS_USED_LOCK('{}')", other.lock);
-        while let Some(id) = self.scalar(&holder)? {
-            self.kill(id.parse().map_err(|_| missing("who holds a lock"))?)?;
+        while let Some(id) = self.id_of(other)? {
+            self.kill(id)?;
             cancel.sleep(Duration::from_millis(10))?;
         }
         Ok(())
@@ -359,6 +405,32 @@ impl Session {
     /// Takes a named lock, if nobody has it. `lock` is its name as a literal.
     pub(crate) fn take_lock(&mut self, lock: &str) -> Result<bool> {
         Ok(self.scalar(&format!("SELECT GET_LOCK({lock}, 0)"))?.as_deref() == Some("1"))
+    }
+
+    /// Ends the statement of another connection of ours, if the server still has that.
+    pub(crate) fn end_query(&mut self, other: &Mark) -> Result<()> {
+        self.id_of(other)?.map_or(Ok(()), |id| self.kill_query(id))
+    }
+
+    /// Whether another connection of ours is executing something. Its client may be lost without the server's
+    /// knowing: then it has no more to do when its statement has ended.
+    pub(crate) fn is_busy(&mut self, other: &Mark) -> Result<bool> {
+        let Some(id) = self.id_of(other)? else { return Ok(false) };
+        // Not by the information schema's list, which MySQL refuses to show while somebody writes an emoji (3854).
+        let id = id.to_string();
+        let rows = self.named_rows("SHOW PROCESSLIST")?;
+        let value = |row: &NamedRow, name: &str| {
+            let column = row.iter().find(|(column, _)| column.eq_ignore_ascii_case(name));
+            column.and_then(|(_, value)| value.clone())
+        };
+        let row = rows.iter().find(|row| value(row, "Id").as_deref() == Some(&id));
+        Ok(row.is_some_and(|row| value(row, "Command").as_deref() != Some("Sleep")))
+    }
+
+    /// The id of another connection of ours, if the server still has that.
+    fn id_of(&mut self, other: &Mark) -> Result<Option<u32>> {
+        let id = self.scalar(&format!("SELECT {}", other.held_by()))?;
+        id.map(|id| id.parse().map_err(|_| missing("who holds a lock"))).transpose()
     }
 
     /// Ends another connection; one that is gone already is no error.

@@ -14,7 +14,7 @@ use crate::sql::TableName;
 pub(crate) struct Made {
     /// Tables, in the order in which they may be dropped.
     pub(crate) tables: Vec<TableName>,
-    /// Where the sentry table may be.
+    /// Where the sentry table may be, once the tables are about to be swapped.
     pub(crate) sentry: Option<TableName>,
 }
 
@@ -26,7 +26,10 @@ pub(crate) fn clean_up(
     state: TableState,
     keep: bool,
 ) -> Vec<Leftover> {
-    let everything = || made.tables.iter().map(|name| Leftover::Table(name.to_string())).collect();
+    let everything = || {
+        let tables = made.tables.iter().chain(made.sentry.as_ref());
+        tables.map(|name| Leftover::Table(name.to_string())).collect()
+    };
     match open(connector, flavor) {
         Ok(mut session) if state == TableState::Untouched && !keep => drop_all(&mut session, made),
         Ok(mut session) => existing(&mut session, made).unwrap_or_else(|_| everything()),
@@ -37,14 +40,18 @@ pub(crate) fn clean_up(
     }
 }
 
-/// Where connections are few, the server may not have noticed yet that the run's others are closed.
+/// Where connections are few, the server may not have noticed yet that the run's others are closed. One that has
+/// died may be on its way back; and if it is not, nobody is to wait for it for long.
 fn open(connector: &Connector, flavor: Flavor) -> Result<Session> {
-    const PATIENCE: Duration = Duration::from_secs(3);
+    const PATIENCE: Duration = Duration::from_secs(5);
     const LOOK_AGAIN: Duration = Duration::from_millis(20);
     let end = Instant::now() + PATIENCE;
     loop {
         match Session::open(connector, flavor, Purpose::Definition) {
-            Err(error) if error.fault() == Some(Fault::Busy) && Instant::now() < end => {
+            Err(error)
+                if matches!(error.fault(), Some(Fault::Busy | Fault::Gone))
+                    && Instant::now() < end =>
+            {
                 std::thread::sleep(LOOK_AGAIN);
             }
             other => return other,

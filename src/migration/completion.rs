@@ -1,6 +1,7 @@
 //! What the ghost lacks once all rows are copied: indexes and statistics.
 
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
 
 use crossbeam_channel::{Sender, bounded};
 
@@ -10,9 +11,10 @@ use super::histograms;
 use super::resume::Stage;
 use super::stages::Stages;
 use super::verification::{Ahead, MOST_AHEAD, Verifier};
-use crate::db::{DEFAULT_GROUP, Session, in_group};
+use crate::db::{DEFAULT_GROUP, Purpose, Session, in_group};
 use crate::error::{Error, ErrorKind, Phase, Result};
 use crate::fault::Fault;
+use crate::inspect::table::Definition;
 use crate::sql::{Ident, Key};
 use crate::steps::Step;
 
@@ -88,10 +90,7 @@ impl Stages<'_> {
         begins: &Sender<()>,
     ) -> Result<Option<Vec<Key>>> {
         const TRIES: u32 = 3;
-        self.refresh_connection(definer)?;
-        let Self { server, control, follow, ghost, .. } = *self;
-        server.prepare_index_build(definer)?;
-        self.enter_group(definer, self.options.resource_group.as_deref())?;
+        let Self { control, follow, ghost, .. } = *self;
         let deferred = &ghost.deferred;
         let sql = format!("ALTER TABLE {} {}", follow.pair.ghost, deferred.clauses.join(", "));
         self.note(session, "building indexes")?;
@@ -103,11 +102,8 @@ impl Stages<'_> {
             // Nobody but us writes to the ghost: what a build would have to follow waits as well outside.
             follow.pending.pause(&control.cancel)?;
             let _ = begins.try_send(());
-            control.long_statement.store(definer.id(), Ordering::SeqCst);
-            let built = control.cancel.check().and_then(|()| definer.exec(&sql));
-            control.long_statement.store(0, Ordering::SeqCst);
-            match built {
-                Ok(_) => {
+            match self.build(definer, &sql) {
+                Ok(true) => {
                     follow.indexes_are_there(ghost);
                     // Not of the changes before an earlier try had failed.
                     let changed = follow.pending.waiting(MOST_AHEAD).filter(|_| last == TRIES - 1);
@@ -116,6 +112,15 @@ impl Stages<'_> {
                     self.enter_group(definer, Some(DEFAULT_GROUP))?;
                     self.note(session, "indexes are built")?;
                     return Ok(changed);
+                }
+                Ok(false) if last > 0 => {
+                    log::debug!("the server has not built the indexes: trying again");
+                    follow.pending.resume();
+                }
+                Ok(false) => {
+                    let why =
+                        "the indexes of the new table were not built: their connections were lost";
+                    return Err(Error::new(ErrorKind::Connection, why));
                 }
                 Err(error) if error.fault() == Some(Fault::Killed) => {
                     control.cancel.check()?;
@@ -136,6 +141,49 @@ impl Stages<'_> {
         Ok(None)
     }
 
+    /// Runs the statement that builds the indexes. `false` if its connection was lost, and the server has not carried
+    /// it out.
+    fn build(&self, definer: &mut Session, sql: &str) -> Result<bool> {
+        let Self { server, control, options, .. } = *self;
+        definer.retrying(options.retries(), &control.cancel, |definer| {
+            server.prepare_index_build(definer)?;
+            self.enter_group(definer, options.resource_group.as_deref())
+        })?;
+        *control.long_statement.lock() = Some(definer.mark().clone());
+        let built = match control.cancel.check().and_then(|()| definer.exec(sql)) {
+            Err(error) if error.fault() == Some(Fault::Gone) => {
+                self.look_for_build(definer, &error)
+            }
+            other => other.map(|_| true),
+        };
+        *control.long_statement.lock() = None;
+        built
+    }
+
+    /// The server does not know that nobody waits for the answer any more: it goes on with what may have taken hours, and
+    /// is waited for. If it has ended the connection, it rolls back.
+    fn look_for_build(&self, definer: &mut Session, lost: &Error) -> Result<bool> {
+        const LOOK_AGAIN: Duration = Duration::from_millis(100);
+        let (retries, cancel) = (self.options.retries(), &self.control.cancel);
+        log::warn!(
+            "the connection that builds the indexes was lost ({}): waiting for their end",
+            lost.message()
+        );
+        let mark = definer.mark().clone();
+        let mut session = self.open(Purpose::Inspect)?;
+        session.retrying(retries, cancel, |session| {
+            while session.is_busy(&mark)? {
+                cancel.sleep(LOOK_AGAIN)?;
+            }
+            Ok(())
+        })?;
+        // This ends the connection, should the statement not even have come to it yet.
+        definer.retrying(retries, cancel, |definer| {
+            let ghost = Definition::read(definer, &self.follow.pair.ghost)?;
+            Ok(self.ghost.deferred.names.iter().all(|name| ghost.key(name).is_some()))
+        })
+    }
+
     /// Puts a session into the resource group, if the run has one at all.
     fn enter_group(&self, session: &mut Session, group: Option<&str>) -> Result<()> {
         match group.filter(|_| self.options.resource_group.is_some()) {
@@ -146,9 +194,9 @@ impl Stages<'_> {
 
     fn name_duplicates(&self, session: &mut Session, error: Error) -> Error {
         let Self { control, follow, ghost, .. } = *self;
-        control.long_statement.store(session.id(), Ordering::SeqCst);
+        *control.long_statement.lock() = Some(session.mark().clone());
         let found = duplicates::name(session, &follow.pair, &ghost.deferred.strict);
-        control.long_statement.store(0, Ordering::SeqCst);
+        *control.long_statement.lock() = None;
         let why = match found {
             Ok(found) if !found.is_empty() => found,
             _ => error.message().to_owned(),
@@ -161,7 +209,11 @@ impl Stages<'_> {
     fn analyze(&self, session: &mut Session, definer: &mut Session) -> Result<()> {
         let Self { server, table, ghost, follow, .. } = *self;
         self.refresh_connection(definer)?;
-        for sql in histograms::statements(session, server, table, &ghost.table, &follow.pair)? {
+        let statements =
+            session.retrying(self.options.retries(), &self.control.cancel, |session| {
+                histograms::statements(session, server, table, &ghost.table, &follow.pair)
+            })?;
+        for sql in statements {
             // Without one the table is as good; a unique key of one column needs none.
             if let Err(error) = self.analyze_with(definer, &sql) {
                 self.control.cancel.check()?;
@@ -177,9 +229,19 @@ impl Stages<'_> {
     fn analyze_with(&self, definer: &mut Session, sql: &str) -> Result<()> {
         let control = self.control;
         control.gate.pass(&control.cancel)?;
-        control.long_statement.store(definer.id(), Ordering::SeqCst);
-        let analyzed = control.cancel.check().and_then(|()| definer.rows(sql));
-        control.long_statement.store(0, Ordering::SeqCst);
+        let analyze = |definer: &mut Session| {
+            *control.long_statement.lock() = Some(definer.mark().clone());
+            let analyzed = control.cancel.check().and_then(|()| definer.rows(sql));
+            *control.long_statement.lock() = None;
+            analyzed
+        };
+        let analyzed = match analyze(definer) {
+            Err(error) if error.fault() == Some(Fault::Gone) => {
+                self.refresh_connection(definer)?;
+                analyze(definer)
+            }
+            other => other,
+        };
         control.cancel.check()?;
         for row in analyzed? {
             let get = |i: usize| row.get(i).cloned().flatten().unwrap_or_default();

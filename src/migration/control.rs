@@ -19,6 +19,7 @@ use crate::cancel::Cancel;
 use crate::checkpoint::CopiedSoFar;
 use crate::copy::ChunkSize;
 use crate::copy::chunk_size::Sizer;
+use crate::db::{Mark, Session};
 use crate::error::{Error, ErrorKind, Phase, Result};
 use crate::refresh::Refresher;
 use crate::throttle::{Gate, Limits};
@@ -33,7 +34,7 @@ pub(crate) struct Control {
     released: AtomicBool,
     abort: Mutex<Abort>,
     /// A connection whose statement may take long, and is to be killed when the run ends: 0 if none.
-    pub(crate) long_statement: AtomicU32,
+    pub(crate) long_statement: Mutex<Option<Mark>>,
     observer: Mutex<Option<Box<dyn Observer>>>,
     swapped: AtomicBool,
     warnings: Mutex<Vec<String>>,
@@ -138,7 +139,7 @@ impl Control {
             postpone: Mutex::new(Some(postpone)),
             released: AtomicBool::new(false),
             abort: Mutex::default(),
-            long_statement: AtomicU32::new(0),
+            long_statement: Mutex::new(None),
             observer: Mutex::new(observer),
             swapped: AtomicBool::new(false),
             warnings: Mutex::default(),
@@ -237,6 +238,12 @@ impl Control {
     pub(crate) fn give_up(&self, error: Error) {
         self.failure.lock().get_or_insert(error);
         self.abort();
+    }
+
+    /// Ends a statement that may take long, if one is under way.
+    pub(crate) fn end_long_statement(&self, with: &mut Session) -> Result<()> {
+        let long = self.long_statement.lock().clone();
+        long.map_or(Ok(()), |mark| with.end_query(&mark))
     }
 
     /// The size of the chunks that are still to be cut.

@@ -182,9 +182,9 @@ fn apply(
         }
         return Ok(false);
     }
-    session.exec(&format!("ALTER TABLE {name} {clause}")).map_err(|error| {
-        error.with_kind(ErrorKind::Alter).context("the server refuses the ALTER")
-    })?;
+    session
+        .exec(&format!("ALTER TABLE {name} {clause}"))
+        .map_err(|error| error.refused(ErrorKind::Alter, "the server refuses the ALTER"))?;
     Ok(has_dates)
 }
 

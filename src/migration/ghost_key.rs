@@ -113,7 +113,8 @@ fn add_stand_in(
         }
         Err(error) if error.server_code() == Some(NOT_WITH_PARTITIONS) => {}
         Err(error) => {
-            return Err(error.with_kind(ErrorKind::NoUsableKey).context(
+            return Err(error.refused(
+                ErrorKind::NoUsableKey,
                 "the server does not let the altered table be searched by the key as it was before",
             ));
         }
@@ -154,7 +155,8 @@ fn do_without_primary_key(session: &mut Session, server: &ServerInfo) -> Result<
         return Ok(());
     }
     session.exec("SET SESSION sql_require_primary_key = OFF").map(drop).map_err(|error| {
-        error.with_kind(ErrorKind::Alter).context(
+        error.refused(
+            ErrorKind::Alter,
             "the new primary key is of columns that the table does not have as a unique key, so it \
              can only be built when the rows are copied; but the server has \
              sql_require_primary_key=ON, and the user may not set it for the session",

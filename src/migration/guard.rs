@@ -56,17 +56,8 @@ impl Guard {
                 format!("another run works on {table}"),
             ));
         }
+        connector.guarded_by(&lock, session.mark());
         Ok(Guard { session, lock })
-    }
-
-    /// What every session of the run makes sure of before it works: that this lock is still held. A run that was taken
-    /// for dead, and comes back, must not write any more.
-    pub(crate) fn fence(&self) -> impl Fn(&mut Session) -> Result<()> + Send + Sync + 'static {
-        let sql = format!("SELECT IS_USED_LOCK({}) = {}", self.lock, self.session.id());
-        move |session: &mut Session| match session.scalar(&sql)?.as_deref() {
-            Some("1") => Ok(()),
-            _ => Err(Error::new(ErrorKind::LockLost, "the run's named lock is lost")),
-        }
     }
 
     /// Writes heartbeats, and looks after the lock, until the run is asked to stop. Without the

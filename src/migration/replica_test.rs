@@ -1,7 +1,6 @@
 //! The end of a test on a replica: in place of the swap, replication stops and the tables are compared.
 
 use std::fmt;
-use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
 
 use super::control::Control;
@@ -226,9 +225,9 @@ impl Stages<'_> {
             let replicated = channel.replicates().then(|| channel.name.clone());
             control.stopped.lock().0.push(Halted { start: channel.start_sql(), replicated });
             // It waits for what is being applied, be it an ALTER of hours: until the run is asked to stop.
-            control.long_statement.store(session.id(), Ordering::SeqCst);
+            *control.long_statement.lock() = Some(session.mark().clone());
             let stopped = control.cancel.check().and_then(|()| session.exec(&channel.stop_sql()));
-            control.long_statement.store(0, Ordering::SeqCst);
+            *control.long_statement.lock() = None;
             stopped?;
         }
         let end = Instant::now() + PATIENCE;

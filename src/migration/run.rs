@@ -3,6 +3,7 @@
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
+use std::time::Duration;
 
 use super::cause;
 use super::checkpoints;
@@ -24,10 +25,11 @@ use super::report::Report;
 use super::resume::{Continued, Stage, Taking, Task};
 use super::stages::{Ended, Outcome, Stages};
 use crate::binlog::Place;
+use crate::cancel::Cancel;
 use crate::checkpoint::{Saved, SavedPlace, StateTable};
 use crate::cutover::Swapped;
 use crate::cutover::proof::Proof;
-use crate::db::{Connector, Purpose, Session};
+use crate::db::{Connector, Flavor, Purpose, Retries, Session};
 use crate::error::{Error, ErrorKind, Leftover, Phase, Result, TableState};
 use crate::fault::Fault;
 use crate::inspect::grants;
@@ -91,7 +93,12 @@ pub(crate) fn run(mut migration: Migration, control: &Control) -> Result<Report>
         let state = error.table_state();
         let mut left = error.leftovers().to_vec();
         let differ = options.is_test() && error.kind() == ErrorKind::RowsDiffer;
-        let keep = options.keep_on_failure || differ;
+        // Without the lock they may be somebody else's by now, or somebody may go on with them.
+        let is_lost = guard.as_mut().is_some_and(|guard: &mut Guard| guard.check().is_err());
+        let keep = options.keep_on_failure || differ || is_lost;
+        if server.flavor == Flavor::MySql || control.attempts.load(Ordering::SeqCst) == 0 {
+            made.sentry = None;
+        }
         let rest = clean_up(connector, server.flavor, &made, state, keep);
         left.extend(rest.into_iter().filter(|l| !error.leftovers().contains(l)));
         let stopped = replica_test::start_again(connector, server.flavor, control);
@@ -235,13 +242,18 @@ fn stages(
             let kept = guard.keep(state, &follow.feed, heartbeat, cancel, &|took| {
                 control.note_heartbeat(took);
             });
-            let long = control.long_statement.load(Ordering::SeqCst);
-            if long != 0 {
-                guard.session().kill_query(long)?;
+            let mut other = None;
+            if let Err(error) = kept
+                && error.kind() != ErrorKind::Aborted
+            {
+                // A swap that is asked for already comes to its end, and needs no lock behind that.
+                control.give_up(error);
+                other = open(Purpose::Inspect).ok();
             }
+            let session = other.as_mut().unwrap_or_else(|| guard.session());
+            control.end_long_statement(session)?;
             // Whoever ends the run waits for it.
-            control.counting.stop(guard.session())?;
-            kept
+            control.counting.stop(session)
         })?;
         crew.spawn("throttle", move || {
             keep_gate((connector, server), options, control, policies, follow, state);
@@ -371,24 +383,22 @@ fn prepare(
     Ok(ghost)
 }
 
-/// From now on whatever connection writes is written down first, and makes sure that the run still holds its lock.
+/// From now on whatever connection writes is written down first.
 fn watch_sessions(
     connector: &Connector,
     guard: &mut Guard,
     state: &Arc<StateTable>,
     definer: &mut Session,
 ) -> Result<()> {
-    let (fence, table) = (guard.fence(), Arc::clone(state));
+    let table = Arc::clone(state);
     state.register(guard.session())?;
     state.register(definer)?;
     connector.before_work(move |session| {
-        // In this order: whoever takes the lock away, and then ends those who are written down, has them all.
         match table.register(session) {
             // The run is over, and tidies up.
-            Err(error) if error.fault() == Some(Fault::NoSuchTable) => {}
-            other => other?,
+            Err(error) if error.fault() == Some(Fault::NoSuchTable) => Ok(()),
+            other => other,
         }
-        fence(session)
     });
     Ok(())
 }
@@ -401,6 +411,16 @@ fn create_table(definer: &mut Session, sql: &str, name: &TableName, made: &mut M
         made.tables.insert(0, name.clone());
     }
     created.map(drop)
+}
+
+/// Drops a table of the run that has ended well.
+fn drop_for_good(definer: &mut Session, name: &TableName) -> Result<()> {
+    const TRIES: Retries = Retries { attempts: 5, within: Duration::from_secs(10) };
+    // The run itself is over, and its threads have been told so. That the table is gone may be this run's doing, whose
+    // answer was lost, or that of one before.
+    definer.retrying(TRIES, &Cancel::default(), |definer| {
+        definer.exec(&format!("DROP TABLE IF EXISTS {name}")).map(drop)
+    })
 }
 
 /// Tidies up after the swap. What cannot be tidied up is a warning: the table is altered.
@@ -428,7 +448,7 @@ fn finish(
         options.steps.at(Step::ProofSaved, definer.id());
     }
     let mut drop_table = |name: &TableName| {
-        let dropped = definer.exec(&format!("DROP TABLE IF EXISTS {name}"));
+        let dropped = drop_for_good(&mut definer, name);
         if let Err(error) = &dropped {
             warnings.push(format!("{name} could not be dropped: {}", error.message()));
         }

@@ -199,7 +199,8 @@ impl Stages<'_> {
     }
 
     pub(super) fn open(&self, purpose: Purpose) -> Result<Session> {
-        Session::open(self.connector, self.server.flavor, purpose)
+        let (retries, cancel) = (self.options.retries(), &self.control.cancel);
+        Session::open_patiently(self.connector, self.server.flavor, purpose, retries, cancel)
     }
 
     /// A connection for what takes long, and may take longer where the application needs the server.
@@ -276,11 +277,13 @@ impl Stages<'_> {
         control.gate.pass(&control.cancel)?;
         // What is made past the binlog, the stream does not show.
         let mut inspector = self.open(Purpose::Inspect)?;
-        if options.on_replica.is_none() {
-            // Since the plan was made, which may be days ago, it may have become a replica of another.
-            server.check_primary(&mut inspector, options.primary_primary)?;
-        }
-        self.neighbours.check_unchanged(&mut inspector, server, &table.name, &options.wishes)
+        inspector.retrying(options.retries(), &control.cancel, |inspector| {
+            if options.on_replica.is_none() {
+                // Since the plan was made, which may be days ago, it may have become a replica of another.
+                server.check_primary(inspector, options.primary_primary)?;
+            }
+            self.neighbours.check_unchanged(inspector, server, &table.name, &options.wishes)
+        })
     }
 
     /// The same between two attempts, once it is no longer postponed.
@@ -339,8 +342,10 @@ impl Stages<'_> {
         definer: &mut Session,
         verifier: Option<&mut Verifier<'_>>,
     ) -> Result<(Swapped, Proof)> {
-        self.refresh_connection(definer)?;
-        let ghost_definition = Definition::read(definer, &self.follow.pair.ghost)?;
+        let (retries, cancel) = (self.options.retries(), &self.control.cancel);
+        let ghost_definition = definer.retrying(retries, cancel, |definer| {
+            Definition::read(definer, &self.follow.pair.ghost)
+        })?;
         let cut_over = self.as_cut_over(ghost_definition);
         let mut told = Told { stages: self, definer, verifier };
         let swapped = cut_over.run(session, &mut told);
@@ -398,6 +403,7 @@ impl Stages<'_> {
     ) -> Result<Proof> {
         let Self { control, follow, options, .. } = *self;
         control.note_swap();
+        session.needs_no_guard();
         control.tell(&Event::Swapped { locked: swapped.locked });
         // At once: rows of the old table must not stand in the way of their parents.
         let retries = options.retries();

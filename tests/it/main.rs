@@ -17,6 +17,7 @@ mod blockers;
 mod connections;
 mod copying;
 mod cutover;
+mod death;
 mod harness;
 mod hostile;
 mod invariants;
