@@ -248,6 +248,15 @@ impl Error {
         self
     }
 
+    /// Adds connections that may be there still.
+    #[must_use]
+    pub(crate) fn with_left(mut self, connections: Vec<u32>) -> Self {
+        let left = connections.into_iter().map(Leftover::Connection);
+        let left: Vec<_> = left.filter(|left| !self.0.leftovers.contains(left)).collect();
+        self.0.leftovers.extend(left);
+        self
+    }
+
     #[must_use]
     pub(crate) fn with_differences(mut self, differences: Vec<Difference>) -> Self {
         self.0.differences = differences;

@@ -60,6 +60,10 @@ impl Request {
         let name =
             TableName::new(Ident::parse("schema", schema)?, Ident::parse("table", &self.table)?);
         let connector = connector.for_table(&name);
+        self.look(connector.clone(), name).map_err(|error| error.with_left(connector.end_left()))
+    }
+
+    fn look(mut self, connector: Connector, name: TableName) -> Result<Plan> {
         // This one has the SQL mode that the server gives to everybody, as the user's text expects.
         let mut plain = Session::open_plain(&connector)?;
         let server = ServerInfo::read(&mut plain)?;
@@ -80,7 +84,7 @@ impl Request {
             server.check_settings(self.options.switch_to_row_format)?;
             check_format_switch(&server, &mut session)?;
         }
-        server.binlog_position(&mut session, schema)?;
+        server.binlog_position(&mut session, name.schema.as_str())?;
         if self.options.gtid && self.stream.is_none() {
             server.check_gtids()?;
         }

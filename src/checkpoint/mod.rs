@@ -151,7 +151,7 @@ impl StateTable {
     /// Writes down a connection of the run: whoever goes on must see to it that it has ended, and knows its statements
     /// in the binlog for the run's.
     pub(crate) fn register(&self, session: &mut Session) -> Result<()> {
-        let Mark { id, lock } = session.mark().clone();
+        let Mark { id, lock, .. } = session.mark().clone();
         self.put(session, FIRST_CONNECTION + u64::from(id), &lock)?;
         session.exec("COMMIT").map(drop)
     }
@@ -162,7 +162,7 @@ impl StateTable {
         let mark = |row: Vec<Option<String>>| {
             let mut row = row.into_iter().flatten();
             let id = row.next()?.parse::<u64>().ok()?.checked_sub(FIRST_CONNECTION)?;
-            Some(Mark { id: u32::try_from(id).ok()?, lock: row.next()? })
+            Some(Mark::of_other(u32::try_from(id).ok()?, row.next()?))
         };
         Ok(session.rows(&sql)?.into_iter().filter_map(mark).collect())
     }

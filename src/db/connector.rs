@@ -12,6 +12,7 @@ use parking_lot::Mutex;
 
 use super::modes::Modes;
 use super::session::{Mark, Session};
+use crate::cancel::Cancel;
 use crate::endpoint::Endpoint;
 use crate::error::{Error, ErrorKind, Result};
 use crate::fault::Fault;
@@ -59,6 +60,8 @@ pub(crate) struct Connector {
     before_work: Arc<OnceLock<Box<BeforeWork>>>,
     /// Asks whether the run still holds its named lock, once it has taken it.
     guard: Arc<OnceLock<String>>,
+    /// Connections that were lost, and that nobody has seen to end.
+    left: Arc<Mutex<Vec<Mark>>>,
 }
 
 /// What a session that writes does before anything else.
@@ -106,6 +109,7 @@ impl Connector {
             own_row_format: Arc::default(),
             before_work: Arc::default(),
             guard: Arc::default(),
+            left: Arc::default(),
         })
     }
 
@@ -234,6 +238,27 @@ impl Connector {
     /// mark holds the lock. A server that was restarted has forgotten all locks, and somebody else may have begun.
     pub(crate) fn guarded_by(&self, lock: &str, holder: &Mark) {
         let _ = self.guard.set(format!("SELECT IS_USED_LOCK({lock}) = {}", holder.held_by()));
+    }
+
+    pub(super) fn leave(&self, lost: Mark) {
+        self.left.lock().push(lost);
+    }
+
+    /// Ends the connections that were lost, which the server may not have noticed: what they hold nobody else
+    /// gets. Returns the ids of those that may be there still.
+    pub(crate) fn end_left(&self) -> Vec<u32> {
+        let left = std::mem::take(&mut *self.left.lock());
+        if left.is_empty() {
+            return Vec::new();
+        }
+        let mut session = Session::open_plain(self).ok();
+        let is_there = |mark: &&Mark| match session.as_mut() {
+            // It has no lock by which it could be told from somebody else's that has its id by now.
+            Some(session) if !mark.is_held() => session.sees(mark.id).unwrap_or(true),
+            Some(session) => session.end(mark, &Cancel::default()).is_err(),
+            None => true,
+        };
+        left.iter().filter(is_there).map(|mark| mark.id).collect()
     }
 
     pub(super) fn guard(&self) -> Option<String> {

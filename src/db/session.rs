@@ -13,7 +13,7 @@ use super::setup::{self, LOGGING, MAY_BE_UNKNOWN, PLAIN_MODES, UTC, set_modes, u
 use crate::cancel::Cancel;
 use crate::error::{Error, ErrorKind, Result};
 use crate::fault::Fault;
-use crate::sql::Ident;
+use crate::sql::{Ident, literal};
 
 /// What a connection is for decides how its session is set up.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -49,17 +49,29 @@ pub(crate) type NamedRow = Vec<(String, Option<String>)>;
 pub(crate) struct Mark {
     pub(crate) id: u32,
     pub(crate) lock: String,
+    /// Whether the lock has been taken already.
+    held: bool,
 }
 
 impl Mark {
     fn new(id: u32) -> Self {
         // A hasher with random keys is the standard library's only source of randomness.
-        Mark { id, lock: format!("online-alter#{:016x}", RandomState::new().hash_one(id)) }
+        let lock = format!("online-alter#{:016x}", RandomState::new().hash_one(id));
+        Mark { id, lock, held: false }
+    }
+
+    /// Of another run, by what that has written down.
+    pub(crate) fn of_other(id: u32, lock: String) -> Self {
+        Mark { id, lock, held: true }
+    }
+
+    pub(super) fn is_held(&self) -> bool {
+        self.held
     }
 
     /// The expression for the id of the connection, if the server still has it.
     pub(super) fn held_by(&self) -> String {
-        format!("IS_USED_LOCK('{}')", self.lock)
+        format!("IS_USED_LOCK({})", literal::text(&self.lock))
     }
 }
 
@@ -82,6 +94,14 @@ pub(crate) struct Session {
 impl std::fmt::Debug for Session {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.debug_struct("Session").field("id", &self.id()).finish_non_exhaustive()
+    }
+}
+
+impl Drop for Session {
+    fn drop(&mut self) {
+        // The server may not have noticed.
+        let broken = Some(&self.mark).filter(|_| self.broken);
+        self.lost.iter().chain(broken).for_each(|lost| self.connector.leave(lost.clone()));
     }
 }
 
@@ -155,6 +175,7 @@ impl Session {
                 other => other.map(drop).map_err(|e| e.context("setting up a session"))?,
             }
         }
+        self.mark.held = true;
         if self.purpose.is_some_and(|purpose| purpose != Purpose::Inspect) {
             self.log_rows()?;
         }
@@ -362,9 +383,9 @@ impl Session {
         // Until it is set up, and known to lead to the same server, the new one is none.
         self.broken = true;
         let setup = self.setup.clone();
-        let new = Session::open_with(&self.connector, setup, self.purpose, Some(cancel), self.free)?;
-        self.lost.push(std::mem::replace(&mut self.mark, new.mark));
-        self.conn = new.conn;
+        let mut new = Session::open_with(&self.connector, setup, self.purpose, Some(cancel), self.free)?;
+        self.lost.push(std::mem::replace(&mut self.mark, new.mark.clone()));
+        std::mem::swap(&mut self.conn, &mut new.conn);
         self.broken = false;
         self.end_lost(cancel)
     }
@@ -416,15 +437,25 @@ impl Session {
     /// knowing: then it has no more to do when its statement has ended.
     pub(crate) fn is_busy(&mut self, other: &Mark) -> Result<bool> {
         let Some(id) = self.id_of(other)? else { return Ok(false) };
-        // Not by the information schema's list, which MySQL refuses to show while somebody writes an emoji (3854).
+        Ok(self.command_of(id)?.is_some_and(|command| command != "Sleep"))
+    }
+
+    /// Whether there is a connection of that id, whoever's.
+    pub(super) fn sees(&mut self, id: u32) -> Result<bool> {
+        Ok(self.command_of(id)?.is_some())
+    }
+
+    /// What a connection does, as far as the user may see it.
+    fn command_of(&mut self, id: u32) -> Result<Option<String>> {
         let id = id.to_string();
-        let rows = self.named_rows("SHOW PROCESSLIST")?;
         let value = |row: &NamedRow, name: &str| {
             let column = row.iter().find(|(column, _)| column.eq_ignore_ascii_case(name));
             column.and_then(|(_, value)| value.clone())
         };
+        // Not by the information schema's list, which MySQL refuses to show while somebody writes an emoji (3854).
+        let rows = self.named_rows("SHOW PROCESSLIST")?;
         let row = rows.iter().find(|row| value(row, "Id").as_deref() == Some(&id));
-        Ok(row.is_some_and(|row| value(row, "Command").as_deref() != Some("Sleep")))
+        Ok(row.map(|row| value(row, "Command").unwrap_or_default()))
     }
 
     /// The id of another connection of ours, if the server still has that.

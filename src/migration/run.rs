@@ -108,6 +108,16 @@ pub(crate) fn run(mut migration: Migration, control: &Control) -> Result<Report>
     if let Some(guard) = guard {
         guard.release();
     }
+    // The last ones have been closed by now.
+    let left = migration.connector.end_left();
+    let result = match result {
+        Ok(mut report) => {
+            let still = |id| format!("the connection {id} was lost, and may be there still");
+            report.warnings.extend(left.into_iter().map(still));
+            Ok(report)
+        }
+        Err(error) => Err(error.with_left(left)),
+    };
     let succeeded = result.is_ok() || control.rehearsed.lock().is_some();
     control.tell(&Event::Finished { succeeded });
     result

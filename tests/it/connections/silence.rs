@@ -4,7 +4,7 @@ use std::net::TcpListener;
 use std::time::{Duration, Instant};
 
 use mysql::prelude::Queryable;
-use online_alter::{ChunkSize, ErrorKind, OnlineAlter, TableState};
+use online_alter::{ChunkSize, ErrorKind, Leftover, OnlineAlter, TableState};
 use online_alter_support::Database;
 
 use crate::harness::{alter_at, on_each, wait_until};
@@ -67,7 +67,10 @@ fn a_run_ends_by_itself_and_when_told() {
         assert_eq!(error.kind(), ErrorKind::Connection, "{error}");
         assert_eq!(error.table_state(), TableState::Untouched, "{error}");
         assert!(error.to_string().contains("does not answer"), "{error}");
-        assert_eq!(error.leftovers().len(), 2, "{error}");
+        let is_table = |left: &&Leftover| matches!(left, Leftover::Table(_));
+        assert_eq!(error.leftovers().iter().filter(is_table).count(), 2, "{error}");
+        // It could not be looked whether it is there still.
+        assert!(error.leftovers().len() > 2, "{error}");
 
         let proxy = Proxy::start(server.port(), CHUNK, Lose::Voice, 1);
         let handle = left_alone(db, &proxy).retries(1_000).start().unwrap();

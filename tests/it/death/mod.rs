@@ -1,6 +1,8 @@
 //! The server dies, replicas die, the network fails: what writers were promised is there, and what the run has left
 //! is what it says.
 
+mod line;
+mod network;
 mod server;
 
 use std::sync::Arc;
@@ -119,4 +121,9 @@ impl Busy {
             assert!(is_named, "{what}: {table} is there, and named are {named:?}");
         }
     }
+}
+
+/// More than those of every day by `ONLINE_ALTER_ROUNDS`.
+fn rounds(usual: u32) -> u32 {
+    std::env::var("ONLINE_ALTER_ROUNDS").ok().and_then(|n| n.parse().ok()).unwrap_or(usual)
 }

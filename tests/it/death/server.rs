@@ -12,7 +12,7 @@ use online_alter::{
 };
 use online_alter_support::Server;
 
-use super::{Busy, on_durable};
+use super::{Busy, on_durable, rounds};
 use crate::harness::{index_build, wait_until};
 use crate::proxy::{Lose, Proxy};
 
@@ -236,9 +236,4 @@ fn in_the_swap() {
         }
         eprintln!("  swapped {swapped} times of {rounds}");
     });
-}
-
-/// More than those of every day by `ONLINE_ALTER_ROUNDS`.
-fn rounds(usual: u32) -> u32 {
-    std::env::var("ONLINE_ALTER_ROUNDS").ok().and_then(|n| n.parse().ok()).unwrap_or(usual)
 }
