@@ -1,6 +1,8 @@
 //! The server dies, replicas die, the network fails: what writers were promised is there, and what the run has left
 //! is what it says.
 
+mod guard;
+mod index_build;
 mod line;
 mod network;
 mod server;
@@ -75,6 +77,15 @@ impl Busy {
         let writers = self.writers.as_ref().unwrap();
         let goal = writers.statements() + 5;
         wait_until("the writers go on", || writers.statements() > goal);
+    }
+
+    /// And the new table has the index of the old one.
+    #[track_caller]
+    fn judge_indexed(self, ended: &Result<Report, Error>, what: &str) {
+        let mut conn = self.db.conn();
+        self.judge(ended, what);
+        let (_, text): (String, String) = conn.query_first("SHOW CREATE TABLE t").unwrap().unwrap();
+        assert!(ended.is_ok() && text.contains("KEY `v` (`v`)"), "{what}: {ended:?}, {text}");
     }
 
     /// What the writers were promised is there, nobody keeps anybody from the tables, and nothing is left but
