@@ -5,6 +5,8 @@
 //! identifier in the text: naming the table is then enough to be stopped, and a statement that is
 //! stopped for nothing does less harm than one that is let through.
 
+use std::collections::HashSet;
+
 use crate::sql::tokens::{Dialect, Spanned, Token, fold, tokenize, tokenize_body};
 
 mod ddl;
@@ -175,7 +177,7 @@ fn expand<'a>(tokens: &[Spanned<'a>], mask: u32, dialect: Dialect) -> Vec<Spanne
 
 /// Every identifier, `a.b` as one table. Of `a.b.c` both pairs are given.
 fn identifiers(tokens: &[Spanned<'_>], default_db: &str) -> Vec<TableName> {
-    let mut found: Vec<TableName> = Vec::new();
+    let mut found = Mentioned::default();
     for (at, t) in tokens.iter().enumerate() {
         let Some(name) = t.identifier() else { continue };
         let before = |back: usize| at.checked_sub(back).and_then(|i| tokens.get(i));
@@ -186,25 +188,37 @@ fn identifiers(tokens: &[Spanned<'_>], default_db: &str) -> Vec<TableName> {
         let is_db = tokens.get(at + 1).is_some_and(|t| t.is_symbol('.'))
             && tokens.get(at + 2).and_then(Spanned::identifier).is_some();
         let after_dot = before(1).is_some_and(|t| t.is_symbol('.'));
-        let entry = (db, name.into_owned());
-        if (after_dot || !is_db) && !found.contains(&entry) {
-            found.push(entry);
+        if after_dot || !is_db {
+            found.add((db, name.into_owned()));
         }
     }
-    found
+    found.names
 }
 
 /// Every run of characters that could be a name, wherever it is.
 fn words(sql: &str, default_db: &str) -> Vec<TableName> {
-    let mut found: Vec<TableName> = Vec::new();
+    let mut found = Mentioned::default();
     let is_name = |c: char| c.is_alphanumeric() || c == '_' || c == '$' || !c.is_ascii();
     for word in sql.split(|c| !is_name(c)).filter(|w| !w.is_empty()) {
-        let entry = (reader::default(default_db), word.to_owned());
-        if !found.contains(&entry) {
-            found.push(entry);
+        found.add((reader::default(default_db), word.to_owned()));
+    }
+    found.names
+}
+
+/// Names in the order of their first mention. A statement may have as many as its megabytes hold.
+#[derive(Default)]
+struct Mentioned {
+    names: Vec<TableName>,
+    seen: HashSet<TableName>,
+}
+
+impl Mentioned {
+    fn add(&mut self, name: TableName) {
+        if !self.seen.contains(&name) {
+            self.seen.insert(name.clone());
+            self.names.push(name);
         }
     }
-    found
 }
 
 /// The effect, and the exact tables if they are certain.

@@ -213,6 +213,18 @@ fn doubt_over_approximates() {
     assert_eq!(ddl("IMPORT TABLE FROM 'x'"), DdlKind::Unknown);
 }
 
+/// The stream waits for it: time may grow with the text, not with its square.
+#[test]
+fn a_statement_of_very_many_names() {
+    let words: Vec<String> = (0..60_000).map(|n| format!("w{n}")).collect();
+    for sql in [format!("DO {}", words.join(" + ")), format!("DO ' {}", words.join(" "))] {
+        let begun = std::time::Instant::now();
+        let statement = classify(&sql, "db", Dialect::default());
+        assert!(statement.names("db", "w59999") && !statement.names("db", "nowhere"));
+        assert!(begun.elapsed() < std::time::Duration::from_secs(5), "{:?}", begun.elapsed());
+    }
+}
+
 proptest! {
     #[test]
     fn never_panics(sql in "\\PC*", db in "\\PC*") {
