@@ -94,14 +94,17 @@ impl KeyType {
         }
     }
 
-    /// The literal for a value that came from [`select_expr`](Self::select_expr).
+    /// The literal for a value that came from [`select_expr`](Self::select_expr). Whatever else came, is a string.
     pub(crate) fn literal_of_selected(&self, text: &str) -> String {
+        let is_hex = || text.len().is_multiple_of(2) && text.bytes().all(|b| b.is_ascii_hexdigit());
         match self {
-            KeyType::Int { .. } | KeyType::Decimal { .. } | KeyType::Ordinal | KeyType::Bit => {
+            KeyType::Int { .. } | KeyType::Decimal { .. } | KeyType::Ordinal | KeyType::Bit
+                if is_number(text) =>
+            {
                 text.to_owned()
             }
-            KeyType::Text { charset } => format!("{}X'{text}'", introducer(charset)),
-            KeyType::Binary { .. } => format!("X'{text}'"),
+            KeyType::Text { charset } if is_hex() => format!("{}X'{text}'", introducer(charset)),
+            KeyType::Binary { .. } if is_hex() => format!("X'{text}'"),
             // As it is written for a row image: the server has a form of its own for `::1.2.3.4`.
             KeyType::Inet6 => match text.parse::<Ipv6Addr>() {
                 Ok(address) => format!("'{address}'"),
@@ -182,6 +185,15 @@ pub(crate) fn write_int(value: u64, unsigned: bool, out: &mut String) {
     } else {
         push(out, format_args!("{}", i64::from_le_bytes(value.to_le_bytes())));
     }
+}
+
+/// `-12.50`
+fn is_number(text: &str) -> bool {
+    let digits = text.strip_prefix('-').unwrap_or(text);
+    let (whole, fraction) = digits.split_once('.').unwrap_or((digits, "0"));
+    [whole, fraction]
+        .iter()
+        .all(|part| !part.is_empty() && part.bytes().all(|b| b.is_ascii_digit()))
 }
 
 fn introducer(charset: &str) -> String {
@@ -330,6 +342,23 @@ mod tests {
         assert_eq!(literal(&ty, &negative), "-1234567890.1234");
         assert_eq!(literal(&KeyType::Decimal { precision: 3, scale: 3 }, &[0x80, 0x05]), "0.005");
         assert!(ty.write_literal(&raw[1..], &mut String::new()).is_err());
+    }
+
+    /// What a server selected is written into the next statement.
+    #[test]
+    fn what_was_selected_is_one_literal() {
+        let int = KeyType::Int { unsigned: false };
+        let text = KeyType::Text { charset: "utf8mb4".to_owned() };
+        for good in ["0", "-12", "18446744073709551615", "-0.50"] {
+            assert_eq!(int.literal_of_selected(good), good);
+        }
+        for bad in ["", "-", "1 OR 1", "1.", ".5", "1e5", "--1", "0x1F"] {
+            assert!(int.literal_of_selected(bad).ends_with('\''), "{bad}");
+        }
+        assert_eq!(text.literal_of_selected("C3a9"), "_utf8mb4 X'C3a9'");
+        assert_eq!(text.literal_of_selected("C3' OR '"), "_utf8mb4 X'433327204F522027'");
+        let binary = KeyType::Binary { pad_to: None };
+        assert_eq!(binary.literal_of_selected("000"), "'000'");
     }
 
     #[test]
