@@ -64,7 +64,10 @@ impl GtidSet {
                 let (Ok(first), Ok(last)) = (first.parse(), last.parse()) else {
                     return Err(wrong());
                 };
-                set.entry(whose.clone()).or_default().push((first, last));
+                if first > last {
+                    return Err(wrong());
+                }
+                add(set.entry(whose.clone()).or_default(), first, last);
                 any = true;
             }
             if !any {
@@ -94,7 +97,7 @@ impl GtidSet {
     pub(crate) fn add(&mut self, gtid: Gtid) {
         match (self, gtid) {
             (GtidSet::MySql(set), Gtid::MySql(whose, number)) => {
-                add(set.entry(whose).or_default(), number);
+                add(set.entry(whose).or_default(), number, number);
             }
             (GtidSet::MariaDb(set), Gtid::MariaDb { domain, server, number }) => {
                 set.insert(domain, (server, number));
@@ -122,23 +125,14 @@ impl GtidSet {
     }
 }
 
-fn add(ranges: &mut Vec<(u64, u64)>, number: u64) {
-    let at = ranges.partition_point(|(_, last)| last.saturating_add(1) < number);
-    match ranges.get_mut(at) {
-        Some((first, last)) if *first <= number.saturating_add(1) => {
-            *first = number.min(*first);
-            *last = number.max(*last);
-        }
-        _ => ranges.insert(at, (number, number)),
-    }
-    if let (Some(&(_, last)), Some(&(next, end))) = (ranges.get(at), ranges.get(at + 1))
-        && next <= last.saturating_add(1)
-    {
-        ranges.remove(at + 1);
-        if let Some(range) = ranges.get_mut(at) {
-            range.1 = last.max(end);
-        }
-    }
+/// Adds the numbers from `first` to `last`, and makes one range of all that they touch.
+fn add(ranges: &mut Vec<(u64, u64)>, first: u64, last: u64) {
+    let from = ranges.partition_point(|(_, end)| end.saturating_add(1) < first);
+    let to = ranges.partition_point(|(start, _)| *start <= last.saturating_add(1));
+    let touched = ranges.get(from..to).unwrap_or_default();
+    let first = touched.first().map_or(first, |(start, _)| first.min(*start));
+    let last = touched.last().map_or(last, |(_, end)| last.max(*end));
+    ranges.splice(from..to, [(first, last)]);
 }
 
 /// `1-5:7`
@@ -199,6 +193,16 @@ mod tests {
         }
     }
 
+    /// As another program than the server may have written them.
+    #[test]
+    fn ranges_that_overlap_are_one() {
+        let set = GtidSet::parse_mysql(&format!("{A}:8-9:1-3:2-5:6,{A}:20")).unwrap();
+        assert_eq!(set.to_string(), format!("{A}:1-6:8-9:20"));
+        for bad in ["5-1", "1-9:5-1"] {
+            assert!(GtidSet::parse_mysql(&format!("{A}:{bad}")).is_err(), "{bad}");
+        }
+    }
+
     #[test]
     fn the_last_of_a_domain_counts() {
         let mut set = GtidSet::parse_mariadb("0-1-7,1-1-3").unwrap();
@@ -219,12 +223,13 @@ mod tests {
     proptest! {
         /// Numbers in any order come to the same ranges as a set of them.
         #[test]
-        fn ranges_are_a_set(numbers in proptest::collection::vec(1_u64..40, 0..60)) {
+        fn ranges_are_a_set(added in proptest::collection::vec((1_u64..90, 0..4_u64), 0..60)) {
             let mut ranges = Vec::new();
-            for number in &numbers {
-                add(&mut ranges, *number);
+            for (first, more) in &added {
+                add(&mut ranges, *first, first + more);
             }
-            let all: std::collections::BTreeSet<u64> = numbers.into_iter().collect();
+            let all: std::collections::BTreeSet<u64> =
+                added.into_iter().flat_map(|(first, more)| first..=first + more).collect();
             let held: Vec<u64> = ranges.iter().flat_map(|(first, last)| *first..=*last).collect();
             prop_assert_eq!(held, all.into_iter().collect::<Vec<_>>());
             prop_assert!(ranges.windows(2).all(|pair| pair[0].1 + 1 < pair[1].0));
