@@ -6,11 +6,12 @@
 
 use std::collections::HashMap;
 
-use mysql::binlog::events::{Event, EventData, TransactionPayloadEvent};
+use mysql::binlog::events::{Event, EventData};
 
 use super::bytes::{Bytes, Malformed};
 use super::gtid::{Gtid, GtidSet};
 use super::layout::{Layout, TableMap, WatchedTable};
+use super::payload;
 use super::police::{Passed, Suspect};
 use super::position::{BinlogPosition, Start};
 use super::query::Query;
@@ -154,24 +155,20 @@ impl Interpreter {
         }
         // TRANSACTION_PAYLOAD_EVENT
         if header.event_type_raw() == 40 {
-            return self.payload(event, sink);
+            return self.payload(event.data(), sink);
         }
         self.bytes(header.event_type_raw(), header.flags_raw(), event.data(), sink)
     }
 
     /// A compressed transaction (MySQL, `binlog_transaction_compression`): events within an event.
-    fn payload(&mut self, event: &Event, sink: &mut dyn Sink) -> Result<()> {
-        let broken = |error: std::io::Error| malformed("a compressed transaction", error);
-        let payload: TransactionPayloadEvent<'_> = event.read_event().map_err(broken)?;
-        let mut footer = event.fde().footer();
-        footer.set_checksum_enabled(false);
-        let fde = event.fde().clone().with_footer(footer);
-        let mut reader = payload.decompressed().map_err(broken)?;
-        while !std::io::BufRead::fill_buf(&mut reader).map_err(broken)?.is_empty() {
-            let inner = Event::read(&fde, &mut reader).map_err(broken)?;
-            let header = inner.header();
-            self.bytes(header.event_type_raw(), header.flags_raw(), inner.data(), sink)?;
-        }
+    fn payload(&mut self, data: &[u8], sink: &mut dyn Sink) -> Result<()> {
+        let each = |event_type, flags, body: &[u8]| {
+            self.bytes(event_type, flags, body, sink).map_err(payload::Ended::By)
+        };
+        payload::events(data, each).map_err(|ended| match ended {
+            payload::Ended::By(error) => error,
+            payload::Ended::Unreadable(error) => malformed("a compressed transaction", error),
+        })?;
         self.commit(sink);
         Ok(())
     }

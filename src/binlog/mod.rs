@@ -10,6 +10,7 @@ pub(crate) mod gtid;
 pub(crate) mod image;
 pub(crate) mod interpreter;
 pub(crate) mod layout;
+mod payload;
 mod police;
 pub(crate) mod position;
 mod query;
