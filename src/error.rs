@@ -149,6 +149,8 @@ pub enum Leftover {
     Connection(u32),
     /// Replication that a test on a replica has stopped and could not start again, by the statements that do.
     StoppedReplication(String),
+    /// Foreign keys of an old table, by its quoted name. Its rows keep those that they refer to from being deleted.
+    ForeignKeys(String),
 }
 
 impl fmt::Display for Leftover {
@@ -157,6 +159,7 @@ impl fmt::Display for Leftover {
             Leftover::Table(name) => write!(f, "table {name}"),
             Leftover::Connection(id) => write!(f, "connection {id}"),
             Leftover::StoppedReplication(start) => write!(f, "stopped replication ({start})"),
+            Leftover::ForeignKeys(name) => write!(f, "foreign keys of {name}"),
         }
     }
 }

@@ -90,6 +90,7 @@
 #![warn(missing_docs)]
 
 // From the entry down: a module imports only from those below it.
+mod cleanup;
 mod compare;
 mod online_alter;
 
@@ -128,6 +129,7 @@ mod steps;
 mod tls;
 
 pub use binlog::BinlogPosition;
+pub use cleanup::{Cleaned, Cleanup, Evidence, Remnant, Removal, Role, cleanup};
 pub use compare::{Compare, Comparison};
 pub use copy::ChunkSize;
 pub use cutover::{Blocker, KillBlockers};

@@ -126,7 +126,7 @@ impl Request {
         // What the ALTER cannot do with them is seen here, too.
         let columns = clause.map_columns(table.columns.iter().map(|column| &column.name));
         let dressing = Dressing::new(&neighbours, &new_names, &name.ghost(), &columns)?;
-        if guard::is_locked(&mut session, &name)? {
+        if guard::holder(&mut session, &name)?.is_some() {
             let why = format!("another run works on {name}");
             return Err(Error::new(ErrorKind::AlreadyRunning, why));
         }

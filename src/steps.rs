@@ -10,7 +10,15 @@ use std::sync::Arc;
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum Step {
-    /// The ghost table is there, altered and empty.
+    /// The named lock of runs on the table is taken.
+    LockTaken,
+    /// The state table is there, and empty.
+    StateCreated,
+    /// What is going to be created is written down in it.
+    Recorded,
+    /// The ghost table is there, as the table is.
+    GhostMade,
+    /// It is altered, and empty.
     GhostCreated,
     /// It is written down what the run does, and from where in the binlog: another one could go on.
     TaskSaved,

@@ -23,10 +23,11 @@ pub(crate) fn lock_name(table: &TableName) -> String {
     format!("{head}:{:08x}", ident::fnv1a(full.as_bytes()))
 }
 
-/// Whether somebody holds the lock.
-pub(crate) fn is_locked(session: &mut Session, table: &TableName) -> Result<bool> {
+/// The connection that holds the lock, if one does.
+pub(crate) fn holder(session: &mut Session, table: &TableName) -> Result<Option<u32>> {
     let name = literal::text(&lock_name(table));
-    Ok(session.scalar(&format!("SELECT IS_USED_LOCK({name})"))?.is_some())
+    let holder = session.scalar(&format!("SELECT IS_USED_LOCK({name})"))?;
+    holder.map(|id| id.parse().map_err(|_| missing("who holds a lock"))).transpose()
 }
 
 /// Holds the named lock for as long as it lives.

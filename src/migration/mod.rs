@@ -32,6 +32,7 @@ mod prometheus;
 mod rehearsal;
 mod replica;
 mod replica_test;
+pub(crate) mod replication_notes;
 mod report;
 pub(crate) mod resume;
 mod row_modes;

@@ -5,6 +5,7 @@ use std::time::{Duration, Instant};
 
 use super::control::Control;
 use super::observer::Event;
+use super::replication_notes as notes;
 use super::stages::Stages;
 use super::verification::Verifier;
 use crate::db::{Connector, Flavor, Purpose, Session};
@@ -125,6 +126,12 @@ impl Stages<'_> {
             started_again = self.start_replication(&mut inspector);
         }
         let stopped_at = compared?;
+        if ours && started_again == start_again {
+            let end = if started_again { notes::STARTED } else { notes::LEFT_STOPPED };
+            if let Err(error) = self.note(session, end) {
+                log::debug!("not noted that {end}: {}", error.message());
+            }
+        }
         if started_again {
             control.tell(&Event::ReplicationStarted);
         }
@@ -149,7 +156,7 @@ impl Stages<'_> {
         control.cancel.check()?;
         // Policies may well be about the replication that stands still now, for as long as they wait.
         control.gate.set_at_rest(true);
-        self.stop_replication(inspector)?;
+        self.stop_replication(session, inspector)?;
         options.steps.at(Step::ReplicationStopped, inspector.id());
         self.refresh_connection(session)?;
         self.catch_up(session)?;
@@ -216,12 +223,14 @@ impl Stages<'_> {
     }
 
     /// Stops what still runs.
-    fn stop_replication(&self, session: &mut Session) -> Result<()> {
+    /// `writer` notes it before, for whoever finds what a run that died has left.
+    fn stop_replication(&self, writer: &mut Session, session: &mut Session) -> Result<()> {
         /// For a transaction that is being applied.
         const PATIENCE: Duration = Duration::from_secs(60);
         let Self { server, control, .. } = *self;
         for channel in server.channels(session)?.iter().filter(|channel| channel.runs()) {
             log::info!("stopping the replication from {}", channel.source());
+            self.note(writer, &notes::stopping(&channel.name))?;
             let replicated = channel.replicates().then(|| channel.name.clone());
             control.stopped.lock().0.push(Halted { start: channel.start_sql(), replicated });
             // It waits for what is being applied, be it an ALTER of hours: until the run is asked to stop.

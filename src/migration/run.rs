@@ -162,6 +162,7 @@ fn stages(
     let resumed = migration.resumed.as_deref();
     let takes_over = resumed.map(|_| &control.cancel);
     let guard = guard.insert(Guard::take(connector, server.flavor, &table.name, takes_over)?);
+    options.steps.at(Step::LockTaken, guard.session().id());
     let mut definer = Session::open(connector, server.flavor, Purpose::Definition)?;
     if resumed.is_none()
         && Definition::read(&mut definer, &table.name)?.text != table.definition.text
@@ -367,6 +368,7 @@ fn prepare(
     ghost::drop_leftovers(definer, &leftovers, &control.cancel)?;
     control.cancel.check()?;
     create_table(definer, &state.create_sql(), &source.state(), made)?;
+    options.steps.at(Step::StateCreated, definer.id());
     // What is going to be created is recorded before it is, so that it can be told from others'.
     let record = format!(
         "online-alter {}\ntable {source}\nghost {}\nold {}\nalter {}\n",
@@ -377,10 +379,12 @@ fn prepare(
     );
     state.record(guard.session(), &record)?;
     watch_sessions(connector, guard, state, definer)?;
+    options.steps.at(Step::Recorded, definer.id());
     made.sentry = Some(source.old());
     let ghost = source.ghost();
     let create = format!("CREATE TABLE {ghost} LIKE {source}");
     create_table(definer, &create, &ghost, made)?;
+    options.steps.at(Step::GhostMade, definer.id());
     let keys: Vec<&KeyShape> = std::iter::once(key).chain(other_keys).collect();
     let ghost = ghost::alter(definer, server, table, clause, &keys, options, neighbours)?;
     if options.on_replica == Some(OnReplica::Migrate) {

@@ -14,6 +14,7 @@
 
 mod aborts;
 mod blockers;
+mod cleanup;
 mod connections;
 mod copying;
 mod cutover;
