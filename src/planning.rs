@@ -127,8 +127,7 @@ impl Request {
         let columns = clause.map_columns(table.columns.iter().map(|column| &column.name));
         let dressing = Dressing::new(&neighbours, &new_names, &name.ghost(), &columns)?;
         if guard::holder(&mut session, &name)?.is_some() {
-            let why = format!("another run works on {name}");
-            return Err(Error::new(ErrorKind::AlreadyRunning, why));
+            return Err(guard::already_running(&name));
         }
         if let Some(group) = &self.options.resource_group {
             check_resource_group(group, &server, &mut session)?;
@@ -145,7 +144,7 @@ impl Request {
             self.options.index_build =
                 if none && !keeps_load { IndexBuild::AfterCopy } else { IndexBuild::Maintain };
         }
-        let replaced = ghost::check_leftovers(&mut session, &name, &self.options)?;
+        let replaced = ghost::check_leftovers(&mut session, &server, &name, &self.options)?;
         self.check_replicas(&name, &replaced)?;
 
         let mut warnings = Vec::new();

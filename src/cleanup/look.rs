@@ -11,8 +11,7 @@ use crate::fault::Fault;
 use crate::inspect::grants::{self, On, Wanted};
 use crate::inspect::table::Definition;
 use crate::inspect::{Channel, ServerInfo};
-use crate::migration::guard;
-use crate::migration::replication_notes as notes;
+use crate::migration::{guard, record, replication_notes as notes};
 use crate::sql::{Ident, TAG, TableName, literal};
 
 /// The schema of a server, or a table of it, that is looked at.
@@ -138,7 +137,7 @@ impl Site {
         for facts in all {
             let recorded = if facts.comment == checkpoint::COMMENT {
                 let body = StateTable::read_record(&mut self.session, &facts.name)?;
-                body.and_then(|body| recorded_table(&body))
+                body.and_then(|body| record::recorded_table(&body))
                     .filter(|source| self.server.same_table(&source.state(), &facts.name))
             } else {
                 None
@@ -317,10 +316,7 @@ impl Site {
             other => other?,
         };
         let Some(body) = body else { return Ok(Record::Empty) };
-        let is_of = recorded_table(&body).is_some_and(|recorded| {
-            self.server.same_table(&recorded, &group.source)
-                && body.contains(&format!("\nghost {}\nold {}\n", recorded.ghost(), recorded.old()))
-        });
+        let is_of = record::is_of(&self.server, &body, &group.source);
         Ok(if is_of { Record::Of(body) } else { Record::OfAnother })
     }
 
@@ -391,31 +387,6 @@ fn unknown(record: &Record) -> String {
         _ => "it is not known to be of a run of this crate; gh-ost uses the same name",
     }
     .to_owned()
-}
-
-/// The table that a record is about: its second line.
-fn recorded_table(body: &str) -> Option<TableName> {
-    let (_, rest) = body.split_once("\ntable ")?;
-    let (schema, rest) = quoted(rest)?;
-    let (table, rest) = quoted(rest.strip_prefix('.')?)?;
-    rest.starts_with('\n').then(|| TableName::new(Ident::new(schema), Ident::new(table)))
-}
-
-/// A name in backquotes, and what comes behind it.
-fn quoted(text: &str) -> Option<(String, &str)> {
-    let mut name = String::new();
-    let mut rest = text.strip_prefix('`')?;
-    loop {
-        let (part, behind) = rest.split_once('`')?;
-        name.push_str(part);
-        match behind.strip_prefix('`') {
-            Some(more) => {
-                name.push('`');
-                rest = more;
-            }
-            None => return Some((name, behind)),
-        }
-    }
 }
 
 /// The table that one is named after, as far as its name tells: long names are shortened.
@@ -508,17 +479,6 @@ mod tests {
 
     fn name(schema: &str, table: &str) -> TableName {
         TableName::new(Ident::new(schema), Ident::new(table))
-    }
-
-    #[test]
-    fn the_table_of_a_record() {
-        let body = |table: &TableName| format!("online-alter 1\ntable {table}\nghost x\n");
-        for odd in [name("s", "t"), name("a`b", "c\n`d"), name("ghost", "\ntable `x`.`y`\n")] {
-            assert_eq!(recorded_table(&body(&odd)), Some(odd));
-        }
-        for bad in ["", "online-alter 1\n", "\ntable `a", "\ntable `a`.b\n", "\ntable `a`.`b`"] {
-            assert_eq!(recorded_table(bad), None, "{bad:?}");
-        }
     }
 
     #[test]

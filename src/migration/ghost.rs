@@ -17,7 +17,7 @@ use crate::inspect::ghost_keys::{GhostKeys, ghost_keys};
 use crate::inspect::mapping::{self, Mapping};
 use crate::inspect::neighbours::{Neighbours, NewNames};
 use crate::inspect::{ServerInfo, Table};
-use crate::migration::{IndexBuild, Options, checks};
+use crate::migration::{IndexBuild, Options, checks, record};
 use crate::sql::alter::AlterClause;
 use crate::sql::statements::TablePair;
 use crate::sql::{Ident, KeyShape, TableName};
@@ -47,12 +47,13 @@ pub(crate) struct Ghost {
 /// Whether tables with the names that the run needs are there, and may be replaced.
 pub(crate) fn check_leftovers(
     session: &mut Session,
+    server: &ServerInfo,
     source: &TableName,
     options: &Options,
 ) -> Result<Vec<TableName>> {
     let (ghost, state, old) = (source.ghost(), source.state(), source.old());
     let is_ours = Table::comment(session, &state)?.as_deref() == Some(checkpoint::COMMENT);
-    let record = if is_ours { StateTable::read_record(session, &state)? } else { None };
+    let body = if is_ours { StateTable::read_record(session, &state)? } else { None };
     let mut replace = Vec::new();
     let refuse = |name: &TableName, advice: &str| {
         Err(Error::new(ErrorKind::LeftoversPresent, format!("{name} is there already: {advice}")))
@@ -61,8 +62,10 @@ pub(crate) fn check_leftovers(
         if !Table::exists(session, name)? {
             continue;
         }
-        let recorded = record.as_ref().is_some_and(|body| body.contains(&format!("ghost {ghost}")));
-        match (is_ours, options.replace_ghost) {
+        let recorded = body.as_ref().is_some_and(|body| record::is_of(server, body, source));
+        // A run on a table whose long name is shortened to the same one. (Without a record, there is nothing but this.)
+        let of_another = body.is_some() && !recorded;
+        match (is_ours && !of_another, options.replace_ghost) {
             (true, true) if *name == state || recorded => replace.push(name.clone()),
             (true, false) => refuse(
                 name,

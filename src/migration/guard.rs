@@ -13,20 +13,34 @@ use crate::sql::{TableName, ident, literal};
 /// Between two looks at whether the lock is still ours.
 const CHECK: Duration = Duration::from_secs(1);
 
-/// The name of the lock that keeps two runs on one table apart: at most 64 characters.
-pub(crate) fn lock_name(table: &TableName) -> String {
-    let full = format!("online-alter:{}.{}", table.schema.as_str(), table.table.as_str());
-    if full.chars().count() <= ident::MAX_CHARS {
+/// The name of the lock that keeps two runs apart that are on one table, or on two whose names are shortened to the same: an
+/// expression, as one and the same table may have a name in capitals and one without. MySQL compares the names of
+/// locks without regard to case, MariaDB with.
+fn lock(table: &TableName) -> String {
+    let (schema, base) = (table.schema.as_str(), table.base());
+    let exact = lock_name(schema, &base);
+    let folded = lock_name(&schema.to_lowercase(), &base.to_lowercase());
+    let (exact, folded) = (literal::text(&exact), literal::text(&folded));
+    if exact == folded {
+        return exact;
+    }
+    format!("IF(@@lower_case_table_names = 0, {exact}, {folded})")
+}
+
+/// At most 64 characters, and different for different tables.
+fn lock_name(schema: &str, base: &str) -> String {
+    let full = format!("online-alter:{schema}.{base}");
+    let is_plain = full == full.to_lowercase() && !schema.contains('.') && !base.contains('.');
+    if is_plain && full.chars().count() <= ident::MAX_CHARS {
         return full;
     }
     let head: String = full.chars().take(ident::MAX_CHARS - 9).collect();
-    format!("{head}:{:08x}", ident::fnv1a(full.as_bytes()))
+    format!("{head}:{:08x}", ident::fnv1a(format!("{schema}\0{base}").as_bytes()))
 }
 
 /// The connection that holds the lock, if one does.
 pub(crate) fn holder(session: &mut Session, table: &TableName) -> Result<Option<u32>> {
-    let name = literal::text(&lock_name(table));
-    let holder = session.scalar(&format!("SELECT IS_USED_LOCK({name})"))?;
+    let holder = session.scalar(&format!("SELECT IS_USED_LOCK({})", lock(table)))?;
     holder.map(|id| id.parse().map_err(|_| missing("who holds a lock"))).transpose()
 }
 
@@ -46,16 +60,13 @@ impl Guard {
         resumes: Option<&Cancel>,
     ) -> Result<Self> {
         let mut session = Session::open(connector, flavor, Purpose::Rows)?;
-        let lock = literal::text(&lock_name(table));
+        let lock = lock(table);
         let mut is_taken = session.take_lock(&lock)?;
         if let (false, Some(cancel)) = (is_taken, resumes) {
             is_taken = take_from_dead(&mut session, &lock, &table.state(), cancel)?;
         }
         if !is_taken {
-            return Err(Error::new(
-                ErrorKind::AlreadyRunning,
-                format!("another run works on {table}"),
-            ));
+            return Err(already_running(table));
         }
         connector.guarded_by(&lock, session.mark());
         Ok(Guard { session, lock })
@@ -155,8 +166,46 @@ fn take_from_dead(
     Ok(false)
 }
 
+/// The error of whoever is not the first.
+pub(crate) fn already_running(table: &TableName) -> Error {
+    let shortened = table.base() != table.table.as_str() || table.base().chars().count() > 50;
+    let or = if shortened { ", or on one whose ghost would have the same name" } else { "" };
+    Error::new(ErrorKind::AlreadyRunning, format!("another run works on {table}{or}"))
+}
+
 fn lost(error: &Error) -> Error {
     let why =
         format!("the connection that holds the run's named lock is lost: {}", error.message());
     Error::new(ErrorKind::LockLost, why)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::sql::Ident;
+
+    fn of(schema: &str, table: &str) -> String {
+        lock(&TableName::new(Ident::new(schema), Ident::new(table)))
+    }
+
+    #[test]
+    fn locks_of_different_tables_are_different() {
+        assert_eq!(of("s", "t"), "'online-alter:s.t'");
+        assert_ne!(of("a.b", "c"), of("a", "b.c"));
+        let long = "x".repeat(63);
+        assert_ne!(of("s", &format!("{long}a")), of("s", &format!("{long}b")));
+        // For a server that compares them without regard to case, too.
+        let exact = |text: &str| lock_name("s", text).to_lowercase();
+        assert_ne!(exact("T"), exact("t"));
+        assert_ne!(exact("TT"), exact("Tt"));
+        assert!(of("s", "T").ends_with("'online-alter:s.t')"), "{}", of("s", "T"));
+        assert!(lock_name("s", &"\u{c4}".repeat(64)).chars().count() <= 64);
+    }
+
+    #[test]
+    fn names_that_become_the_same_share_a_lock() {
+        let long = TableName::new(Ident::new("s"), Ident::new("x".repeat(64)));
+        let other = TableName::new(Ident::new("s"), Ident::new(long.base()));
+        assert_eq!((long.ghost(), lock(&long)), (other.ghost(), lock(&other)));
+    }
 }

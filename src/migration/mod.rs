@@ -29,6 +29,7 @@ mod options;
 mod postpone;
 mod progress;
 mod prometheus;
+pub(crate) mod record;
 mod rehearsal;
 mod replica;
 mod replica_test;

@@ -364,7 +364,7 @@ fn prepare(
     let Migration { connector, server, table, clause, key, other_keys, options, .. } = migration;
     let neighbours = (&migration.neighbours, &migration.new_names);
     let source = &table.name;
-    let leftovers = ghost::check_leftovers(definer, source, options)?;
+    let leftovers = ghost::check_leftovers(definer, server, source, options)?;
     ghost::drop_leftovers(definer, &leftovers, &control.cancel)?;
     control.cancel.check()?;
     create_table(definer, &state.create_sql(), &source.state(), made)?;

@@ -101,16 +101,22 @@ impl TableName {
         self.derived("del")
     }
 
+    /// What the names of a run's tables have in common: the table's own, or what a long one is shortened to. Two tables for
+    /// which it is the same cannot be altered at once.
+    pub(crate) fn base(&self) -> String {
+        /// For a suffix and the underscores.
+        const ROOM: usize = MAX_CHARS - "_gho".len() - "_".len();
+        let name = self.table.as_str();
+        if name.chars().count() <= ROOM {
+            return name.to_owned();
+        }
+        // Two long names with a common beginning must not share their ghost.
+        let head: String = name.chars().take(ROOM - 9).collect();
+        format!("{head}_{:08x}", fnv1a(name.as_bytes()))
+    }
+
     fn derived(&self, suffix: &str) -> Self {
-        let base = self.table.as_str();
-        let room = MAX_CHARS - suffix.len() - 2;
-        let name = if base.chars().count() <= room {
-            format!("_{base}_{suffix}")
-        } else {
-            // Two long names with a common beginning must not share their ghost.
-            let head: String = base.chars().take(room - 9).collect();
-            format!("_{head}_{:08x}_{suffix}", fnv1a(base.as_bytes()))
-        };
+        let name = format!("_{}_{suffix}", self.base());
         TableName { schema: self.schema.clone(), table: Ident(name) }
     }
 }

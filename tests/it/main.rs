@@ -37,5 +37,6 @@ mod rehearsal;
 mod runbook;
 mod stream;
 mod topology;
+mod twice;
 mod values;
 mod verify;
