@@ -45,7 +45,7 @@ impl Site {
         named: &[String],
         cleaned: &mut Cleaned,
     ) -> Result<()> {
-        let mut guard = match Guard::take(&self.connector, self.server.flavor, source) {
+        let mut guard = match Guard::take(&self.connector, self.server.flavor, source, None) {
             Err(error) if error.kind() == ErrorKind::AlreadyRunning && self.table.is_none() => {
                 let left = self.look_of(source, named)?.into_iter();
                 cleaned.left.extend(left.map(|found| found.remnant));

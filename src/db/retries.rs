@@ -80,21 +80,26 @@ mod tests {
 
     #[test]
     fn pauses_grow_and_stay_bounded() {
-        let ranges = [(1, 5, 10), (2, 10, 20), (5, 80, 160), (10, 2_500, 5_000), (60, 2_500, 5_000)];
+        let ranges =
+            [(1, 5, 10), (2, 10, 20), (5, 80, 160), (10, 2_500, 5_000), (60, 2_500, 5_000)];
         for (failures, least, most) in ranges {
             for _ in 0..50 {
                 let pause = Retries::DEFAULT.pause(failures).as_millis();
                 assert!((least..=most).contains(&pause), "{failures}: {pause} ms");
             }
         }
-        let differ = (0..20).map(|_| Retries::DEFAULT.pause(10)).collect::<std::collections::HashSet<_>>();
+        let differ =
+            (0..20).map(|_| Retries::DEFAULT.pause(10)).collect::<std::collections::HashSet<_>>();
         assert!(differ.len() > 1, "of random length");
     }
 
     #[test]
     fn both_bounds_hold() {
         let mut few = Backoff::new(Retries { attempts: 3, within: Duration::from_secs(60) });
-        assert_eq!([few.failed(), few.failed(), few.failed()].map(|p| p.is_some()), [true, true, false]);
+        assert_eq!(
+            [few.failed(), few.failed(), few.failed()].map(|p| p.is_some()),
+            [true, true, false]
+        );
         let error = few.gives_up(Error::aborted());
         assert!(error.message().contains("(tried 3 times in 0.0 s)"), "{error}");
         // One try, which took however long, is followed by another.

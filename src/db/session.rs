@@ -383,7 +383,8 @@ impl Session {
         // Until it is set up, and known to lead to the same server, the new one is none.
         self.broken = true;
         let setup = self.setup.clone();
-        let mut new = Session::open_with(&self.connector, setup, self.purpose, Some(cancel), self.free)?;
+        let mut new =
+            Session::open_with(&self.connector, setup, self.purpose, Some(cancel), self.free)?;
         self.lost.push(std::mem::replace(&mut self.mark, new.mark.clone()));
         std::mem::swap(&mut self.conn, &mut new.conn);
         self.broken = false;

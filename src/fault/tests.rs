@@ -17,14 +17,26 @@ fn words_that_matter_come_before_those_that_do_not() {
 #[test]
 fn messages_of_the_servers() {
     for (code, message, fault) in [
-        (1290, "The MySQL server is running with the --super-read-only option so it ..", Fault::Busy),
+        (
+            1290,
+            "The MySQL server is running with the --super-read-only option so it ..",
+            Fault::Busy,
+        ),
         (1290, "The MariaDB server is running with the --read-only option so it ..", Fault::Busy),
         (1290, "The MySQL server is running with the --secure-file-priv option ..", Fault::Other),
         (1836, "Running in read-only mode", Fault::Busy),
         (1030, "Got error 28 - 'No space left on device' from storage engine", Fault::DiskFull),
-        (1030, "Got error 28 \"No space left on device\" from storage engine InnoDB", Fault::DiskFull),
+        (
+            1030,
+            "Got error 28 \"No space left on device\" from storage engine InnoDB",
+            Fault::DiskFull,
+        ),
         (1030, "Got error 168 - 'Unknown (generic) error from engine'", Fault::Other),
-        (1026, "Error writing file './binlog' (errno: 28 - No space left on device)", Fault::DiskFull),
+        (
+            1026,
+            "Error writing file './binlog' (errno: 28 - No space left on device)",
+            Fault::DiskFull,
+        ),
         (1026, "Error writing file './binlog' (errno: 5 - Input/output error)", Fault::Other),
         (
             1236,
@@ -63,7 +75,9 @@ const END: &str = "<!-- end of codes -->\n";
 fn with_tables(text: &str) -> String {
     let (before, rest) = text.split_once(BEGIN).expect("where the table begins");
     let (_, after) = rest.split_once(END).expect("where the table ends");
-    let mut table = "| code | name | from | only if it says | class | decision |\n|---|---|---|---|---|---|\n".to_owned();
+    let mut table =
+        "| code | name | from | only if it says | class | decision |\n|---|---|---|---|---|---|\n"
+            .to_owned();
     for row in CODES {
         let says: Vec<String> = row.says.iter().map(|words| format!("\"{words}\"")).collect();
         let _ = writeln!(
@@ -77,7 +91,12 @@ fn with_tables(text: &str) -> String {
             name(row.fault.decision())
         );
     }
-    let _ = writeln!(table, "| any other | | | | {:?} | {} |", Fault::Other, name(Fault::Other.decision()));
+    let _ = writeln!(
+        table,
+        "| any other | | | | {:?} | {} |",
+        Fault::Other,
+        name(Fault::Other.decision())
+    );
     format!("{before}{BEGIN}{table}{END}{after}")
 }
 
