@@ -1,6 +1,7 @@
 //! The host program is killed (SIGKILL) at each named point of the protocol, and at random times, under writers who keep
 //! a journal; then it is started again, to go on. `KILL_ROUNDS=20 KILL_RANDOM=300` for many rounds.
 
+mod kinds;
 mod program;
 mod refused;
 mod takeover;

@@ -13,13 +13,14 @@ use crate::harness::alter_at;
 
 pub(super) const CLAUSE: &str = "MODIFY id BIGINT NOT NULL AUTO_INCREMENT, MODIFY owner BIGINT NOT NULL DEFAULT 1, ADD UNIQUE KEY u (id, v)";
 
-const NAMES: [&str; 3] = ["OA_URL", "OA_AT", "OA_RESUME"];
+const NAMES: [&str; 6] = ["OA_URL", "OA_AT", "OA_RESUME", "OA_CLAUSE", "OA_GTID", "OA_STREAM"];
 
 /// Not a test: what the tests of this module start.
 #[test]
 #[ignore = "is started by the tests of this module"]
 fn host_program() {
-    let [url, at, resume] = NAMES.map(|name| std::env::var(name).unwrap_or_default());
+    let [url, at, resume, clause, gtid, stream] =
+        NAMES.map(|name| std::env::var(name).unwrap_or_default());
     if url.is_empty() {
         return;
     }
@@ -35,7 +36,9 @@ fn host_program() {
     };
     let on_step = stop.clone();
     let chunks = AtomicU64::new(0);
-    let result = alter_at(url.as_str(), "t", CLAUSE)
+    let clause = if clause.is_empty() { CLAUSE } else { &clause };
+    let mut run = alter_at(url.as_str(), "t", clause)
+        .cut_over_lock_timeout(Duration::from_secs(10))
         .keep_foreign_keys(true)
         .include_triggers(true)
         .index_build(IndexBuild::AfterCopy)
@@ -51,8 +54,11 @@ fn host_program() {
             }
             _ => {}
         })
-        .run();
-    say(&match result {
+        .gtid(!gtid.is_empty());
+    if !stream.is_empty() {
+        run = run.stream_from(stream.as_str());
+    }
+    say(&match run.run() {
         Ok(report) => {
             format!("DONE {} {}", report.reconciled_keys.len(), report.conflicting_keys.len())
         }
@@ -86,11 +92,17 @@ pub(super) struct Program {
 
 impl Program {
     pub(super) fn start(url: &str, at: &str, resume: bool) -> Self {
+        Self::start_with(url, at, resume, &[])
+    }
+
+    /// With more variables.
+    pub(super) fn start_with(url: &str, at: &str, resume: bool, vars: &[(&str, &str)]) -> Self {
         let mut child = Command::new(std::env::current_exe().unwrap())
             .args(["kills::program::host_program", "--exact", "--ignored", "--nocapture"])
             .env(NAMES[0], url)
             .env(NAMES[1], at)
             .env(NAMES[2], if resume { "1" } else { "0" })
+            .envs(vars.iter().copied())
             .stdout(Stdio::piped())
             .spawn()
             .unwrap();
