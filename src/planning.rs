@@ -21,6 +21,7 @@ use crate::migration::{
 };
 use crate::plan::{Plan, Warning};
 use crate::sql::alter::{AlterClause, Stated};
+use crate::sql::tokens::{Dialect, Token, tokenize};
 use crate::sql::{Ident, KeyType, TableName};
 use crate::throttle::{AllOf, Limits};
 
@@ -381,13 +382,19 @@ fn set_modes(
 /// they are no escapes: each time such a table is altered its literals grow, and a run alters it more
 /// often than the server's own ALTER would.
 fn refuse_growing_literals(server: &ServerInfo, table: &Table) -> Result<()> {
-    let holds_one = |line: &str| {
-        // Names are in backquotes, and may hold them harmlessly.
-        (line.contains(" GENERATED ALWAYS AS (") || line.contains(" CHECK ("))
-            && line.split('`').step_by(2).any(|unquoted| unquoted.contains('\\'))
+    let holds_one = |item: &str| {
+        let Ok(tokens) = tokenize(item, Dialect::default()) else { return item.contains('\\') };
+        // Comments are no expressions.
+        let before = std::iter::once(None).chain(tokens.iter().map(Some));
+        tokens.iter().zip(before).any(|(token, before)| {
+            matches!(token.token, Token::Str(text) if text.contains('\\'))
+                && !before.is_some_and(|before| before.is_word("COMMENT"))
+        })
     };
+    let has_expression =
+        |item: &&str| item.contains(" GENERATED ALWAYS AS (") || item.contains(" CHECK (");
     let has_mode = server.flavor == Flavor::MySql && server.sql_mode().has("NO_BACKSLASH_ESCAPES");
-    if !has_mode || !table.definition.text.lines().any(holds_one) {
+    if !has_mode || !table.definition.items().into_iter().filter(has_expression).any(holds_one) {
         return Ok(());
     }
     let why = format!(

@@ -107,7 +107,8 @@ impl Dressing {
             let after = Definition::read(session, ghost)?;
             let drop = after.indexes().into_iter().map(|(name, _)| format!("DROP INDEX {name}"));
             let add = before.indexes().into_iter().map(|(_, index)| format!("ADD {index}"));
-            session.exec(&format!("ALTER TABLE {ghost} {}", join(drop.chain(add))))?;
+            let again = format!("ALTER TABLE {ghost} {}", join(drop.chain(add)));
+            session.as_printed(|session| session.exec(&again))?;
         }
         let after = put_keys_on_and_off(session, ghost, &add)?;
         session.exec(

@@ -19,6 +19,23 @@ const DATES: [&str; 3] = ["NO_ZERO_DATE", "NO_ZERO_IN_DATE", "ALLOW_INVALID_DATE
 const CONVERSIONS: [&str; 3] =
     ["TIME_TRUNCATE_FRACTIONAL", "TIME_ROUND_FRACTIONAL", "NO_UNSIGNED_SUBTRACTION"];
 
+/// What makes a statement mean something else, among them the names that MariaDB has for several of them. The server
+/// prints definitions as they are read without these.
+const READING: [&str; 12] = [
+    "ANSI_QUOTES",
+    "NO_BACKSLASH_ESCAPES",
+    "PIPES_AS_CONCAT",
+    "IGNORE_SPACE",
+    "HIGH_NOT_PRECEDENCE",
+    "EMPTY_STRING_IS_NULL",
+    "ANSI",
+    "DB2",
+    "MAXDB",
+    "MSSQL",
+    "ORACLE",
+    "POSTGRESQL",
+];
+
 /// The SQL mode and the time zone of sessions.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct Modes {
@@ -61,6 +78,12 @@ impl<'a> SqlMode<'a> {
     /// The same, taking zeros in dates.
     pub(crate) fn with_zero_dates(self) -> String {
         let keep = |bit: &&str| !["NO_ZERO_DATE", "NO_ZERO_IN_DATE"].contains(bit);
+        self.bits().filter(keep).collect::<Vec<_>>().join(",")
+    }
+
+    /// The same, reading definitions as they are printed.
+    pub(crate) fn as_printed(self) -> String {
+        let keep = |bit: &&str| !READING.iter().any(|reading| bit.eq_ignore_ascii_case(reading));
         self.bits().filter(keep).collect::<Vec<_>>().join(",")
     }
 
@@ -139,6 +162,12 @@ mod tests {
             format!("{base},TIME_TRUNCATE_FRACTIONAL,PAD_CHAR_TO_FULL_LENGTH")
         );
         assert_eq!(Modes::default().sql_mode, format!("{base},ALLOW_INVALID_DATES"));
+    }
+
+    #[test]
+    fn definitions_are_read_as_they_are_printed() {
+        let mode = "PIPES_AS_CONCAT,ANSI_QUOTES,ORACLE,NO_BACKSLASH_ESCAPES,NO_ZERO_DATE,STRICT_ALL_TABLES";
+        assert_eq!(SqlMode(mode).as_printed(), "NO_ZERO_DATE,STRICT_ALL_TABLES");
     }
 
     #[test]

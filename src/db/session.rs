@@ -8,6 +8,7 @@ use mysql::{Conn, QueryResult, Text};
 
 use super::connector::{Connector, Flavor, to_error};
 use super::limit::within;
+use super::modes::SqlMode;
 use super::retries::{Backoff, Retries};
 use super::setup::{self, LOGGING, MAY_BE_UNKNOWN, PLAIN_MODES, UTC, set_modes, users_modes};
 use crate::cancel::Cancel;
@@ -316,6 +317,24 @@ impl Session {
         let result = work(self);
         self.exec(&own)?;
         result
+    }
+
+    /// Runs `work`, whose statements hold definitions as the server prints them, in the session's own SQL mode but for what
+    /// would have them read in another way: a backslash in a comment is none, or two.
+    pub(crate) fn as_printed<T>(
+        &mut self,
+        work: impl FnOnce(&mut Session) -> Result<T>,
+    ) -> Result<T> {
+        let own = self.scalar("SELECT @@SESSION.sql_mode")?.unwrap_or_default();
+        let printed = SqlMode(&own).as_printed();
+        if printed == own {
+            return work(self);
+        }
+        let set = |mode: &str| format!("SET SESSION sql_mode = {}", literal::text(mode));
+        self.exec(&set(&printed))?;
+        let result = work(self);
+        let back = self.exec(&set(&own));
+        result.and_then(|done| back.map(|_| done))
     }
 
     /// Sets a session of the server's own modes to those that the caller gave.

@@ -5,6 +5,7 @@ mod binlog;
 mod channels;
 pub(crate) mod column;
 mod convert;
+mod definition;
 pub(crate) mod fill;
 pub(crate) mod foreign_key;
 pub(crate) mod ghost_keys;

@@ -3,9 +3,9 @@
 use serde::{Deserialize, Serialize};
 
 use super::column::Column;
-use crate::db::{Session, missing};
+pub(crate) use super::definition::Definition;
+use crate::db::Session;
 use crate::error::{Error, ErrorKind, Result};
-use crate::sql::tokens::{Dialect, tokenize};
 use crate::sql::{Ident, TableName, literal};
 
 /// A table as it is.
@@ -20,13 +20,6 @@ pub(crate) struct Table {
     pub(crate) row_bytes: u64,
     pub(crate) data_bytes: u64,
     pub(crate) index_bytes: u64,
-}
-
-/// What `SHOW CREATE TABLE` says, with the counter set apart, as it changes all the time.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub(crate) struct Definition {
-    pub(crate) text: String,
-    pub(crate) auto_increment: Option<u64>,
 }
 
 /// An index.
@@ -137,91 +130,6 @@ impl Table {
     }
 }
 
-impl Definition {
-    pub(crate) fn read(session: &mut Session, name: &TableName) -> Result<Self> {
-        let sql = format!("SHOW CREATE TABLE {name}");
-        let row = session.in_plain_mode(|session| session.rows(&sql))?.into_iter().next();
-        let text = row.and_then(|row| row.into_iter().nth(1)).flatten();
-        Ok(Self::parse(&text.ok_or_else(|| missing("how the table is defined"))?))
-    }
-
-    /// The counter stands right behind the engine, if at all.
-    fn parse(text: &str) -> Self {
-        const MARK: &str = " AUTO_INCREMENT=";
-        let split = || {
-            // A tablespace may stand before the engine.
-            let options = text.rfind("\n) ")?;
-            let engine = options + text.get(options..)?.find("ENGINE=")?;
-            let (head, options) = text.split_at_checked(engine)?;
-            let (engine, rest) = options.split_once(MARK)?;
-            // Only the engine's name stands before it: further on it would be inside a comment.
-            if engine.contains(' ') {
-                return None;
-            }
-            let digits = rest.find(|c: char| !c.is_ascii_digit()).unwrap_or(rest.len());
-            let (number, rest) = rest.split_at_checked(digits)?;
-            Some((format!("{head}{engine}{rest}"), number.parse().ok()?))
-        };
-        match split() {
-            Some((text, counter)) => Definition { text, auto_increment: Some(counter) },
-            None => Definition { text: text.to_owned(), auto_increment: None },
-        }
-    }
-
-    fn lines(&self) -> impl Iterator<Item = &str> {
-        self.text.lines().map(str::trim_start)
-    }
-
-    /// The names of its foreign keys.
-    pub(crate) fn foreign_keys(&self) -> Vec<Ident> {
-        let name = |line: &str| {
-            let tokens = tokenize(line.trim_start(), Dialect::default()).ok()?;
-            match tokens.as_slice() {
-                [constraint, name, foreign, ..]
-                    if constraint.is_word("CONSTRAINT") && foreign.is_word("FOREIGN") =>
-                {
-                    name.identifier().map(Ident::new)
-                }
-                _ => None,
-            }
-        };
-        self.text.lines().filter_map(name).collect()
-    }
-
-    /// The names and definitions of its indexes but the primary key.
-    pub(crate) fn indexes(&self) -> Vec<(Ident, &str)> {
-        let index = |line| {
-            let line = str::trim_start(line);
-            let line = line.strip_suffix(',').unwrap_or(line);
-            let tokens = tokenize(line, Dialect::default()).ok()?;
-            let key = tokens.iter().take(2).position(|token| token.is_word("KEY"))?;
-            Some((Ident::new(tokens.get(key + 1)?.identifier()?), line))
-        };
-        let all = self.text.lines().skip(1).filter_map(index);
-        all.filter(|(_, line)| !line.starts_with("PRIMARY")).collect()
-    }
-
-    /// The definition of an index, as in `UNIQUE KEY a (b)` or `PRIMARY KEY (a)`.
-    pub(crate) fn key(&self, name: &Ident) -> Option<&str> {
-        let primary = if name.as_str() == "PRIMARY" { "PRIMARY KEY " } else { "\0" };
-        let starts = [format!("UNIQUE KEY {name} "), format!("KEY {name} "), primary.to_owned()];
-        let line = self.lines().find(|line| starts.iter().any(|start| line.starts_with(start)))?;
-        Some(line.strip_suffix(',').unwrap_or(line))
-    }
-
-    /// Where among the definitions a unique key stands.
-    pub(crate) fn place_of_unique_key(&self, name: &Ident) -> Option<usize> {
-        let start = format!("UNIQUE KEY {name} ");
-        self.lines().position(|line| line.starts_with(&start))
-    }
-
-    /// Whether there is a column of that name.
-    pub(crate) fn has_column(&self, name: &Ident) -> bool {
-        let start = format!("{name} ");
-        self.lines().any(|line| line.starts_with(&start))
-    }
-}
-
 fn of_table(name: &TableName) -> String {
     format!(
         "TABLE_SCHEMA = {} AND TABLE_NAME = {}",
@@ -296,60 +204,4 @@ fn read_indexes(session: &mut Session, of_table: &str) -> Result<Vec<Index>> {
         }
     }
     Ok(indexes)
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn the_counter_is_set_apart() {
-        let definition = Definition::parse(
-            "CREATE TABLE `t` (\n  `id` int NOT NULL AUTO_INCREMENT,\n  PRIMARY KEY (`id`)\n) \
-             ENGINE=InnoDB AUTO_INCREMENT=42 DEFAULT CHARSET=utf8mb4 COMMENT='x AUTO_INCREMENT=7'",
-        );
-        assert_eq!(definition.auto_increment, Some(42));
-        assert!(
-            definition.text.ends_with(
-                "\n) ENGINE=InnoDB DEFAULT CHARSET=utf8mb4 COMMENT='x AUTO_INCREMENT=7'"
-            )
-        );
-        let in_tablespace = Definition::parse(
-            "CREATE TABLE `t` (\n  `id` int\n) /*!50100 TABLESPACE `s` */ ENGINE=InnoDB AUTO_INCREMENT=7",
-        );
-        assert_eq!(in_tablespace.auto_increment, Some(7));
-        let none = Definition::parse(
-            "CREATE TABLE `t` (\n  `a` int\n) ENGINE=InnoDB COMMENT='x AUTO_INCREMENT=7'",
-        );
-        assert_eq!(none.auto_increment, None);
-    }
-
-    #[test]
-    fn finds_the_foreign_keys() {
-        let definition = Definition::parse(
-            "CREATE TABLE `t` (\n  `a` int COMMENT 'CONSTRAINT `x` FOREIGN KEY',\n  KEY `a` (`a`),\n  \
-             CONSTRAINT `f``k` FOREIGN KEY (`a`) REFERENCES `p` (`id`),\n  CONSTRAINT `c` CHECK (`a` > 1),\n  \
-             CONSTRAINT `g` FOREIGN KEY (`a`) REFERENCES `s`.`p` (`id`)\n) ENGINE=InnoDB",
-        );
-        assert_eq!(definition.foreign_keys(), [Ident::new("f`k"), Ident::new("g")]);
-        assert_eq!(definition.indexes(), [(Ident::new("a"), "KEY `a` (`a`)")]);
-    }
-
-    #[test]
-    fn finds_the_definition_of_a_key() {
-        let definition = Definition::parse(
-            "CREATE TABLE `t` (\n  `a` int,\n  UNIQUE KEY `ab` (`a`),\n  UNIQUE KEY `a` (`a`,`b`) \
-             USING BTREE\n) ENGINE=InnoDB",
-        );
-        assert_eq!(definition.key(&Ident::new("a")), Some("UNIQUE KEY `a` (`a`,`b`) USING BTREE"));
-        assert_eq!(definition.key(&Ident::new("b")), None);
-        let definition = Definition::parse(
-            "CREATE TABLE `t` (\n  `a` int,\n  PRIMARY KEY (`a` DESC) USING BTREE,\n  KEY `PRIMARY \
-             KEY ` (`a`)\n) ENGINE=InnoDB",
-        );
-        let primary = definition.key(&Ident::new("PRIMARY"));
-        assert_eq!(primary, Some("PRIMARY KEY (`a` DESC) USING BTREE"));
-        assert!(definition.has_column(&Ident::new("a")));
-        assert!(!definition.has_column(&Ident::new("PRIMARY KEY ")));
-    }
 }

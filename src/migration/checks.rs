@@ -97,11 +97,10 @@ fn free_name(session: &mut Session, table: &Table, name: &str) -> Result<String>
     }
 }
 
-/// ``CONSTRAINT `c` CHECK (..)``, one on each line of the definition.
+/// ``CONSTRAINT `c` CHECK (..)``
 fn read(definition: &Definition) -> Vec<Check> {
-    let check = |line: &str| {
-        let line = line.trim_start().strip_prefix("CONSTRAINT `")?;
-        let line = line.strip_suffix(',').unwrap_or(line);
+    let check = |item: &str| {
+        let line = item.strip_prefix("CONSTRAINT `")?;
         let mut name = String::new();
         let mut chars = line.char_indices().peekable();
         while let Some((at, c)) = chars.next() {
@@ -116,7 +115,7 @@ fn read(definition: &Definition) -> Vec<Check> {
         }
         None
     };
-    definition.text.lines().filter_map(check).collect()
+    definition.items().into_iter().filter_map(check).collect()
 }
 
 #[cfg(test)]

@@ -150,7 +150,8 @@ impl Stages<'_> {
             self.enter_group(definer, options.resource_group.as_deref())
         })?;
         *control.long_statement.lock() = Some(definer.mark().clone());
-        let built = match control.cancel.check().and_then(|()| definer.exec(sql)) {
+        let run = |definer: &mut Session| definer.as_printed(|definer| definer.exec(sql));
+        let built = match control.cancel.check().and_then(|()| run(definer)) {
             Err(error) if error.fault() == Some(Fault::Gone) => {
                 self.look_for_build(definer, &error)
             }

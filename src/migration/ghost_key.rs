@@ -140,7 +140,8 @@ fn alter_if_any(session: &mut Session, table: &TableName, clauses: &[String]) ->
     if clauses.is_empty() {
         return Ok(());
     }
-    session.exec(&format!("ALTER TABLE {table} {}", clauses.join(", "))).map(drop)
+    let sql = format!("ALTER TABLE {table} {}", clauses.join(", "));
+    session.as_printed(|session| session.exec(&sql)).map(drop)
 }
 
 /// The ghost is without its primary key until the copy is done.

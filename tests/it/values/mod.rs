@@ -10,6 +10,7 @@ mod found;
 mod mapping;
 mod modes;
 mod names;
+mod quoting;
 mod refused;
 mod sizes;
 mod structure;
@@ -19,13 +20,13 @@ use std::collections::VecDeque;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
 
-use mysql::Conn;
 use mysql::prelude::Queryable;
+use mysql::{Conn, Opts, OptsBuilder};
 use online_alter::{ChunkSize, Error, ErrorKind, Event, OnlineAlter, Report, Step, TableState};
 use online_alter_support::{Database, Flavor, Server, available, database};
 use parking_lot::Mutex;
 
-use crate::harness::{FLAVORS, alter, on};
+use crate::harness::{FLAVORS, alter_at, on};
 
 /// The session of the test's own statements, which take any date.
 const SESSION: &str = "SET SESSION time_zone = '+00:00', \
@@ -48,6 +49,8 @@ pub(crate) struct Case {
     native: Option<String>,
     /// Of the session in which the server's own ALTER runs.
     native_session: Option<String>,
+    /// What the caller's connection options have every session of ours do first.
+    init: Vec<String>,
     setting: Setting,
 }
 
@@ -70,6 +73,7 @@ impl Case {
             alter: String::new(),
             native: None,
             native_session: None,
+            init: Vec::new(),
             setting: Arc::new(|alter| alter),
         }
     }
@@ -108,6 +112,11 @@ impl Case {
 
     pub(crate) fn native_session(mut self, sql: impl Into<String>) -> Self {
         self.native_session = Some(sql.into());
+        self
+    }
+
+    pub(crate) fn init(mut self, sql: impl Into<String>) -> Self {
+        self.init.push(sql.into());
         self
     }
 
@@ -213,7 +222,9 @@ impl Case {
         let shared = Arc::new(Mutex::new(shared));
         exec(&mut shared.lock().conn, SESSION);
         let (at_steps, at_chunks) = (Arc::clone(&shared), Arc::clone(&shared));
-        let alter = alter(db, &self.table, &self.alter)
+        let opts =
+            OptsBuilder::from_opts(Opts::from_url(db.url()).unwrap()).init(self.init.clone());
+        let alter = alter_at(opts, &self.table, &self.alter)
             .chunk_size(ChunkSize::Rows(3))
             .on_step(move |step, _| match step {
                 Step::FencePassed => at_steps.lock().some(count.div_ceil(3)),
@@ -309,8 +320,8 @@ pub(crate) fn definition(conn: &mut Conn, table: &str) -> String {
     let (_, text): (String, String) =
         conn.query_first(format!("SHOW CREATE TABLE {}", quote(table))).unwrap().unwrap();
     // From the first column on. The names that MySQL gives to constraints begin with the table's.
-    let (_, text) = text.split_once('\n').unwrap();
-    text.replace(&format!("`{table}_chk_"), "`_chk_")
+    let text = text.strip_prefix(&format!("CREATE TABLE {} (", quote(table))).unwrap();
+    text.replace(&format!("{}_chk_", quote(table).trim_end_matches('`')), "`_chk_")
 }
 
 /// All rows, byte by byte.

@@ -90,7 +90,11 @@ impl Server {
 
     /// The address of a database.
     pub fn url_for(&self, database: &str) -> String {
-        format!("{}/{database}", self.url())
+        let encoded = |byte: u8| match byte {
+            b'_' | b'a'..=b'z' | b'A'..=b'Z' | b'0'..=b'9' => char::from(byte).to_string(),
+            _ => format!("%{byte:02X}"),
+        };
+        format!("{}/{}", self.url(), database.bytes().map(encoded).collect::<String>())
     }
 
     /// How to connect, to no database.

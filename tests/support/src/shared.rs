@@ -54,7 +54,10 @@ pub struct Database {
 #[track_caller]
 pub fn database(server: &Server, name: &str) -> Database {
     let mut conn = server.conn();
-    for sql in [format!("DROP DATABASE IF EXISTS `{name}`"), format!("CREATE DATABASE `{name}`")] {
+    let quoted = name.replace('`', "``");
+    for sql in
+        [format!("DROP DATABASE IF EXISTS `{quoted}`"), format!("CREATE DATABASE `{quoted}`")]
+    {
         conn.query_drop(&sql).unwrap_or_else(|error| panic!("{sql}: {error}"));
     }
     Database { name: name.to_owned(), url: server.url_for(name) }
