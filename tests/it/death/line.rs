@@ -37,6 +37,8 @@ struct State {
     /// Bytes of connections of the kind, both ways.
     bytes: AtomicU64,
     struck: AtomicUsize,
+    /// Nothing gets through for now, and what is held up never does.
+    held: AtomicBool,
     /// Connections to the server whose clients are gone.
     kept: Mutex<Vec<TcpStream>>,
 }
@@ -60,6 +62,7 @@ impl Line {
             at,
             bytes: AtomicU64::new(0),
             struck: AtomicUsize::new(0),
+            held: AtomicBool::new(false),
             kept: Mutex::default(),
         });
         let shared = Arc::clone(&state);
@@ -89,6 +92,12 @@ impl Line {
         self.state.bytes.load(Ordering::SeqCst)
     }
 
+    /// From now on nothing gets through on connections of the kind; those that try are cut once that is over.
+    pub(super) fn holder(&self) -> impl Fn(bool) + Send + Sync + 'static {
+        let state = Arc::clone(&self.state);
+        move |held| state.held.store(held, Ordering::SeqCst)
+    }
+
     pub(super) fn has_struck(&self) -> bool {
         self.state.struck.load(Ordering::SeqCst) > 0
     }
@@ -108,6 +117,12 @@ impl Pair {
                 && data.windows(kind.len()).any(|window| window == kind)
             {
                 self.counts.store(true, Ordering::SeqCst);
+            }
+            if self.is_held() {
+                while self.is_held() {
+                    std::thread::sleep(Duration::from_millis(5));
+                }
+                break;
             }
             let cut = self.fault_in(data.len());
             let (now, later) = data.split_at(cut.unwrap_or(data.len()));
@@ -139,6 +154,10 @@ impl Pair {
         }
         let _ = self.client.shutdown(Shutdown::Both);
         let _ = self.server.shutdown(Shutdown::Both);
+    }
+
+    fn is_held(&self) -> bool {
+        self.counts.load(Ordering::SeqCst) && self.state.held.load(Ordering::SeqCst)
     }
 
     fn has_begun(&self) -> bool {

@@ -20,6 +20,9 @@ use crate::harness::{FLAVORS, alter_at, tables, wait_until};
 /// It moves the key's type, has an index that is built behind the copy, and a column more.
 const CLAUSE: &str = "MODIFY id BIGINT NOT NULL AUTO_INCREMENT, ADD c INT NOT NULL DEFAULT 7";
 
+/// What the connection that reads the binlog says of itself.
+const STREAM: &str = "@source_heartbeat_period";
+
 /// Servers of their own, on whose disk every commit is: one of each flavor, one after the other.
 fn on_durable(name: &str, test: impl Fn(&Arc<Server>)) {
     let _ = env_logger::try_init();

@@ -10,7 +10,7 @@ use online_alter::{Error, ErrorKind, Leftover, Phase, Report, TableState};
 use online_alter_support::{Database, Server, shared};
 
 use super::line::{Fault, Line};
-use super::{Busy, rounds};
+use super::{Busy, STREAM, rounds};
 use crate::harness::{FLAVORS, tables};
 
 /// What a kind of connection sends (`{db}` is the schema), and how a run may end that loses one of it behind the fence.
@@ -23,7 +23,7 @@ struct Kind {
 const KINDS: [Kind; 8] = [
     Kind { name: "copy", text: "INSERT /* online-alter */ INTO `{db}`.`_t_gho`", fatal: false },
     Kind { name: "refresh", text: "REPLACE /* online-alter */ INTO `{db}`.`_t_gho`", fatal: false },
-    Kind { name: "stream", text: "@source_heartbeat_period", fatal: false },
+    Kind { name: "stream", text: STREAM, fatal: false },
     Kind { name: "heartbeat", text: "GET_LOCK('online-alter:{db}.t'", fatal: true },
     Kind { name: "definition", text: "CREATE TABLE `{db}`.`_t_gho`", fatal: false },
     Kind { name: "control", text: "XA RECOVER", fatal: false },

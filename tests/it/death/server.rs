@@ -12,7 +12,8 @@ use online_alter::{
 };
 use online_alter_support::Server;
 
-use super::{Busy, on_durable, rounds};
+use super::line::{Fault, Line};
+use super::{Busy, STREAM, on_durable, rounds};
 use crate::harness::{index_build, wait_until};
 use crate::proxy::{Lose, Proxy};
 
@@ -199,6 +200,34 @@ fn behind_the_swap() {
             assert!(ended.is_ok(), "{what}: {ended:?}");
             busy.judge(&ended, &what);
         }
+    });
+}
+
+/// The stream has not shown the swap when the server dies: it is read behind the restart.
+#[test]
+fn the_proof_is_made_behind_the_restart() {
+    on_durable("death_proof", |server| {
+        let busy = Busy::new(server, "death_proof");
+        let killer = Killer::new(server);
+        let line = Line::start(server.port(), STREAM, Fault::None, 0);
+        let (hold, release) = (line.holder(), line.holder());
+        let url = busy.db.url().replace(&server.port().to_string(), &line.port().to_string());
+        let kills = killer.clone();
+        let alter = busy.alter_at(&url).on_step(move |step, _| match step {
+            Step::Drained => hold(true),
+            Step::Renamed => kills.kill(),
+            _ => {}
+        });
+        let handle = alter.start().unwrap();
+        wait_until("the server is killed", || {
+            killer.done.load(Ordering::SeqCst) || handle.is_finished()
+        });
+        release(false);
+        killer.bring_back();
+        wait_until("the run has ended", || handle.is_finished());
+        let ended = handle.join();
+        assert!(ended.is_ok(), "{ended:?}");
+        busy.judge(&ended, "the proof");
     });
 }
 
