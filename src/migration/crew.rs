@@ -21,6 +21,8 @@ impl<'scope> Crew<'scope, '_> {
         let control = self.control;
         let guarded = move || match catch_unwind(AssertUnwindSafe(work)) {
             Ok(Ok(())) => {}
+            // A swap that is asked for already comes to its end, and needs no lock behind that.
+            Ok(Err(error)) if error.kind() == ErrorKind::LockLost => control.give_up(error),
             Ok(Err(error)) => control.fail(error),
             Err(_) => {
                 control.fail(Error::new(ErrorKind::Panic, "a thread of the run panicked"));

@@ -257,7 +257,7 @@ fn stages(
             if let Err(error) = kept
                 && error.kind() != ErrorKind::Aborted
             {
-                // A swap that is asked for already comes to its end, and needs no lock behind that.
+                // Not to fail: a swap that is asked for already comes to its end.
                 control.give_up(error);
                 other = open(Purpose::Inspect).ok();
             }

@@ -82,6 +82,15 @@ impl Busy {
         wait_until("the writers go on", || writers.statements() > goal);
     }
 
+    /// Another run goes on, to a good end, and leaves nothing but the old table.
+    #[track_caller]
+    fn resume(self, what: &str) {
+        let resumed = self.alter().resume(true).run();
+        assert!(resumed.is_ok(), "{what}: {resumed:?}");
+        assert_eq!(tables(&mut self.db.conn()), ["_t_del", "t"], "{what}: {resumed:?}");
+        self.judge(&resumed, what);
+    }
+
     /// And the new table has the index of the old one.
     #[track_caller]
     fn judge_indexed(self, ended: &Result<Report, Error>, what: &str) {
@@ -91,8 +100,7 @@ impl Busy {
         assert!(ended.is_ok() && text.contains("KEY `v` (`v`)"), "{what}: {ended:?}, {text}");
     }
 
-    /// What the writers were promised is there, nobody keeps anybody from the tables, and nothing is left but
-    /// what the run has named.
+    /// What the writers were promised is there, and [`assert_named`](Self::assert_named).
     #[track_caller]
     fn judge(mut self, ended: &Result<Report, Error>, what: &str) {
         self.wait_for_writes();
@@ -101,6 +109,13 @@ impl Busy {
         let mut conn = self.db.conn();
         let checked = check(&mut conn, &Table::simple("t"), &outcome).unwrap();
         assert!(checked.is_clean(), "{what}: {checked}");
+        self.assert_named(ended, what);
+    }
+
+    /// Nobody keeps anybody from the tables, and nothing is left but what the run has named.
+    #[track_caller]
+    fn assert_named(&self, ended: &Result<Report, Error>, what: &str) {
+        let mut conn = self.db.conn();
         let there = tables(&mut conn);
         let lock = there.iter().map(|table| format!("`{table}` WRITE")).collect::<Vec<_>>();
         conn.query_drop("SET SESSION lock_wait_timeout = 1").unwrap();

@@ -1,5 +1,6 @@
 //! The server is killed (SIGKILL) in the middle of a run, and comes back. Before the swap that ends the run, with its
-//! tables kept: who has begun meanwhile it cannot know, as a server that was restarted has forgotten all named locks.
+//! tables kept: who has begun meanwhile it cannot know, as a server that was restarted has forgotten all named locks. Another
+//! run goes on from there.
 //! A swap that was asked for is looked for, and if it has come about the run ends well.
 
 use std::sync::Arc;
@@ -89,7 +90,8 @@ fn before_the_swap() {
             let killer = Killer::new(server);
             let ended = killer.end_of(killer.at(busy.alter(), *step));
             assert_ended(&ended, &what);
-            busy.judge(&ended, &what);
+            busy.assert_named(&ended, &what);
+            busy.resume(&what);
         }
     });
 }
@@ -111,7 +113,8 @@ fn in_the_copy_and_in_a_refresh() {
         });
         let ended = killer.end_of(alter);
         assert_ended(&ended, "a chunk");
-        busy.judge(&ended, "a chunk");
+        busy.assert_named(&ended, "a chunk");
+        busy.resume("a chunk");
 
         let busy = Busy::new(server, "death_refresh");
         let handle = busy.alter().postpone_cut_over(Postpone::until_released()).start().unwrap();
@@ -130,7 +133,8 @@ fn in_the_copy_and_in_a_refresh() {
         wait_until("the run has ended", || handle.is_finished());
         let ended = handle.join();
         assert_ended(&ended, "a refresh");
-        busy.judge(&ended, "a refresh");
+        busy.assert_named(&ended, "a refresh");
+        busy.resume("a refresh");
     });
 }
 
@@ -159,7 +163,8 @@ fn in_the_building_of_indexes() {
         wait_until("the run has ended", || handle.is_finished());
         let ended = handle.join();
         assert_ended(&ended, "building indexes");
-        busy.judge(&ended, "building indexes");
+        busy.assert_named(&ended, "building indexes");
+        busy.resume("building indexes");
     });
 }
 
@@ -189,7 +194,8 @@ fn behind_the_swap() {
         let ended = handle.join();
         eprintln!("  the answer is lost: {ended:?}");
         assert!(ended.is_ok(), "{ended:?}");
-        busy.judge(&ended, "the answer is lost");
+        busy.assert_named(&ended, "the answer is lost");
+        busy.resume("the answer is lost");
 
         for step in [Step::Renamed, Step::Proven] {
             let what = format!("{step:?}");
@@ -258,10 +264,14 @@ fn in_the_swap() {
             });
             let ended = killer.end_of(alter);
             swapped += u32::from(ended.is_ok());
+            let what = format!("in the swap, round {round}");
+            busy.assert_named(&ended, &what);
             if ended.is_err() {
-                assert_ended(&ended, "in the swap");
+                assert_ended(&ended, &what);
+                busy.resume(&what);
+            } else {
+                busy.judge(&ended, &what);
             }
-            busy.judge(&ended, &format!("in the swap, round {round}"));
         }
         eprintln!("  swapped {swapped} times of {rounds}");
     });
