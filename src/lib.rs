@@ -117,6 +117,7 @@ mod db;
 
 mod sql;
 
+mod aside;
 mod cancel;
 mod difference;
 mod endpoint;

@@ -31,7 +31,9 @@ pub(crate) fn clean_up(
         tables.map(|name| Leftover::Table(name.to_string())).collect()
     };
     match open(connector, flavor) {
-        Ok(mut session) if state == TableState::Untouched && !keep => drop_all(&mut session, made),
+        Ok(session) if state == TableState::Untouched && !keep => {
+            drop_patiently(connector, flavor, session, made)
+        }
         Ok(mut session) => existing(&mut session, made).unwrap_or_else(|_| everything()),
         Err(error) => {
             log::debug!("no connection to clean up with: {}", error.message());
@@ -59,25 +61,44 @@ fn open(connector: &Connector, flavor: Flavor) -> Result<Session> {
     }
 }
 
-fn drop_all(session: &mut Session, made: &Made) -> Vec<Leftover> {
-    let mut left = Vec::new();
-    if let Some(sentry) = sentry(session, made)
-        && session.exec(&format!("DROP TABLE {sentry}")).is_err()
-    {
-        left.push(Leftover::Table(sentry.to_string()));
+/// Again where the connection or the statement was killed: the server may have dropped the table nevertheless.
+fn drop_patiently(
+    connector: &Connector,
+    flavor: Flavor,
+    mut session: Session,
+    made: &Made,
+) -> Vec<Leftover> {
+    const TRIES: u32 = 5;
+    for _ in 1..TRIES {
+        let (left, was_killed) = drop_all(&mut session, made);
+        if !was_killed {
+            return left;
+        }
+        match open(connector, flavor) {
+            Ok(other) => session = other,
+            Err(_) => return left,
+        }
     }
-    for name in &made.tables {
+    drop_all(&mut session, made).0
+}
+
+/// Returns what is left, and whether that is because somebody has killed the one who was to drop it.
+fn drop_all(session: &mut Session, made: &Made) -> (Vec<Leftover>, bool) {
+    let (mut left, mut was_killed) = (Vec::new(), false);
+    let sentry = sentry(session, made);
+    for name in sentry.into_iter().chain(&made.tables) {
         match session.exec(&format!("DROP TABLE IF EXISTS {name}")) {
             Ok(_) => {}
             // The whole schema is gone.
             Err(error) if error.fault() == Some(Fault::NoSuchTable) => {}
             Err(error) => {
                 log::debug!("{name} could not be dropped: {}", error.message());
+                was_killed |= matches!(error.fault(), Some(Fault::Gone | Fault::Killed));
                 left.push(Leftover::Table(name.to_string()));
             }
         }
     }
-    left
+    (left, was_killed)
 }
 
 /// The sentry table, if it is there.

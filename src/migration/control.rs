@@ -388,7 +388,12 @@ impl Control {
             let Some(mut postpone) = self.postpone.lock().take() else {
                 return false;
             };
-            let waits = postpone.waits();
+            let does_not_matter = || {
+                self.cancel.is_set()
+                    || self.released.load(Ordering::SeqCst)
+                    || self.postpone.lock().is_some()
+            };
+            let waits = postpone.waits(&does_not_matter);
             let mut slot = self.postpone.lock();
             if slot.is_none() {
                 *slot = Some(postpone);

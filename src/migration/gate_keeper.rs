@@ -9,8 +9,9 @@ use super::observer::Event;
 use super::options::Options;
 use crate::checkpoint::StateTable;
 use crate::db::{Connector, Purpose, Session};
+use crate::error::Result;
 use crate::inspect::ServerInfo;
-use crate::throttle::{AllOf, KeepLimits, Sources};
+use crate::throttle::{AllOf, Detached, KeepLimits, Sources, ThrottlePolicy};
 
 /// Asks the policies whether the run may write, for as long as it goes on.
 pub(super) fn keep_gate(
@@ -20,7 +21,7 @@ pub(super) fn keep_gate(
     policies: &mut AllOf,
     follow: &Follow,
     state: &StateTable,
-) {
+) -> Result<()> {
     let open = || {
         // The run waits for a query's end before it ends itself.
         let mut session = Session::open(connector, server.flavor, Purpose::Inspect)?;
@@ -56,7 +57,13 @@ pub(super) fn keep_gate(
     };
     let mut limits = KeepLimits::new(Arc::clone(&control.limits));
     let gate = &control.gate;
-    if let Some(error) = gate.keep(&mut [&mut limits, policies], &sources, &control.cancel, &tell) {
+    let cancel = &control.cancel;
+    let theirs = (!policies.is_empty()).then(|| Detached::start(std::mem::take(policies), cancel));
+    let mut theirs = theirs.transpose()?;
+    let mut all: Vec<&mut dyn ThrottlePolicy> = vec![&mut limits];
+    all.extend(theirs.as_mut().map(|theirs| theirs as &mut dyn ThrottlePolicy));
+    if let Some(error) = gate.keep(&mut all, &sources, cancel, &tell) {
         control.give_up(error);
     }
+    Ok(())
 }

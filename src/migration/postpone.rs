@@ -3,6 +3,7 @@
 use std::fs::OpenOptions;
 use std::path::PathBuf;
 
+use crate::aside::Aside;
 use crate::error::{Error, ErrorKind, Result};
 
 /// Says for how long the cut-over waits after the copy is complete. Until then the ghost is kept
@@ -15,6 +16,8 @@ enum Kind {
     UntilReleased,
     File(PathBuf),
     While(Box<dyn FnMut() -> bool + Send>),
+    /// The same, once it was asked: in a thread of its own, lest it keep the run from ending.
+    Asked(Aside<bool>),
     Either(Box<(Postpone, Postpone)>),
 }
 
@@ -35,7 +38,9 @@ impl Postpone {
         Postpone(Kind::File(path.into()))
     }
 
-    /// Waits while the function, which is asked a few times a second, says `true`.
+    /// Waits while the function, which is asked a few times a second, says `true`. It runs in a thread of its own. If it does
+    /// not come back, the cut-over waits for it, but neither the end of the run nor
+    /// [`Handle::cut_over`](crate::Handle::cut_over) does for longer than two seconds: then the thread is left behind.
     pub fn while_true(wait: impl FnMut() -> bool + Send + 'static) -> Self {
         Postpone(Kind::While(Box::new(wait)))
     }
@@ -60,13 +65,28 @@ impl Postpone {
     }
 
     /// Whether to go on waiting. A file that cannot be looked for counts as there.
-    pub(crate) fn waits(&mut self) -> bool {
+    /// `give_up` says that the answer does not matter any more.
+    pub(crate) fn waits(&mut self, give_up: &dyn Fn() -> bool) -> bool {
+        self.set_aside();
         match &mut self.0 {
             Kind::Never => false,
-            Kind::UntilReleased => true,
+            // Of a function for which there is no thread to be had, nobody knows.
+            Kind::UntilReleased | Kind::While(_) => true,
             Kind::File(path) => path.try_exists().unwrap_or(true),
-            Kind::While(wait) => wait(),
-            Kind::Either(both) => both.0.waits() || both.1.waits(),
+            Kind::Asked(wait) => wait.ask(give_up, drop).unwrap_or(true),
+            Kind::Either(both) => both.0.waits(give_up) || both.1.waits(give_up),
+        }
+    }
+}
+
+impl Postpone {
+    /// Gives the function a thread.
+    fn set_aside(&mut self) {
+        let Kind::While(_) = &self.0 else { return };
+        if let Kind::While(mut wait) = std::mem::replace(&mut self.0, Kind::UntilReleased)
+            && let Ok(aside) = Aside::start("oa-postpone", move |_| wait())
+        {
+            self.0 = Kind::Asked(aside);
         }
     }
 }
@@ -77,7 +97,7 @@ impl std::fmt::Debug for Postpone {
             Kind::Never => f.write_str("Never"),
             Kind::UntilReleased => f.write_str("UntilReleased"),
             Kind::File(path) => f.debug_tuple("File").field(path).finish(),
-            Kind::While(_) => f.write_str("While(..)"),
+            Kind::While(_) | Kind::Asked(_) => f.write_str("While(..)"),
             Kind::Either(both) => f.debug_tuple("Either").field(&both.0).field(&both.1).finish(),
         }
     }
@@ -99,7 +119,7 @@ mod tests {
         for (first, second) in [(true, true), (false, true), (true, false), (false, false)] {
             flags[0].store(first, Ordering::SeqCst);
             flags[1].store(second, Ordering::SeqCst);
-            assert_eq!(both.waits(), first || second);
+            assert_eq!(both.waits(&|| false), first || second);
         }
     }
 }

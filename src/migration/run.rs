@@ -267,8 +267,7 @@ fn stages(
             control.counting.stop(session)
         })?;
         crew.spawn("throttle", move || {
-            keep_gate((connector, server), options, control, policies, follow, state);
-            Ok(())
+            keep_gate((connector, server), options, control, policies, follow, state)
         })?;
         let workers = if is_swapped { 0 } else { options.refresh_workers.max(1) };
         for part in 0..workers {

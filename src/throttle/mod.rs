@@ -4,6 +4,7 @@
 //! refreshes go on. The stream is still read, so that nothing piles up on the server.
 
 mod attached;
+mod detached;
 mod flag_file;
 mod free_space;
 mod gate;
@@ -18,6 +19,7 @@ mod status;
 mod time_window;
 
 pub(crate) use attached::{Attached, FIRST_STREAM_ID};
+pub(crate) use detached::Detached;
 pub use flag_file::FlagFile;
 pub use free_space::FreeSpace;
 pub(crate) use gate::{Gate, Sources};

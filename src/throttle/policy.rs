@@ -61,9 +61,10 @@ pub trait Signals {
 
 /// Decides whether the run may write now.
 ///
-/// It is asked ten times a second, from a thread of its own: it may take its time, and what it
+/// It is asked ten times a second, in a thread of its own, which all policies of a run share: it may take its time, and what it
 /// said last is in force until it says something else, or for ten seconds: then the run holds back. When it does not know, it should say
-/// [`Verdict::Wait`]: throttling fails closed.
+/// [`Verdict::Wait`]: throttling fails closed. One that does not come back holds the run back for good, but does not keep it
+/// from ending: it is waited for two seconds at most, and its thread is left behind then. A panic ends the run.
 pub trait ThrottlePolicy: Send {
     /// Says whether the run may write now.
     fn check(&mut self, signals: &mut dyn Signals) -> Verdict;

@@ -1,9 +1,10 @@
 //! Tables that are kept, or cannot be dropped, are named.
 
+use mysql::prelude::Queryable;
 use online_alter::{ErrorKind, Leftover, Step, TableState};
 
 use super::{ADD, Case, content, each, hold_at};
-use crate::harness::tables;
+use crate::harness::{tables, wait_until};
 
 fn leftover(case: &Case<'_>, table: &str) -> Leftover {
     Leftover::Table(format!("`{}`.`{table}`", case.db.name()))
@@ -60,5 +61,37 @@ fn what_cannot_be_dropped_is_named() {
         assert_eq!(tables(&mut case.conn), ["_t_ghc", "_t_gho", "t"]);
         assert_eq!(content(&mut case.conn), case.before);
         case.assert_no_connection();
+    });
+}
+
+/// Whoever cleans up is killed while he does: it is tried again, and nothing is named that is not there.
+#[test]
+fn cleaning_up_is_killed() {
+    each("kill_cleaning", ADD, |case| {
+        for how in ["KILL", "KILL QUERY"] {
+            let (alter, hold) = hold_at(case.alter(), Step::CopyDone);
+            let handle = alter.start().unwrap();
+            hold.wait();
+            // The drop waits for this.
+            let mut reader = case.db.conn();
+            reader.query_drop("BEGIN").unwrap();
+            reader.query_drop("SELECT COUNT(*) FROM _t_gho").unwrap();
+            handle.abort();
+            hold.go();
+            let drops = "SELECT COALESCE(MAX(ID), 0) FROM information_schema.PROCESSLIST WHERE INFO LIKE 'DROP \
+                         TABLE%kill_cleaning%_t_gho%'";
+            wait_until("it drops the ghost", || case.number(drops) != 0);
+            let id = case.number(drops);
+            case.sql(&format!("{how} {id}"));
+            wait_until("it is dropped by another, or again", || {
+                let now = case.number(drops);
+                now != 0 && (now != id || how == "KILL QUERY")
+            });
+            drop(reader);
+            let error = handle.join().unwrap_err();
+            assert_eq!(error.leftovers(), [], "{how}: {error}");
+            assert_eq!(tables(&mut case.conn), ["t"]);
+        }
+        case.assert_untouched();
     });
 }

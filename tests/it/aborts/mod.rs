@@ -3,6 +3,8 @@
 
 mod attempts;
 mod connections;
+mod dropped;
+mod hanging;
 mod leftovers;
 mod limits;
 mod panics;

@@ -3,7 +3,7 @@
 use std::sync::atomic::{AtomicU32, Ordering};
 
 use online_alter::throttle::Verdict;
-use online_alter::{ErrorKind, Event, Postpone};
+use online_alter::{ErrorKind, Event, Observer, Phase, Postpone};
 
 use super::{ADD, each, end_of};
 use crate::harness::tables;
@@ -33,6 +33,72 @@ fn an_observer_that_panics_in_the_copy() {
 #[test]
 fn an_observer_that_panics_at_the_cut_over() {
     observer_panics("panic_in_cut_over", |event| matches!(event, Event::CutOverAttempt { .. }));
+}
+
+/// The first event of each phase.
+fn panics_when_entering(name: &str, phase: Phase) {
+    observer_panics(name, move |event| *event == Event::Phase(phase));
+}
+
+#[test]
+fn an_observer_that_panics_in_prepare() {
+    panics_when_entering("panic_prepare", Phase::Prepare);
+}
+
+#[test]
+fn an_observer_that_panics_in_the_fence() {
+    panics_when_entering("panic_fence", Phase::Fence);
+}
+
+#[test]
+fn an_observer_that_panics_before_the_copy() {
+    panics_when_entering("panic_copy", Phase::Copy);
+}
+
+#[test]
+fn an_observer_that_panics_when_it_analyzes() {
+    panics_when_entering("panic_analyze", Phase::Analyze);
+}
+
+#[test]
+fn an_observer_that_panics_when_it_verifies() {
+    panics_when_entering("panic_verify", Phase::Verify);
+}
+
+#[test]
+fn an_observer_that_panics_when_it_cuts_over() {
+    panics_when_entering("panic_cutting", Phase::CutOver);
+}
+
+/// Its veto is asked for behind each event.
+struct PanickingVeto;
+
+impl Observer for PanickingVeto {
+    fn on_event(&mut self, _: &Event) {}
+    fn veto(&mut self, event: &Event) -> Option<String> {
+        assert!(!matches!(event, Event::ChunkCopied { .. }), "as the test wants it");
+        None
+    }
+}
+
+#[test]
+fn a_veto_that_panics() {
+    each("panic_veto", ADD, |case| {
+        let error = end_of(case.alter().observer(PanickingVeto)).unwrap_err();
+        case.assert_failed(&error, ErrorKind::Panic);
+    });
+}
+
+/// There is nothing left that it could end.
+#[test]
+fn an_observer_that_panics_at_the_very_end() {
+    each("panic_finished", ADD, |case| {
+        let alter = case.alter().observer(|event: &Event| {
+            assert!(!matches!(event, Event::Finished { .. }), "as the test wants it");
+        });
+        alter.run().unwrap();
+        case.assert_altered();
+    });
 }
 
 /// The table is altered by then, and the proof matters more.
