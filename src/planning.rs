@@ -109,7 +109,8 @@ impl Request {
         let table = Table::read(&mut session, &name)?;
         preflight.extend(platform::check_table(platform, &server, &table)?);
         let (by_gtid, named) = (self.options.gtid, self.platform);
-        let as_stream = |replica| stream_server(replica, &server, &table, by_gtid, named);
+        let as_stream =
+            |replica| stream_server(replica, &server, (&name, Some(&table)), by_gtid, named);
         let stream = self.stream.as_ref().map(as_stream).transpose()?.map(|(stream, items)| {
             preflight.extend(items);
             stream
@@ -303,13 +304,13 @@ fn check_limits(
 fn stream_server(
     replica: &Endpoint,
     server: &ServerInfo,
-    table: &Table,
+    (name, table): (&TableName, Option<&Table>),
     by_gtid: bool,
     named: Option<Platform>,
 ) -> Result<(StreamServer, Vec<PreflightItem>)> {
     // Whoever has no privilege on the schema is to be told which one he lacks.
     let opts = OptsBuilder::from_opts(replica.opts()?).db_name(None::<String>);
-    let connector = Connector::new(&opts.into())?.for_table(&table.name);
+    let connector = Connector::new(&opts.into())?.for_table(name);
     let of_replica =
         |error: Error| error.context(format_args!("the replica {}", replica.address()));
     let read = || {
@@ -325,11 +326,11 @@ fn stream_server(
         }
         connector.expect(info.identity_query(), &info.identity);
         let mut session = Session::open(&connector, info.flavor, Purpose::Inspect)?;
-        grants::check_as_stream(&mut session, &info, &table.name)?;
+        grants::check_as_stream(&mut session, &info, name)?;
         let asks = Asks { as_stream: true, ..Asks::default() };
         let (_, items) = platform::check(&mut session, &info, named, asks)?;
         info.check_as_stream(&mut session, table)?;
-        info.binlog_position(&mut session, table.name.schema.as_str())?;
+        info.binlog_position(&mut session, name.schema.as_str())?;
         if by_gtid {
             info.check_gtids()?;
         }

@@ -7,8 +7,13 @@ use crate::db::{Flavor, NamedRow, Session};
 use crate::error::{Error, ErrorKind, Result};
 
 impl ServerInfo {
-    /// Refuses a server that is no replica, or one whose binlog may lack changes of the table.
-    pub(crate) fn check_as_stream(&self, session: &mut Session, table: &Table) -> Result<()> {
+    /// Refuses a server that is no replica, or one whose binlog may lack changes of the table. The table has to be there
+    /// as it is on the primary, unless none is given.
+    pub(crate) fn check_as_stream(
+        &self,
+        session: &mut Session,
+        table: Option<&Table>,
+    ) -> Result<()> {
         let refuse = |why: String| Err(Error::new(ErrorKind::BinlogSettings, why));
         if !self.is("log_bin", &["ON", "1"]) {
             return refuse("the replica has no binary log (log_bin=OFF)".to_owned());
@@ -60,7 +65,7 @@ impl ServerInfo {
         for channel in &channels {
             check_filters(channel.status())?;
         }
-        check_columns(session, table)
+        table.map_or(Ok(()), |table| check_columns(session, table))
     }
 
     /// MariaDB applies transactions of different domains side by side, in whatever order.

@@ -65,7 +65,11 @@ impl Request {
         let Basis { connector, server, session, mut preflight } = basis;
         let table = task.table.clone();
         let (by_gtid, named) = (self.options.gtid, self.platform);
-        let as_stream = |replica| stream_server(replica, &server, &table, by_gtid, named);
+        // Behind the swap it is as it is to be, there too, or soon will be.
+        let is_swapped = Tables::look(session, &task)? != Tables::AsTheyWere;
+        let there = Some(&table).filter(|_| !is_swapped);
+        let as_stream =
+            |replica| stream_server(replica, &server, (&table.name, there), by_gtid, named);
         let stream = self.stream.as_ref().map(as_stream).transpose()?.map(|(stream, items)| {
             preflight.1.extend(items);
             stream

@@ -112,3 +112,27 @@ fn the_binlog_is_purged() {
         refuses(resume(db), db, ErrorKind::CannotResume, "that file ends at");
     });
 }
+
+/// What an older version of this format has written down is gone on with. `WRITE_TASKS=1` writes the files anew: only for
+/// a new format.
+#[test]
+fn a_run_of_an_older_version_is_gone_on_with() {
+    on_each("resume_older", |server, db| {
+        let path = format!(
+            "{}/tests/it/kills/task-format-1-{}.json",
+            env!("CARGO_MANIFEST_DIR"),
+            server.flavor()
+        );
+        let mut conn = killed(server, db);
+        let now: String =
+            conn.query_first("SELECT body FROM _t_ghc WHERE id = 3").unwrap().unwrap();
+        let identity = now.split("\"server\": \"").nth(1).unwrap().split('"').next().unwrap();
+        if std::env::var_os("WRITE_TASKS").is_some() {
+            std::fs::write(&path, now.replace(identity, "SERVER")).unwrap();
+        }
+        let older = std::fs::read_to_string(&path).unwrap().replace("SERVER", identity);
+        conn.exec_drop("UPDATE _t_ghc SET body = ? WHERE id = 3", (older,)).unwrap();
+        let report = resume(db).run().unwrap();
+        assert!(report.rows_copied >= 1536, "{report:?}");
+    });
+}
