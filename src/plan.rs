@@ -202,9 +202,11 @@ impl Plan {
         let (ghost, old) = (source.ghost(), source.old());
         let mut statements: Vec<String> =
             self.replaced.iter().map(|name| format!("DROP TABLE {name}")).collect();
-        statements.push(StateTable::new(source.state(), None).create_sql());
-        statements.push(format!("CREATE TABLE {ghost} LIKE {source}"));
-        statements.push(format!("ALTER TABLE {ghost} {}", clause.text));
+        if !self.resumes() {
+            statements.push(StateTable::new(source.state(), None).create_sql());
+            statements.push(format!("CREATE TABLE {ghost} LIKE {source}"));
+            statements.push(format!("ALTER TABLE {ghost} {}", clause.text));
+        }
         if options.analyze {
             statements.push(format!("ANALYZE TABLE {ghost}"));
         }
@@ -219,6 +221,12 @@ impl Plan {
             statements.push(format!("DROP TABLE {old}"));
         }
         statements
+    }
+
+    /// Whether it goes on where an earlier run has stopped ([`resume`](crate::OnlineAlter::resume)). What that one has
+    /// done already is still among the statements, but for the making of the new table.
+    pub fn resumes(&self) -> bool {
+        self.migration.resumed.is_some()
     }
 
     fn control(&mut self) -> Arc<Control> {
@@ -238,7 +246,8 @@ impl Plan {
 
     /// Does all that a run does before the copy, and takes it back: creates the new table, has the server apply the ALTER to
     /// it while it is empty, and reads the binlog up to a change of its own. So privileges are checked by use,
-    /// and the definition is seen that the table would have. Applications notice nothing.
+    /// and the definition is seen that the table would have. Applications notice nothing. Refused
+    /// ([`ErrorKind::Config`](crate::ErrorKind::Config)) for a plan that [resumes](Self::resumes): what it takes back would be the earlier run's work.
     pub fn rehearse(mut self) -> Result<Rehearsal> {
         let control = self.control();
         rehearse(self.migration, &control)
@@ -276,6 +285,9 @@ impl fmt::Display for Plan {
             server.flavor,
             server.version_text
         )?;
+        if self.resumes() {
+            writeln!(f, "goes on where an earlier run has stopped")?;
+        }
         writeln!(f, "key: {} ({columns})", key.source_index)?;
         writeln!(
             f,

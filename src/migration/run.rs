@@ -125,6 +125,10 @@ pub(crate) fn run(mut migration: Migration, control: &Control) -> Result<Report>
 
 /// Goes as far as the copy, and takes everything back.
 pub(crate) fn rehearse(mut migration: Migration, control: &Control) -> Result<Rehearsal> {
+    if migration.resumed.is_some() {
+        let why = "a run that is gone on with is not rehearsed: that would take back what it has done (resume)";
+        return Err(Error::new(ErrorKind::Config, why));
+    }
     let options = &mut migration.options;
     options.rehearsal = true;
     options.keep_on_failure = false;

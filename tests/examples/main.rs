@@ -48,6 +48,7 @@ mod option_file;
 #[path = "../../examples/alter/platform.rs"]
 mod platform;
 mod replicas;
+mod resumed;
 #[cfg(feature = "rustls")]
 mod secure;
 #[allow(dead_code, reason = "only some of it is tested apart from the program")]

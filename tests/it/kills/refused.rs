@@ -91,6 +91,21 @@ fn a_table_was_changed_meanwhile() {
     });
 }
 
+/// gh-ost's --resume without --execute drops the ghost.
+#[test]
+fn a_rehearsal_takes_nothing_away() {
+    on_each("resume_rehearsal", |server, db| {
+        let mut conn = killed(server, db);
+        let plan = resume(db).plan().unwrap();
+        assert!(plan.resumes());
+        let error = plan.rehearse().unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::Config, "{error}");
+        assert_eq!(tables(&mut conn), ["_t_ghc", "_t_gho", "fired", "p", "t"]);
+        let report = resume(db).run().unwrap();
+        assert!(report.rows_copied >= 1536);
+    });
+}
+
 #[test]
 fn the_binlog_is_purged() {
     on_each("resume_purged", |server, db| {
