@@ -60,6 +60,7 @@ impl KeyReader {
             marker: StateTable::watched(),
             ignores_case: false,
             one_domain: false,
+            replica: None,
         };
         let start = BinlogPosition::new("binlog.000001", 4);
         KeyReader { interpreter: Interpreter::new(watch, start.into()), count: Count(0) }

@@ -37,6 +37,8 @@ pub(crate) struct Watch {
     pub(crate) ignores_case: bool,
     /// Whether transactions of several GTID domains would come in any order (MariaDB's replicas that apply side by side).
     pub(crate) one_domain: bool,
+    /// The replica whose binlog it is: what is written there, and not on the primary, does not belong there.
+    pub(crate) replica: Option<u32>,
 }
 
 /// Where the interpreter reports.
@@ -316,6 +318,12 @@ impl Interpreter {
                     }
                 };
                 rows::written(kind, data, layout, &self.watch.marker, report).map_err(unreadable)
+            }
+            Some(Role::Source(_)) if self.watch.replica == Some(self.server_id) => {
+                Err(binlog(format!(
+                    "rows of {} were written at {} on the replica itself whose binlog is read: it may have been promoted",
+                    self.watch.source, self.position
+                )))
             }
             Some(Role::Source(Known { layout, .. })) => {
                 let table =

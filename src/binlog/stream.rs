@@ -125,7 +125,12 @@ impl Stream {
             if self.feed.position() != before {
                 backoff = Backoff::new(config.retries);
             }
-            let Some(pause) = backoff.failed() else { return Err(backoff.gives_up(error)) };
+            let Some(pause) = backoff.failed() else {
+                let address = config.connector.address();
+                return Err(backoff
+                    .gives_up(error)
+                    .context(format_args!("reading the binlog of {address}")));
+            };
             log::debug!("{}; reading on from {}", error.message(), self.feed.position());
             cancel.sleep(pause)?;
         }

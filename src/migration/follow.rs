@@ -75,6 +75,7 @@ impl Follow {
             after_swap: watched(&ghost.table, ghost_names, &new_key)?,
             marker: StateTable::watched(),
             ignores_case: server.ignores_case,
+            replica: replica.map(|replica| replica.server.server_id),
             one_domain: replica.is_some_and(|replica| replica.server.applies_side_by_side()),
         };
         let feed = Arc::new(Feed::new(start.position.clone()));

@@ -2,13 +2,13 @@
 
 use std::time::{Duration, Instant};
 
-use crate::binlog::Start;
+use crate::binlog::{Feed, Start};
 use crate::cancel::Cancel;
 use crate::checkpoint::StateTable;
-use crate::db::{Connector, Purpose, Session};
+use crate::db::{Connector, Purpose, Session, is_elsewhere};
 use crate::error::{Error, ErrorKind, Result};
 use crate::fault::Fault;
-use crate::inspect::ServerInfo;
+use crate::inspect::{Channel, ServerInfo};
 
 /// A replica whose binlog is read.
 #[derive(Debug)]
@@ -52,6 +52,42 @@ impl StreamServer {
                 return Err(Error::new(ErrorKind::Binlog, why));
             }
             cancel.sleep(LOOK_AGAIN)?;
+        }
+    }
+
+    /// Ends the run if the server replicates from nobody any more while the stream does not get on. One that only stands
+    /// still, or cannot reach its source, is waited for, and so is one that cannot be looked at: its stream gives up.
+    pub(super) fn watch(&self, feed: &Feed, cancel: &Cancel) -> Result<()> {
+        const BEHIND: Duration = Duration::from_secs(3);
+        const LOOK_AGAIN: Duration = Duration::from_secs(2);
+        let Self { connector, server } = self;
+        loop {
+            cancel.sleep(LOOK_AGAIN)?;
+            if feed.lag() < BEHIND {
+                continue;
+            }
+            let channels = Session::open(connector, server.flavor, Purpose::Inspect)
+                .and_then(|mut session| server.channels(&mut session));
+            match channels {
+                Ok(channels) if channels.is_empty() => {
+                    let why = format!(
+                        "{}, whose binlog is read, replicates from no server any more: it may have been promoted",
+                        connector.address()
+                    );
+                    return Err(Error::new(ErrorKind::Binlog, why));
+                }
+                Ok(channels) if !channels.iter().all(Channel::is_up) => {
+                    log::warn!(
+                        "waiting for {}, which does not replicate at present",
+                        connector.address()
+                    );
+                }
+                Ok(_) => {}
+                Err(error) if is_elsewhere(&error) => {
+                    return Err(error.with_kind(ErrorKind::Binlog));
+                }
+                Err(error) => log::debug!("looking at the replica: {}", error.message()),
+            }
         }
     }
 }

@@ -252,6 +252,9 @@ fn stages(
             };
             follow.stream.read(&follow.config, cancel, &changed)
         })?;
+        if let Some(replica) = stream {
+            crew.spawn("replica", move || replica.watch(&follow.feed, cancel))?;
+        }
         let heartbeat = options.heartbeat;
         crew.spawn("heartbeat", move || {
             let kept = guard.keep(state, &follow.feed, heartbeat, cancel, &|took| {

@@ -80,6 +80,7 @@ impl Run {
             marker: crate::checkpoint::StateTable::watched(),
             ignores_case: false,
             one_domain: false,
+            replica: None,
         }
     }
 

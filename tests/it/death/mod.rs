@@ -5,6 +5,7 @@ mod guard;
 mod index_build;
 mod line;
 mod network;
+mod replicas;
 mod server;
 
 use std::sync::Arc;
