@@ -47,7 +47,8 @@ fn it_dies_and_is_promoted() {
         let Some(replica) = available(builder.start()) else { return };
         let busy = |name: &str| {
             let busy = Busy::new(primary, name);
-            primary.wait_for_replica(&replica).unwrap();
+            // One that has just come back may not replicate yet.
+            wait_until("it is in step", || primary.wait_for_replica(&replica).is_ok());
             busy
         };
 
