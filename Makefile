@@ -9,13 +9,14 @@ URL ?=
 # More arguments, for the example or for the tests.
 ARGS ?=
 
-.PHONY: help servers demo test fuzz bench bench-alter
+.PHONY: help servers demo test soak fuzz bench bench-alter
 
 help:
 	@echo "make servers              unpack private servers under target/servers"
 	@echo "make demo [SERVER=mysql|mariadb|mariadb11] [ARGS=...]   alter a table under load"
 	@echo "make demo URL=mysql://... [ARGS=...]                    the same, on a server of yours"
 	@echo "make test [ARGS=...]      all tests, on all three servers"
+	@echo "make soak [SOAK_MINUTES=30] [SOAK_SEED=1]   alters without end while things go wrong, judged by a journal"
 	@echo "make fuzz [CASES=n] [SEED=n] [SERVER=mysql|mariadb|mariadb11]   random ALTERs against the server's own"
 	@echo "make bench                criterion: copying, comparing, finding boundaries, the cut-over, reading events"
 	@echo "make bench-alter [ARGS=...]   beside the server's own ALTER and a plain chunk loop: docs/bench-alter.svg"
@@ -38,6 +39,13 @@ endif
 test:
 	@scripts/servers || [ -z "$$CI" ]
 	$(CARGO) test --workspace --features online-alter/http,online-alter/rustls $(ARGS)
+
+# On both kinds of servers at once; docs/RELIABILITY.md has figures. Few arenas, so that the memory shown is what is used.
+soak: export SOAK_MINUTES ?= 30
+soak: export SOAK_SEED ?= 1
+soak: export MALLOC_ARENA_MAX ?= 2
+soak: servers
+	$(CARGO) test --features http,rustls --test soak -- --ignored --nocapture $(ARGS)
 
 # As many random cases as wanted; each one is the same at every time, so SEED=n CASES=1 runs one again.
 fuzz: export CASES ?= 5000

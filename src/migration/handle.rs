@@ -64,7 +64,12 @@ impl<T> Drop for Background<T> {
 
 /// A run that goes on in threads of its own.
 ///
-/// Dropping the handle aborts the run and waits until it has tidied up.
+/// Dropping the handle, in whichever phase, is [`abort`](Self::abort) and [`join`](Self::join): it returns when the run has
+/// ended, and has no connection any more. Up to the cut-over the table is as it was then, and nothing is left. An attempt to
+/// cut over that is under way decides: if it succeeds, the table is altered, with everything that comes behind the swap done,
+/// and if it fails, the table is as it was. What became of it, only `join` tells. A statement that builds indexes is
+/// ended; a function of the caller's that does not come back is waited for two seconds at most, but for an
+/// [`Observer`](crate::Observer), which the run waits for.
 #[derive(Debug)]
 pub struct Handle(Background<Report>);
 

@@ -18,6 +18,7 @@ use online_alter_support::csm;
 
 use crate::harness::{BIGINT, PATIENCE, Run, on_each, path, program};
 
+mod cleanup;
 #[path = "../../examples/common/column_map.rs"]
 mod column_map;
 #[allow(dead_code, reason = "only some of it is tested apart from the program")]

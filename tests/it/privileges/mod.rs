@@ -158,6 +158,7 @@ fn the_lists_of_the_page() {
     found.sort_unstable();
     insta::assert_snapshot!(found.join("\n"), @r"
     mariadb attached
+    mariadb cleanup
     mariadb compare
     mariadb conversions
     mariadb foreign-keys
@@ -173,6 +174,7 @@ fn the_lists_of_the_page() {
     mariadb tables
     mariadb triggers
     mariadb triggers-distrusted
+    mysql cleanup
     mysql compare
     mysql conversions
     mysql foreign-keys

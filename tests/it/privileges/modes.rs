@@ -4,10 +4,10 @@ use std::time::Duration;
 
 use mysql::Conn;
 use mysql::prelude::Queryable;
-use online_alter::{Compare, ErrorKind, KillBlockers, OnlineAlter, Warning};
+use online_alter::{Compare, ErrorKind, KillBlockers, OnlineAlter, Warning, cleanup};
 use online_alter_support::{Database, Flavor, Server, available};
 
-use super::{User, owned_table, runs_under_writers, sql};
+use super::{User, content, owned_table, runs_under_writers, sql};
 use crate::harness::{FLAVORS, connection_is_gone, on};
 
 const CLAUSE: &str = "ADD COLUMN c INT";
@@ -250,6 +250,35 @@ fn two_tables_compared() {
             assert_eq!(error.kind(), ErrorKind::Privileges, "{error}");
             let grant = "GRANT SELECT ON `priv\\_compare`.* TO `priv_compare`@`%`";
             assert!(error.message().contains(grant), "{error}");
+        });
+    }
+}
+
+/// What a run has left, by a user who may not run one.
+#[test]
+fn cleaning_up() {
+    for flavor in FLAVORS {
+        on(flavor, "priv_cleanup", |server, _| {
+            let db = owned_table(server, "priv_cleanup");
+            let refused = crate::harness::alter(&db, "t", "ADD INDEX i (nope)");
+            refused.keep_on_failure(true).run().unwrap_err();
+            let user = User::with(server, db.name(), "priv_cleanup", &["cleanup"]);
+            for (privilege, of_table) in [("DROP", false), ("SELECT", false), ("DROP", true)] {
+                user.admin(&format!("REVOKE {privilege} ON `priv\\_cleanup`.* FROM priv_cleanup"));
+                // Without any he may not even come in.
+                user.admin("GRANT UPDATE ON `priv\\_cleanup`.* TO priv_cleanup");
+                let cleanup = cleanup(user.url());
+                let cleanup = if of_table { cleanup.table("t") } else { cleanup };
+                let error = cleanup.remove().unwrap_err();
+                assert_eq!(error.kind(), ErrorKind::Privileges, "{error}");
+                let grant =
+                    format!("GRANT {privilege} ON `priv\\_cleanup`.* TO `priv_cleanup`@`%`");
+                assert!(error.message().contains(&grant), "{error}");
+                assert_eq!(cleanup.list().is_ok(), privilege == "DROP");
+                user.admin(&grant);
+            }
+            assert_eq!(cleanup(user.url()).remove().unwrap().removed.len(), 2);
+            assert_eq!(content(&db).0, ["t"]);
         });
     }
 }
