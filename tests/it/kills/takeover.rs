@@ -109,3 +109,36 @@ fn a_run_that_lives_is_not_taken_for_dead() {
         assert_eq!(second.wait(LONG), Said::Done("0 0".to_owned()));
     });
 }
+
+/// A row has changed, and cannot be refreshed, as the application has the table locked. The place in the binlog that is
+/// written down is behind the change by then.
+#[test]
+fn what_waits_to_be_refreshed_is_written_down() {
+    on_each("kills_pending", |server, db| {
+        set_up(server, db);
+        let mut conn = db.conn();
+        let mut first = Program::start(db.url(), "Verified", false);
+        assert_eq!(first.wait(LONG), Said::At);
+        let mut locker = db.conn();
+        locker.query_drop("LOCK TABLES t WRITE, fired WRITE").unwrap();
+        locker.query_drop("UPDATE t SET v = 77 WHERE id = 5").unwrap();
+        locker.query_drop("DELETE FROM t WHERE id = 6").unwrap();
+        let mut place = || -> String {
+            conn.query_first("SELECT body FROM _t_ghc WHERE id = 4").unwrap().unwrap()
+        };
+        wait_until("the keys are written down", || place().contains("\"keys\":[5,6]"));
+        let before = place();
+        // Behind them by now, not in front of them.
+        wait_until("the place moves on", || {
+            place().split("\"gtids\"").next() != before.split("\"gtids\"").next()
+        });
+        first.kill();
+        locker.query_drop("UNLOCK TABLES").unwrap();
+        let mut second = Program::start(db.url(), "Verified", true);
+        assert_eq!(second.wait(LONG), Said::At);
+        let ghost: Vec<(u32, i32)> =
+            conn.query("SELECT id, v FROM _t_gho WHERE id IN (5, 6)").unwrap();
+        assert_eq!(ghost, [(5, 77)]);
+        second.kill();
+    });
+}
