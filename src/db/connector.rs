@@ -326,6 +326,9 @@ pub(crate) fn to_error(error: mysql::Error) -> Error {
         _ => ErrorKind::Server,
     };
     let message = match &error {
+        mysql::Error::MySqlError(error) if fault == Fault::DiskFull => {
+            format!("the server has no room left ({})", error.message)
+        }
         mysql::Error::MySqlError(error) => error.message.clone(),
         mysql::Error::DriverError(DriverError::TlsNotSupported) => {
             "TLS is asked for, and the server has none".to_owned()

@@ -132,6 +132,29 @@ impl Session {
         }
     }
 
+    /// The same in the midst of a run, which is not lost because there is no connection to be had for a while.
+    pub(crate) fn open_patiently(
+        connector: &Connector,
+        flavor: Flavor,
+        purpose: Purpose,
+        retries: Retries,
+        cancel: &Cancel,
+    ) -> Result<Self> {
+        let mut backoff = Backoff::new(retries);
+        loop {
+            let error = match Self::open(connector, flavor, purpose) {
+                Ok(session) => return Ok(session),
+                Err(error) => error,
+            };
+            if is_elsewhere(&error) || !error.fault().is_some_and(Fault::is_passing) {
+                return Err(error);
+            }
+            let Some(pause) = backoff.failed() else { return Err(backoff.gives_up(error)) };
+            log::debug!("{backoff}, trying again: {}", error.message());
+            cancel.sleep(pause)?;
+        }
+    }
+
     /// The first connection, when it is not known yet what kind of server this is: in the modes that the server has
     /// for everybody.
     pub(crate) fn open_plain(connector: &Connector) -> Result<Self> {

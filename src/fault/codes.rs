@@ -7,6 +7,10 @@ use super::Fault;
 
 /// A code and its class.
 #[derive(Clone, Copy, Debug)]
+#[cfg_attr(
+    not(test),
+    expect(dead_code, reason = "names are for docs/RETRIES.md, which a test makes")
+)]
 pub(super) struct Code {
     pub(super) code: u16,
     pub(super) name: &'static str,

@@ -122,12 +122,10 @@ impl Stages<'_> {
                         "the indexes of the new table were not built: their connections were lost";
                     return Err(Error::new(ErrorKind::Connection, why));
                 }
-                Err(error) if error.fault() == Some(Fault::Killed) => {
+                Err(error) if may_be_built_again(&error) && last > 0 => {
+                    // Whoever ends the run kills it, too.
                     control.cancel.check()?;
-                    return Err(error);
-                }
-                Err(error) if error.fault() == Some(Fault::Duplicate) && last > 0 => {
-                    log::debug!("trying again to build the unique keys: {}", error.message());
+                    log::debug!("trying again to build the indexes: {}", error.message());
                     follow.pending.resume();
                 }
                 Err(error) if error.fault() == Some(Fault::Duplicate) => {
@@ -149,13 +147,21 @@ impl Stages<'_> {
             server.prepare_index_build(definer)?;
             self.enter_group(definer, options.resource_group.as_deref())
         })?;
-        *control.long_statement.lock() = Some(definer.mark().clone());
-        let run = |definer: &mut Session| definer.as_printed(|definer| definer.exec(sql));
-        let built = match control.cancel.check().and_then(|()| run(definer)) {
-            Err(error) if error.fault() == Some(Fault::Gone) => {
+        // A server that does not take writes for now, and a ghost that somebody reads, are waited for.
+        let built = definer.retrying(options.retries(), &control.cancel, |definer| {
+            *control.long_statement.lock() = Some(definer.mark().clone());
+            let run = |definer: &mut Session| definer.as_printed(|definer| definer.exec(sql));
+            match control.cancel.check().and_then(|()| run(definer)) {
+                Err(error) if error.fault().is_some_and(Fault::is_ambiguous) => Ok(Err(error)),
+                other => other.map(Ok),
+            }
+        });
+        let built = match built {
+            Ok(Err(error)) if error.fault() == Some(Fault::Gone) => {
                 self.look_for_build(definer, &error)
             }
-            other => other.map(|_| true),
+            Ok(built) => built.map(|_| true),
+            Err(error) => Err(error),
         };
         *control.long_statement.lock() = None;
         built
@@ -230,26 +236,32 @@ impl Stages<'_> {
     fn analyze_with(&self, definer: &mut Session, sql: &str) -> Result<()> {
         let control = self.control;
         control.gate.pass(&control.cancel)?;
-        let analyze = |definer: &mut Session| {
+        let analyzed = definer.retrying(self.options.retries(), &control.cancel, |definer| {
             *control.long_statement.lock() = Some(definer.mark().clone());
             let analyzed = control.cancel.check().and_then(|()| definer.rows(sql));
             *control.long_statement.lock() = None;
-            analyzed
-        };
-        let analyzed = match analyze(definer) {
-            Err(error) if error.fault() == Some(Fault::Gone) => {
-                self.refresh_connection(definer)?;
-                analyze(definer)
-            }
-            other => other,
-        };
+            analyzed.and_then(look_for_errors)
+        });
         control.cancel.check()?;
-        for row in analyzed? {
-            let get = |i: usize| row.get(i).cloned().flatten().unwrap_or_default();
-            if get(2).eq_ignore_ascii_case("error") {
-                return Err(Error::new(ErrorKind::Server, format!("ANALYZE TABLE: {}", get(3))));
-            }
-        }
-        Ok(())
+        analyzed
     }
+}
+
+/// ANALYZE TABLE has its errors among its rows, without their numbers.
+fn look_for_errors(rows: Vec<Vec<Option<String>>>) -> Result<()> {
+    for row in rows {
+        let get = |i: usize| row.get(i).cloned().flatten().unwrap_or_default();
+        if get(2).eq_ignore_ascii_case("error") {
+            let fault = if get(3).contains("interrupted") { Fault::Killed } else { Fault::Other };
+            let error = Error::new(ErrorKind::Server, format!("ANALYZE TABLE: {}", get(3)));
+            return Err(error.with_fault(fault, None));
+        }
+    }
+    Ok(())
+}
+
+/// Behind a unique key that met rows which are out of date, and behind one that was killed, by whomever: three times it is
+/// meant.
+fn may_be_built_again(error: &Error) -> bool {
+    matches!(error.fault(), Some(Fault::Duplicate | Fault::Killed))
 }

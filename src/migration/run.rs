@@ -244,7 +244,8 @@ fn stages(
         let crew = Crew { scope, control };
         let (follow, state) = (&follow, &state);
         let cancel = &control.cancel;
-        let open = |purpose| Session::open(connector, flavor, purpose);
+        let retries = options.retries();
+        let open = |purpose| Session::open_patiently(connector, flavor, purpose, retries, cancel);
         crew.spawn("stream", move || {
             let changed = |key| {
                 follow.touched.note(&key);

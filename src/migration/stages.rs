@@ -127,8 +127,10 @@ impl Stages<'_> {
         self.wait_for_prepared(session)?;
         // Before the marker: what comes through behind it is judged by the new rule.
         self.follow.stream.copy_begins();
-        let marker = self.state.write_marker(session, &self.follow.feed, |_| ())?;
-        let cancel = &self.control.cancel;
+        let (retries, cancel) = (self.options.retries(), &self.control.cancel);
+        let marker = session.retrying(retries, cancel, |session| {
+            self.state.write_marker(session, &self.follow.feed, |_| ())
+        })?;
         let mut before = None;
         while !self.follow.feed.wait_for_marker(marker, FENCE_PATIENCE, cancel)? {
             // Behind another run there may be much to read again.

@@ -98,8 +98,10 @@ impl Explainer<'_> {
         for _ in 0..LOOKS {
             self.gate.pass(self.cancel)?;
             // What a comparison needs is made before anything is locked.
-            self.comparer.keys(locker, &keys)?;
-            self.roll_back(locker)?;
+            locker.retrying(self.retries, self.cancel, |locker| {
+                self.comparer.keys(locker, &keys)?;
+                locker.exec("ROLLBACK")
+            })?;
             self.touched.watch(&keys);
             let compare = |locker: &mut Session| self.comparer.keys(locker, &keys);
             let (there, different) = match self.refresher.refresh_and(locker, &keys, compare) {

@@ -19,6 +19,7 @@ mod connections;
 mod copying;
 mod cutover;
 mod death;
+mod faults;
 mod harness;
 mod hostile;
 mod invariants;
