@@ -4,7 +4,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use crate::binlog::interpreter::{Interpreter, Sink, Watch};
+use crate::binlog::interpreter::{Interpreter, Sink, Watch, Writer};
 use crate::binlog::stream::FeedSink;
 use crate::binlog::{BinlogPosition, Feed, KeyPart, WatchedTable};
 use crate::cancel::Cancel;
@@ -61,6 +61,7 @@ impl KeyReader {
             ignores_case: false,
             one_domain: false,
             replica: None,
+            own_server: true,
         };
         let start = BinlogPosition::new("binlog.000001", 4);
         KeyReader { interpreter: Interpreter::new(watch, start.into()), count: Count(0) }
@@ -73,7 +74,7 @@ impl KeyReader {
             touched.note(&key);
             pending.add(key, cancel)
         };
-        let mut sink = FeedSink { feed, is_own: &|_, _| false, changed: &changed, go_on: true };
+        let mut sink = FeedSink { feed, is_own: &|_| false, changed: &changed, go_on: true };
         self.interpreter.bytes(event_type, 0, body, &mut sink)
     }
 
@@ -166,7 +167,7 @@ impl Sink for Count {
 
     fn committed(&mut self, _: &BinlogPosition) {}
 
-    fn is_own(&self, _: u32, _: u32) -> bool {
+    fn is_own(&self, _: Writer) -> bool {
         false
     }
 }

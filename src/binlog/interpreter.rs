@@ -39,6 +39,8 @@ pub(crate) struct Watch {
     pub(crate) one_domain: bool,
     /// The replica whose binlog it is: what is written there, and not on the primary, does not belong there.
     pub(crate) replica: Option<u32>,
+    /// Whether it is the binlog of the table's own server, whose starts it shows.
+    pub(crate) own_server: bool,
 }
 
 /// Where the interpreter reports.
@@ -56,8 +58,20 @@ pub(crate) trait Sink {
     /// Another run may go on from here: all that came before has been reported. Called behind
     /// [`committed`](Self::committed).
     fn complete(&mut self, _position: &BinlogPosition, _gtids: Option<&GtidSet>) {}
-    /// Whether the connection of this server, the one that wrote first, is one of this run.
-    fn is_own(&self, server_id: u32, connection_id: u32) -> bool;
+    /// Whether it was a connection of this run that wrote this.
+    fn is_own(&self, writer: Writer) -> bool;
+}
+
+/// Who wrote something, and when. A server that is started again gives the ids of its connections to others.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Writer {
+    /// The server that wrote first.
+    pub(crate) server_id: u32,
+    pub(crate) connection_id: u32,
+    /// When the statement began, by that server's clock, in seconds since 1970.
+    pub(crate) at: u32,
+    /// When the server was last started before, as far as the stream has shown it; or else 0.
+    pub(crate) started: u32,
 }
 
 /// What a table id stands for.
@@ -85,6 +99,10 @@ pub(crate) struct Interpreter {
     position: BinlogPosition,
     /// The server that first wrote what is being read.
     server_id: u32,
+    /// When what is being read was written first, in seconds since 1970.
+    pub(super) written_at: u32,
+    /// When the server was last started before that, if the stream has shown it.
+    started: u32,
     /// The transactions that have been read to their end, if the server is asked by them; and the one that is being read.
     gtids: Option<GtidSet>,
     gtid: Option<Gtid>,
@@ -113,6 +131,8 @@ impl Interpreter {
             watch,
             position: start.position,
             server_id: 0,
+            written_at: 0,
+            started: 0,
             gtids: start.gtids,
             gtid: None,
             domain: None,
@@ -150,6 +170,7 @@ impl Interpreter {
             self.position.advance(header.log_pos());
         }
         self.server_id = header.server_id();
+        self.written_at = header.timestamp();
         // GTID, GTID_TAGGED
         if self.gtids.is_some() && [33, 42].contains(&header.event_type_raw()) {
             self.gtid = Some(mysql_gtid(event)?);
@@ -202,11 +223,7 @@ impl Interpreter {
                 Ok(())
             }
             4 => self.rotate(data, flags, sink),
-            // FORMAT_DESCRIPTION: a new file; after a restart table ids begin anew.
-            15 => {
-                self.roles.clear();
-                Ok(())
-            }
+            15 => self.new_file(data),
             162 => {
                 let domain = self.mariadb_gtid(data);
                 self.check_domain(domain.map_err(|error| malformed("a MariaDB GTID event", error))?)
@@ -242,6 +259,20 @@ impl Interpreter {
         if self.prepared.is_empty() && !self.swapped {
             sink.complete(&self.position, self.gtids.as_ref());
         }
+    }
+
+    /// FORMAT_DESCRIPTION: a new file. After a restart the ids of tables and of connections begin anew. Only at the head of the
+    /// first file that a server writes does it hold the time (`sql/log_event.h`: "the server was just started").
+    fn new_file(&mut self, data: &[u8]) -> Result<()> {
+        const VERSIONS: usize = 2 + 50;
+        self.roles.clear();
+        let mut bytes = Bytes(data);
+        let created = bytes.skip(VERSIONS).and_then(|()| bytes.number(4));
+        let created = created.map_err(|error| malformed("a FORMAT_DESCRIPTION event", error))?;
+        if self.watch.own_server && created != 0 {
+            self.started = u32::try_from(created).unwrap_or(u32::MAX);
+        }
+        Ok(())
     }
 
     fn rotate(&mut self, data: &[u8], flags: u16, sink: &mut dyn Sink) -> Result<()> {
@@ -435,7 +466,12 @@ impl Interpreter {
                     statement: &statement,
                     query: &query,
                     position: &self.position,
-                    own: sink.is_own(self.server_id, query.connection_id),
+                    own: sink.is_own(Writer {
+                        server_id: self.server_id,
+                        connection_id: query.connection_id,
+                        at: self.written_at,
+                        started: self.started,
+                    }),
                     swapped: self.swapped,
                 };
                 if suspect.judge()? == Passed::OurSwap {

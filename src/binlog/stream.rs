@@ -12,7 +12,7 @@ use mysql::{BinlogRequest, BinlogStream};
 
 use super::feed::Feed;
 use super::gtid::GtidSet;
-use super::interpreter::{Interpreter, Sink, Watch};
+use super::interpreter::{Interpreter, Sink, Watch, Writer};
 use super::position::{BinlogPosition, Start};
 use crate::cancel::Cancel;
 use crate::db::{Backoff, Connector, Retries, Session, to_error};
@@ -189,8 +189,9 @@ impl Stream {
         cancel: &Cancel,
         changed: &(dyn Fn(Key) -> bool + Sync),
     ) -> Result<ControlFlow<(), String>> {
-        let is_own =
-            |server, connection| server == config.own_server_id && config.own.is_own(connection);
+        let is_own = |Writer { server_id, connection_id, at, started }| {
+            server_id == config.own_server_id && config.own.was_own(connection_id, at, started)
+        };
         let mut sink = FeedSink { feed: &self.feed, is_own: &is_own, changed, go_on: true };
         for event in events {
             // A run that ends by a panic cannot stop us, and only sets the latch.
@@ -259,7 +260,7 @@ fn check_crc(event: &Event) -> Result<()> {
 /// Hands on what the interpreter finds.
 pub(crate) struct FeedSink<'a> {
     pub(crate) feed: &'a Feed,
-    pub(crate) is_own: &'a dyn Fn(u32, u32) -> bool,
+    pub(crate) is_own: &'a dyn Fn(Writer) -> bool,
     pub(crate) changed: &'a (dyn Fn(Key) -> bool + Sync),
     pub(crate) go_on: bool,
 }
@@ -291,7 +292,7 @@ impl Sink for FeedSink<'_> {
         self.feed.note_complete(position, gtids);
     }
 
-    fn is_own(&self, server_id: u32, connection_id: u32) -> bool {
-        (self.is_own)(server_id, connection_id)
+    fn is_own(&self, writer: Writer) -> bool {
+        (self.is_own)(writer)
     }
 }

@@ -158,11 +158,14 @@ impl StateTable {
 
     /// The connections that were written down.
     pub(crate) fn registered(session: &mut Session, name: &TableName) -> Result<Vec<Mark>> {
-        let sql = format!("SELECT id, body FROM {name} WHERE id >= {FIRST_CONNECTION}");
+        // Written down before they have done anything else.
+        let since = "TIMESTAMPDIFF(SECOND, '1970-01-01', written_at)";
+        let sql = format!("SELECT id, body, {since} FROM {name} WHERE id >= {FIRST_CONNECTION}");
         let mark = |row: Vec<Option<String>>| {
             let mut row = row.into_iter().flatten();
             let id = row.next()?.parse::<u64>().ok()?.checked_sub(FIRST_CONNECTION)?;
-            Some(Mark::of_other(u32::try_from(id).ok()?, row.next()?))
+            let (lock, since) = (row.next()?, row.next()?.parse().ok()?);
+            Some(Mark::of_other(u32::try_from(id).ok()?, lock, since))
         };
         Ok(session.rows(&sql)?.into_iter().filter_map(mark).collect())
     }

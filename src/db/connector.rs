@@ -1,6 +1,6 @@
 //! How to reach the server: the caller's options with the defaults that a run needs.
 
-use std::collections::{HashMap, HashSet};
+use std::collections::HashMap;
 use std::fmt;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, OnceLock};
@@ -43,12 +43,25 @@ const CONNECT: Duration = Duration::from_secs(10);
 /// A control replica that does not answer in this time is as good as none. Others wait for it.
 const REPLICA_PATIENCE: Duration = Duration::from_secs(2);
 
+/// The ids of connections, each with the times at which it became ours by the server's clock, in seconds since 1970. A server
+/// that is started again counts from the beginning, so an id may be somebody else's then.
+#[derive(Debug, Default)]
+struct OwnIds(HashMap<u32, Vec<u64>>);
+
+impl OwnIds {
+    /// Whether the connection was ours at a time, the server having been started at another.
+    fn had(&self, id: u32, at: u64, started: u64) -> bool {
+        let times = self.0.get(&id).map_or(&[][..], Vec::as_slice);
+        times.iter().any(|time| (started..=at).contains(time))
+    }
+}
+
 /// Makes connections, and remembers their ids, by which the binlog tells our own statements from
 /// other people's. Clones share that memory.
 #[derive(Clone)]
 pub(crate) struct Connector {
     opts: Opts,
-    own_ids: Arc<Mutex<HashSet<u32>>>,
+    own_ids: Arc<Mutex<OwnIds>>,
     /// What the server is known by, and how to ask for it, once that is known.
     identity: Arc<OnceLock<(String, String)>>,
     /// Of sessions that define tables, and of those that move rows, once they are known.
@@ -166,9 +179,13 @@ impl Connector {
 
     /// A new connection as the crate sets it up. [`Session`](super::Session) is what others want.
     pub(super) fn connect(&self) -> Result<Conn> {
-        let conn = Conn::new(self.opts.clone()).map_err(|error| self.refused(error))?;
-        self.own_ids.lock().insert(conn.connection_id());
-        Ok(conn)
+        Conn::new(self.opts.clone()).map_err(|error| self.refused(error))
+    }
+
+    /// Remembers that a connection is ours: before it changes anything, or of an earlier run, with which this one goes on. What
+    /// the binlog has of it is the run's own.
+    pub(crate) fn owns(&self, mark: &Mark) {
+        self.own_ids.lock().0.entry(mark.id).or_default().push(mark.since);
     }
 
     /// A new connection for a binlog stream: it takes events of up to a gibibyte, and gives up
@@ -206,11 +223,6 @@ impl Connector {
 
     pub(super) fn prepare(&self, session: &mut Session) -> Result<()> {
         self.before_work.get().map_or(Ok(()), |what| what(session))
-    }
-
-    /// Connections of an earlier run, with which this one goes on: what the binlog has of them is the run's own.
-    pub(crate) fn adopt(&self, ids: impl IntoIterator<Item = u32>) {
-        self.own_ids.lock().extend(ids);
     }
 
     /// From now on sessions write rows to the binlog, whatever the server's format is.
@@ -265,8 +277,15 @@ impl Connector {
         self.guard.get().cloned()
     }
 
+    /// Whether a connection of this id is ours, or was.
     pub(crate) fn is_own(&self, connection_id: u32) -> bool {
-        self.own_ids.lock().contains(&connection_id)
+        self.own_ids.lock().0.contains_key(&connection_id)
+    }
+
+    /// Whether a statement is ours that this connection began `at` a time, after the server had last been `started`; both in
+    /// seconds since 1970 by the server's clock.
+    pub(crate) fn was_own(&self, connection_id: u32, at: u32, started: u32) -> bool {
+        self.own_ids.lock().had(connection_id, at.into(), started.into())
     }
 
     fn refused(&self, error: mysql::Error) -> Error {
@@ -340,4 +359,28 @@ pub(crate) fn to_error(error: mysql::Error) -> Error {
         other => other.to_string(),
     };
     Error::new(kind, message).with_fault(fault, code).with_source(error)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// 7 is ours from 100 on; the server is started at 200, and 7 is somebody else's until we get it again at 300.
+    #[test]
+    fn an_id_is_ours_for_as_long_as_the_server_runs() {
+        let mut ids = OwnIds::default();
+        ids.0.entry(7).or_default().extend([100, 300]);
+        for (at, started, ours) in [
+            (99, 0, false),
+            (100, 0, true),
+            (150, 50, true),
+            (250, 200, false),
+            (300, 200, true),
+            (400, 200, true),
+            (400, 301, false),
+        ] {
+            assert_eq!(ids.had(7, at, started), ours, "at {at}, started at {started}");
+        }
+        assert!(!ids.had(8, 150, 0));
+    }
 }

@@ -50,6 +50,9 @@ pub(crate) type NamedRow = Vec<(String, Option<String>)>;
 pub(crate) struct Mark {
     pub(crate) id: u32,
     pub(crate) lock: String,
+    /// From when on the connection is ours, by the server's clock, in seconds since 1970: a server that is started again
+    /// gives the id to somebody else.
+    pub(crate) since: u64,
     /// Whether the lock has been taken already.
     held: bool,
 }
@@ -58,12 +61,12 @@ impl Mark {
     fn new(id: u32) -> Self {
         // A hasher with random keys is the standard library's only source of randomness.
         let lock = format!("online-alter#{:016x}", RandomState::new().hash_one(id));
-        Mark { id, lock, held: false }
+        Mark { id, lock, since: 0, held: false }
     }
 
     /// Of another run, by what that has written down.
-    pub(crate) fn of_other(id: u32, lock: String) -> Self {
-        Mark { id, lock, held: true }
+    pub(crate) fn of_other(id: u32, lock: String, since: u64) -> Self {
+        Mark { id, lock, since, held: true }
     }
 
     pub(super) fn is_held(&self) -> bool {
@@ -132,29 +135,6 @@ impl Session {
         }
     }
 
-    /// The same in the midst of a run, which is not lost because there is no connection to be had for a while.
-    pub(crate) fn open_patiently(
-        connector: &Connector,
-        flavor: Flavor,
-        purpose: Purpose,
-        retries: Retries,
-        cancel: &Cancel,
-    ) -> Result<Self> {
-        let mut backoff = Backoff::new(retries);
-        loop {
-            let error = match Self::open(connector, flavor, purpose) {
-                Ok(session) => return Ok(session),
-                Err(error) => error,
-            };
-            if is_elsewhere(&error) || !error.fault().is_some_and(Fault::is_passing) {
-                return Err(error);
-            }
-            let Some(pause) = backoff.failed() else { return Err(backoff.gives_up(error)) };
-            log::debug!("{backoff}, trying again: {}", error.message());
-            cancel.sleep(pause)?;
-        }
-    }
-
     /// The first connection, when it is not known yet what kind of server this is: in the modes that the server has
     /// for everybody.
     pub(crate) fn open_plain(connector: &Connector) -> Result<Self> {
@@ -189,9 +169,10 @@ impl Session {
     }
 
     fn set_up(&mut self) -> Result<()> {
-        let lock = format!("SELECT GET_LOCK('{}', 0)", self.mark.lock);
+        // Before anything is written: the binlog has the ids of connections, which mean nothing without the time.
+        let lock = format!("SELECT UNIX_TIMESTAMP(), GET_LOCK('{}', 0)", self.mark.lock);
         // A query may be under a time limit as long as that is not taken off.
-        for statement in self.setup.clone().iter().chain([&lock]) {
+        for statement in &self.setup.clone() {
             match self.exec(statement) {
                 Err(error)
                     if MAY_BE_UNKNOWN.contains(&statement.as_str())
@@ -199,7 +180,11 @@ impl Session {
                 other => other.map(drop).map_err(|e| e.context("setting up a session"))?,
             }
         }
+        let time = self.scalar(&lock).map_err(|e| e.context("setting up a session"))?;
+        self.mark.since =
+            time.and_then(|time| time.parse().ok()).ok_or_else(|| missing("the time"))?;
         self.mark.held = true;
+        self.connector.owns(&self.mark);
         if self.purpose.is_some_and(|purpose| purpose != Purpose::Inspect) {
             self.log_rows()?;
         }

@@ -76,6 +76,7 @@ impl Follow {
             marker: StateTable::watched(),
             ignores_case: server.ignores_case,
             replica: replica.map(|replica| replica.server.server_id),
+            own_server: replica.is_none(),
             one_domain: replica.is_some_and(|replica| replica.server.applies_side_by_side()),
         };
         let feed = Arc::new(Feed::new(start.position.clone()));

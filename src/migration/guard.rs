@@ -83,15 +83,19 @@ impl Guard {
         took: &dyn Fn(Duration),
     ) -> Result<()> {
         let mut checked = Instant::now();
+        let mut written: Option<Instant> = None;
         loop {
-            let began = Instant::now();
-            match state.write_marker(&mut self.session, feed, |_| ()) {
-                Ok(_) => took(began.elapsed()),
-                Err(error) if error.fault() == Some(Fault::Gone) => return Err(lost(&error)),
-                Err(error) if error.fault().is_some_and(Fault::is_passing) => {
-                    log::debug!("no heartbeat: {}", error.message());
+            if written.is_none_or(|written| written.elapsed() >= every) {
+                let began = Instant::now();
+                match state.write_marker(&mut self.session, feed, |_| ()) {
+                    Ok(_) => took(began.elapsed()),
+                    Err(error) if error.fault() == Some(Fault::Gone) => return Err(lost(&error)),
+                    Err(error) if error.fault().is_some_and(Fault::is_passing) => {
+                        log::debug!("no heartbeat: {}", error.message());
+                    }
+                    Err(error) => return Err(error.context("writing a heartbeat")),
                 }
-                Err(error) => return Err(error.context("writing a heartbeat")),
+                written = Some(Instant::now());
             }
             if checked.elapsed() >= CHECK {
                 match self.check() {
@@ -103,7 +107,9 @@ impl Guard {
                     Err(error) => return Err(error),
                 }
             }
-            cancel.sleep(every)?;
+            // However rare heartbeats are, a lock that is lost is noticed.
+            let rest = written.map_or(every, |written| every.saturating_sub(written.elapsed()));
+            cancel.sleep(rest.min(CHECK))?;
         }
     }
 

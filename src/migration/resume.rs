@@ -155,7 +155,7 @@ impl Taking<'_> {
         for mark in &self.dead {
             session.end(mark, self.cancel)?;
         }
-        self.migration.connector.adopt(self.dead.iter().map(|mark| mark.id));
+        self.dead.iter().for_each(|mark| self.migration.connector.owns(mark));
         let saved = |session: &mut Session, what| StateTable::saved(session, &state, what);
         let place = saved(session, Saved::Place)?;
         let place = SavedPlace::parse(&place.ok_or_else(|| missing("how far the run has come"))?)?;

@@ -244,8 +244,9 @@ fn stages(
         let crew = Crew { scope, control };
         let (follow, state) = (&follow, &state);
         let cancel = &control.cancel;
-        let retries = options.retries();
-        let open = |purpose| Session::open_patiently(connector, flavor, purpose, retries, cancel);
+        let open = |purpose| {
+            Session::open_patiently(connector, flavor, purpose, options.retries(), cancel)
+        };
         crew.spawn("stream", move || {
             let changed = |key| {
                 follow.touched.note(&key);

@@ -5,7 +5,7 @@ mod events;
 mod statements;
 mod transactions;
 
-use crate::binlog::interpreter::{Interpreter, Sink, Watch};
+use crate::binlog::interpreter::{Interpreter, Sink, Watch, Writer};
 use crate::binlog::layout::{Layout, TableMap};
 use crate::binlog::{BinlogPosition, KeyPart, WatchedTable};
 use crate::error::Result;
@@ -21,6 +21,7 @@ const UPDATE: u8 = 31;
 const DELETE: u8 = 32;
 const ARTIFICIAL: u16 = 0x20;
 const OWN: u32 = 7;
+const OWN_SINCE: u32 = 1000;
 
 /// What came out.
 #[derive(Debug, Default)]
@@ -48,8 +49,8 @@ impl Sink for Seen {
     fn committed(&mut self, position: &BinlogPosition) {
         self.commits.push(position.clone());
     }
-    fn is_own(&self, _: u32, connection_id: u32) -> bool {
-        connection_id == OWN
+    fn is_own(&self, writer: Writer) -> bool {
+        writer.connection_id == OWN && writer.started <= OWN_SINCE && writer.at >= OWN_SINCE
     }
 }
 
@@ -66,7 +67,9 @@ struct Run {
 impl Run {
     fn new() -> Self {
         let start = BinlogPosition::new("b.000001", 4).into();
-        Run { interpreter: Interpreter::new(Self::watch(), start), seen: Seen::default() }
+        let mut interpreter = Interpreter::new(Self::watch(), start);
+        interpreter.written_at = OWN_SINCE;
+        Run { interpreter, seen: Seen::default() }
     }
 
     fn watch() -> Watch {
@@ -81,6 +84,7 @@ impl Run {
             ignores_case: false,
             one_domain: false,
             replica: None,
+            own_server: true,
         }
     }
 

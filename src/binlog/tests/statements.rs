@@ -1,8 +1,8 @@
 //! Which statements stop the run, and the one that swaps the tables.
 
-use super::{OWN, QUERY, Run, TABLE_MAP, query, table_map};
+use super::{OWN, OWN_SINCE, QUERY, Run, TABLE_MAP, query, table_map};
 use crate::binlog::BinlogPosition;
-use crate::binlog::interpreter::Interpreter;
+use crate::binlog::interpreter::{Interpreter, Watch};
 use crate::error::ErrorKind;
 use crate::sql::{Ident, TableName};
 
@@ -18,6 +18,41 @@ fn the_swap_changes_what_the_table_looks_like() {
     assert!(run.take(TABLE_MAP, 0, &table_map(4, "db", "t", &[3, 15], &[20, 0])).is_err());
     // From now on it is the application's own business again.
     run.query(8, "ALTER TABLE db.t ADD COLUMN x INT").unwrap();
+}
+
+/// What is ours is so by the time, too: a server that is started again gives the id to somebody else, and before we had it,
+/// somebody else may have.
+#[test]
+fn an_id_that_is_somebody_elses_by_now() {
+    const DDL: &str = "ALTER TABLE db._t_gho ADD COLUMN x INT";
+    let file = |created: u32| {
+        let mut data = vec![0; 2 + 50];
+        data.extend(created.to_le_bytes());
+        data.extend([19, 1, 2, 3]);
+        data
+    };
+    let mut run = Run::new();
+    run.interpreter.written_at = OWN_SINCE - 1;
+    assert!(run.query(OWN, DDL).is_err(), "before");
+    run.interpreter.written_at = OWN_SINCE + 500;
+    run.query(OWN, DDL).unwrap();
+    // Files that follow one another, and one that was asked for from its middle.
+    run.ok(15, &file(0));
+    run.query(OWN, DDL).unwrap();
+    // The server's first file since it was started, before ours and behind it.
+    run.ok(15, &file(OWN_SINCE - 100));
+    run.query(OWN, DDL).unwrap();
+    run.ok(15, &file(OWN_SINCE + 100));
+    run.ok(15, &file(0));
+    let error = run.query(OWN, DDL).unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::TableChanged, "{error}");
+    // Of a replica's binlog, its own starts say nothing about the ids of its primary.
+    let watch = Watch { own_server: false, ..Run::watch() };
+    let start = BinlogPosition::new("b.000001", 4).into();
+    run.interpreter = Interpreter::new(watch, start);
+    run.interpreter.written_at = OWN_SINCE + 500;
+    run.ok(15, &file(OWN_SINCE + 100));
+    run.query(OWN, DDL).unwrap();
 }
 
 #[test]
