@@ -97,6 +97,8 @@ struct Known {
 pub(crate) struct Interpreter {
     watch: Watch,
     position: BinlogPosition,
+    /// The file that is being read, and when it was begun: each connection shows that first.
+    file_begun: Option<(String, u32)>,
     /// The server that first wrote what is being read.
     server_id: u32,
     /// When what is being read was written first, in seconds since 1970.
@@ -122,6 +124,8 @@ pub(crate) struct Interpreter {
     copying: bool,
 }
 
+const FORMAT_DESCRIPTION: u8 = 15;
+
 /// `LOG_EVENT_IGNORABLE_F`
 const IGNORABLE: u16 = 0x80;
 
@@ -130,6 +134,7 @@ impl Interpreter {
         Interpreter {
             watch,
             position: start.position,
+            file_begun: None,
             server_id: 0,
             written_at: 0,
             started: 0,
@@ -171,6 +176,9 @@ impl Interpreter {
         }
         self.server_id = header.server_id();
         self.written_at = header.timestamp();
+        if header.event_type_raw() == FORMAT_DESCRIPTION {
+            self.check_file(header.timestamp())?;
+        }
         // GTID, GTID_TAGGED
         if self.gtids.is_some() && [33, 42].contains(&header.event_type_raw()) {
             self.gtid = Some(mysql_gtid(event)?);
@@ -223,7 +231,7 @@ impl Interpreter {
                 Ok(())
             }
             4 => self.rotate(data, flags, sink),
-            15 => self.new_file(data),
+            FORMAT_DESCRIPTION => self.new_file(data),
             162 => {
                 let domain = self.mariadb_gtid(data);
                 self.check_domain(domain.map_err(|error| malformed("a MariaDB GTID event", error))?)
@@ -258,6 +266,22 @@ impl Interpreter {
         // to go on with.
         if self.prepared.is_empty() && !self.swapped {
             sink.complete(&self.position, self.gtids.as_ref());
+        }
+    }
+
+    /// Behind RESET BINARY LOGS the names of files begin anew, and what is at our position in one of them is something else.
+    pub(super) fn check_file(&mut self, begun: u32) -> Result<()> {
+        match &self.file_begun {
+            Some((file, before)) if *file == self.position.file && *before != begun => {
+                Err(binlog(format!(
+                    "{file} is another file than before: the server's binlog was reset, and changes may be missing"
+                )))
+            }
+            Some((file, _)) if *file == self.position.file => Ok(()),
+            _ => {
+                self.file_begun = Some((self.position.file.clone(), begun));
+                Ok(())
+            }
         }
     }
 

@@ -87,6 +87,22 @@ mod tests {
         assert_eq!(position.offset(), 0x1_0000_0020);
     }
 
+    /// A transaction of 20 GB is a file of its own: each event tells only the low bits, and none is skipped.
+    #[test]
+    fn counts_each_time_that_the_low_bits_wrap() {
+        const EVENT: u64 = 1 << 29;
+        let mut position = BinlogPosition::new("b.000001", 4);
+        for event in 1..=40 {
+            let end = 4 + event * EVENT;
+            position.advance(u32::try_from(end & 0xffff_ffff).unwrap());
+            assert_eq!(position.offset(), end);
+            // As heartbeats do, which say where the stream is.
+            position.advance(u32::try_from(end & 0xffff_ffff).unwrap());
+            assert_eq!(position.offset(), end);
+        }
+        assert_eq!(position.to_string(), format!("b.000001:{}", 4 + 40 * EVENT));
+    }
+
     #[test]
     fn reads_what_it_writes() {
         let position = BinlogPosition::new("a:b-bin.000001", 4);

@@ -176,3 +176,18 @@ fn a_stream_that_breaks_within_a_transaction_begins_it_again() {
     run.query(1, "XA COMMIT X'61',X'',1").unwrap();
     assert_eq!(run.ints(), [3, 1]);
 }
+
+/// After a reconnect, the file at our position has to be the one that it was.
+#[test]
+fn a_binlog_that_was_reset() {
+    let mut run = Run::new();
+    run.interpreter.check_file(500).unwrap();
+    run.interpreter.reconnected(BinlogPosition::new("b.000001", 4_000));
+    run.interpreter.check_file(500).unwrap();
+    run.ok(ROTATE, &rotate(b"b.000002"));
+    run.interpreter.check_file(501).unwrap();
+    run.interpreter.reconnected(BinlogPosition::new("b.000002", 4_000));
+    run.interpreter.check_file(501).unwrap();
+    let error = run.interpreter.check_file(502).unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::Binlog);
+}

@@ -2,6 +2,7 @@
 //! harmless.
 
 mod definitions;
+mod files;
 mod gtids;
 mod images;
 mod statements;
