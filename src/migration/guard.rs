@@ -68,8 +68,12 @@ impl Guard {
         if !is_taken {
             return Err(already_running(table));
         }
-        connector.guarded_by(&lock, session.mark());
         Ok(Guard { session, lock })
+    }
+
+    /// From now on every session of the run that may write makes sure first that this lock is still held.
+    pub(super) fn fence(&self, connector: &Connector) {
+        connector.guarded_by(&self.lock, self.session.mark());
     }
 
     /// Writes heartbeats, and looks after the lock, until the run is asked to stop. Without the

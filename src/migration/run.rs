@@ -166,6 +166,7 @@ fn stages(
     let resumed = migration.resumed.as_deref();
     let takes_over = resumed.map(|_| &control.cancel);
     let guard = guard.insert(Guard::take(connector, server.flavor, &table.name, takes_over)?);
+    guard.fence(connector);
     options.steps.at(Step::LockTaken, guard.session().id());
     let mut definer = Session::open(connector, server.flavor, Purpose::Definition)?;
     if resumed.is_none()
