@@ -30,8 +30,11 @@ pub(crate) fn clean_up(
         let tables = made.tables.iter().chain(made.sentry.as_ref());
         tables.map(|name| Leftover::Table(name.to_string())).collect()
     };
-    match open(connector, flavor) {
-        Ok(session) if state == TableState::Untouched && !keep => {
+    let drops = state == TableState::Untouched && !keep;
+    // Without the run's lock, nobody gets any other than one that only looks.
+    let purpose = if drops { Purpose::Definition } else { Purpose::Inspect };
+    match open(connector, flavor, purpose) {
+        Ok(session) if drops => {
             drop_patiently(connector, flavor, session, made)
         }
         Ok(mut session) => existing(&mut session, made).unwrap_or_else(|_| everything()),
@@ -44,12 +47,12 @@ pub(crate) fn clean_up(
 
 /// Where connections are few, the server may not have noticed yet that the run's others are closed. One that has
 /// died may be on its way back; and if it is not, nobody is to wait for it for long.
-fn open(connector: &Connector, flavor: Flavor) -> Result<Session> {
+fn open(connector: &Connector, flavor: Flavor, purpose: Purpose) -> Result<Session> {
     const PATIENCE: Duration = Duration::from_secs(5);
     const LOOK_AGAIN: Duration = Duration::from_millis(20);
     let end = Instant::now() + PATIENCE;
     loop {
-        match Session::open(connector, flavor, Purpose::Definition) {
+        match Session::open(connector, flavor, purpose) {
             Err(error)
                 if matches!(error.fault(), Some(Fault::Busy | Fault::Gone))
                     && Instant::now() < end =>

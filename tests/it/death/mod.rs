@@ -1,6 +1,7 @@
 //! The server dies, replicas die, the network fails: what writers were promised is there, and what the run has left
 //! is what it says.
 
+mod dressed;
 mod guard;
 mod index_build;
 mod line;

@@ -20,13 +20,13 @@ use crate::proxy::{Lose, Proxy};
 
 /// Kills the server once, and says that it has.
 #[derive(Clone)]
-struct Killer {
+pub(super) struct Killer {
     server: Arc<Server>,
     done: Arc<AtomicBool>,
 }
 
 impl Killer {
-    fn new(server: &Arc<Server>) -> Self {
+    pub(super) fn new(server: &Arc<Server>) -> Self {
         Killer { server: Arc::clone(server), done: Arc::default() }
     }
 
@@ -37,7 +37,7 @@ impl Killer {
         }
     }
 
-    fn at(&self, alter: OnlineAlter, step: Step) -> OnlineAlter {
+    pub(super) fn at(&self, alter: OnlineAlter, step: Step) -> OnlineAlter {
         let killer = self.clone();
         alter.on_step(move |at, _| {
             if at == step {
@@ -47,7 +47,7 @@ impl Killer {
     }
 
     /// The end of a run in which the server is killed, and brought back as soon as it is.
-    fn end_of(&self, alter: OnlineAlter) -> Result<Report, Error> {
+    pub(super) fn end_of(&self, alter: OnlineAlter) -> Result<Report, Error> {
         let handle = alter.start().unwrap();
         wait_until("the server is killed", || {
             self.done.load(Ordering::SeqCst) || handle.is_finished()
