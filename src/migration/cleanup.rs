@@ -34,9 +34,7 @@ pub(crate) fn clean_up(
     // Without the run's lock, nobody gets any other than one that only looks.
     let purpose = if drops { Purpose::Definition } else { Purpose::Inspect };
     match open(connector, flavor, purpose) {
-        Ok(session) if drops => {
-            drop_patiently(connector, flavor, session, made)
-        }
+        Ok(session) if drops => drop_patiently(connector, flavor, session, made),
         Ok(mut session) => existing(&mut session, made).unwrap_or_else(|_| everything()),
         Err(error) => {
             log::debug!("no connection to clean up with: {}", error.message());
@@ -77,7 +75,7 @@ fn drop_patiently(
         if !was_killed {
             return left;
         }
-        match open(connector, flavor) {
+        match open(connector, flavor, Purpose::Definition) {
             Ok(other) => session = other,
             Err(_) => return left,
         }

@@ -5,7 +5,7 @@ use mysql::Conn;
 use mysql::prelude::Queryable;
 use online_alter::throttle::StatusLimits;
 use online_alter::{
-    ChunkSize, Error, ErrorKind, Leftover, Handle, OnlineAlter, Phase, Postpone, Step, TableState,
+    ChunkSize, Error, ErrorKind, Handle, Leftover, OnlineAlter, Phase, Postpone, Step, TableState,
 };
 use online_alter_support::{Database, Flavor, Server, available, database};
 
