@@ -61,17 +61,17 @@ impl Request {
         let name =
             TableName::new(Ident::parse("schema", schema)?, Ident::parse("table", &self.table)?);
         let connector = connector.for_table(&name);
-        self.look(connector.clone(), name).map_err(|error| error.with_left(connector.end_left()))
+        self.look(connector.clone(), &name).map_err(|error| error.with_left(connector.end_left()))
     }
 
-    fn look(mut self, connector: Connector, name: TableName) -> Result<Plan> {
+    fn look(mut self, connector: Connector, name: &TableName) -> Result<Plan> {
         // This one has the SQL mode that the server gives to everybody, as the user's text expects.
         let mut plain = Session::open_plain(&connector)?;
         let server = ServerInfo::read(&mut plain)?;
         connector.expect(server.identity_query(), &server.identity);
         let mut session = Session::open(&connector, server.flavor, Purpose::Inspect)?;
         // Without its privileges a user is shown less than there is.
-        grants::check(&mut session, &server, &name, self.stream.is_none())?;
+        grants::check(&mut session, &server, name, self.stream.is_none())?;
         let asks = self.asks();
         let (platform, mut preflight) =
             platform::check(&mut session, &server, self.platform, asks)?;
@@ -92,7 +92,7 @@ impl Request {
         set_modes(&connector, &server, &self.options, &mut plain)?;
 
         if self.options.resume {
-            match self.task(&mut session, &server, &name) {
+            match self.task(&mut session, &server, name) {
                 Ok(Some(task)) => {
                     let preflight = (platform, preflight);
                     let basis = Basis { connector, server, session: &mut session, preflight };
@@ -106,11 +106,11 @@ impl Request {
                 Err(error) => return Err(error),
             }
         }
-        let table = Table::read(&mut session, &name)?;
+        let table = Table::read(&mut session, name)?;
         preflight.extend(platform::check_table(platform, &server, &table)?);
         let (by_gtid, named) = (self.options.gtid, self.platform);
         let as_stream =
-            |replica| stream_server(replica, &server, (&name, Some(&table)), by_gtid, named);
+            |replica| stream_server(replica, &server, (name, Some(&table)), by_gtid, named);
         let stream = self.stream.as_ref().map(as_stream).transpose()?.map(|(stream, items)| {
             preflight.extend(items);
             stream
@@ -123,13 +123,13 @@ impl Request {
         refuse_growing_literals(&server, &table)?;
         let (key, other_keys) = key::choose(&table, &clause, server.flavor)?;
         let wishes = &self.options.wishes;
-        let neighbours = Neighbours::read(&mut session, &server, &name, wishes)?;
-        let new_names = neighbours.check(&mut session, &server, &name, wishes)?;
+        let neighbours = Neighbours::read(&mut session, &server, name, wishes)?;
+        let new_names = neighbours.check(&mut session, &server, name, wishes)?;
         // What the ALTER cannot do with them is seen here, too.
         let columns = clause.map_columns(table.columns.iter().map(|column| &column.name));
         let dressing = Dressing::new(&neighbours, &new_names, &name.ghost(), &columns)?;
-        if guard::holder(&mut session, &name)?.is_some() {
-            return Err(guard::already_running(&name));
+        if guard::holder(&mut session, name)?.is_some() {
+            return Err(guard::already_running(name));
         }
         if let Some(group) = &self.options.resource_group {
             check_resource_group(group, &server, &mut session)?;
@@ -137,7 +137,7 @@ impl Request {
         if self.options.kill_blockers.is_some() {
             check_kill(&server, &mut session)?;
         }
-        check_limits(&self.options.limits, &server, &mut session, &name)?;
+        check_limits(&self.options.limits, &server, &mut session, name)?;
         if self.options.index_build == IndexBuild::Auto {
             // A user who may not see replicas must not harm them.
             // Nor can the statement be held back once it has begun, as the copy can.
@@ -146,8 +146,8 @@ impl Request {
             self.options.index_build =
                 if none && !keeps_load { IndexBuild::AfterCopy } else { IndexBuild::Maintain };
         }
-        let replaced = ghost::check_leftovers(&mut session, &server, &name, &self.options)?;
-        self.check_replicas(&name, &replaced)?;
+        let replaced = ghost::check_leftovers(&mut session, &server, name, &self.options)?;
+        self.check_replicas(name, &replaced)?;
 
         let mut warnings = Vec::new();
         if !neighbours.all_seen {
@@ -174,8 +174,7 @@ impl Request {
             let parents = neighbours.parents().iter().map(ToString::to_string).collect();
             warnings.push(Warning::LocksParents { parents });
         }
-        if let Some(versions) =
-            native::used_up(&mut session, &server, &name, &clause, &self.options)
+        if let Some(versions) = native::used_up(&mut session, &server, name, &clause, &self.options)
         {
             let RowVersions { now, most } = versions;
             warnings.push(Warning::RowVersions { versions: now, most });

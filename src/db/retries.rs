@@ -23,16 +23,16 @@ pub(crate) struct Retries {
 
 impl Retries {
     pub(crate) const DEFAULT: Retries = Retries { attempts: 60, within: Duration::from_secs(300) };
+}
 
-    /// The pause behind so many failures, from 1. Of random length, a half of it at least: two that were each other's
-    /// deadlock do not meet again, and connections that were lost together do not all come back in the same moment.
-    pub(crate) fn pause(&self, failures: u32) -> Duration {
-        let doubled = FIRST_PAUSE * (1 << failures.saturating_sub(1).min(12));
-        let longest = doubled.min(LONGEST_PAUSE);
-        // A hasher with random keys is the standard library's only source of randomness.
-        let random = u32::try_from(RandomState::new().hash_one(failures) >> 32).unwrap_or(0);
-        longest.mul_f64(0.5 + 0.5 * f64::from(random) / f64::from(u32::MAX))
-    }
+/// The pause behind so many failures, from 1. Of random length, a half of it at least: two that were each other's
+/// deadlock do not meet again, and connections that were lost together do not all come back in the same moment.
+fn pause(failures: u32) -> Duration {
+    let doubled = FIRST_PAUSE * (1 << failures.saturating_sub(1).min(12));
+    let longest = doubled.min(LONGEST_PAUSE);
+    // A hasher with random keys is the standard library's only source of randomness.
+    let random = u32::try_from(RandomState::new().hash_one(failures) >> 32).unwrap_or(0);
+    longest.mul_f64(0.5 + 0.5 * f64::from(random) / f64::from(u32::MAX))
 }
 
 /// The failures of one operation.
@@ -54,7 +54,7 @@ impl Backoff {
         let since = self.first.get_or_insert_with(Instant::now).elapsed();
         let go_on = self.failures < self.retries.attempts
             && (self.failures == 1 || since < self.retries.within);
-        go_on.then(|| self.retries.pause(self.failures))
+        go_on.then(|| pause(self.failures))
     }
 
     /// Adds to the last error how often it was tried.
@@ -84,12 +84,11 @@ mod tests {
             [(1, 5, 10), (2, 10, 20), (5, 80, 160), (10, 2_500, 5_000), (60, 2_500, 5_000)];
         for (failures, least, most) in ranges {
             for _ in 0..50 {
-                let pause = Retries::DEFAULT.pause(failures).as_millis();
+                let pause = pause(failures).as_millis();
                 assert!((least..=most).contains(&pause), "{failures}: {pause} ms");
             }
         }
-        let differ =
-            (0..20).map(|_| Retries::DEFAULT.pause(10)).collect::<std::collections::HashSet<_>>();
+        let differ = (0..20).map(|_| pause(10)).collect::<std::collections::HashSet<_>>();
         assert!(differ.len() > 1, "of random length");
     }
 
