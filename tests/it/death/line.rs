@@ -152,6 +152,10 @@ impl Pair {
             // Its client's end is what has been closed.
             return;
         }
+        // Nor does a close get through.
+        while self.is_held() {
+            std::thread::sleep(Duration::from_millis(5));
+        }
         let _ = self.client.shutdown(Shutdown::Both);
         let _ = self.server.shutdown(Shutdown::Both);
     }
