@@ -26,6 +26,9 @@ const HEARTBEAT: Duration = Duration::from_secs(1);
 /// Silence after which a connection is taken for dead.
 const SILENCE: Duration = Duration::from_secs(10);
 
+/// The longest that a server is left to look for the place from which to send.
+const LONGEST_SEARCH: Duration = Duration::from_secs(320);
+
 /// The server gives a connection up that takes nothing for so long. MariaDB (10.11) lets a stream begin
 /// only when an older one of the same server id has ended, and KILL does not end one that waits for its
 /// peer: so not for long. If we are what is slow, the stream is made anew when we go on.
@@ -101,12 +104,14 @@ impl Stream {
     ) -> Result<()> {
         let mut interpreter = Interpreter::new(config.watch.clone(), config.start.clone());
         let mut backoff = Backoff::new(config.retries);
+        let mut silence = SILENCE;
         loop {
             let before = self.feed.position();
-            let ended = self.connect(config, &before, interpreter.gtids()).and_then(|events| {
-                interpreter.reconnected(before.clone());
-                self.follow(events, &mut interpreter, config, cancel, changed)
-            });
+            let ended =
+                self.connect(config, &before, interpreter.gtids(), silence).and_then(|events| {
+                    interpreter.reconnected(before.clone());
+                    self.follow(events, &mut interpreter, config, cancel, changed)
+                });
             // The id stays known for `stop`, which ends the server's side at once: by itself the server
             // notices only when it next has something to send.
             if self.stop.load(Ordering::SeqCst) || cancel.is_set() {
@@ -122,9 +127,11 @@ impl Stream {
                 Err(error) if may_pass(&error) => error,
                 Err(error) => return Err(error),
             };
-            if self.feed.position() != before {
+            let got_further = self.feed.position() != before;
+            if got_further {
                 backoff = Backoff::new(config.retries);
             }
+            silence = silence_after(silence, got_further, interpreter.gtids());
             let Some(pause) = backoff.failed() else {
                 let address = config.connector.address();
                 return Err(backoff
@@ -141,8 +148,9 @@ impl Stream {
         config: &StreamConfig,
         at: &BinlogPosition,
         gtids: Option<&GtidSet>,
+        silence: Duration,
     ) -> Result<BinlogStream> {
-        let mut conn = config.connector.connect_for_stream(SILENCE)?;
+        let mut conn = config.connector.connect_for_stream(silence)?;
         let identity: Option<String> = conn.query_first(config.identity_query).map_err(to_error)?;
         if identity.as_deref() != Some(config.identity.as_str()) {
             return Err(Error::new(
@@ -213,6 +221,16 @@ impl Stream {
         }
         // A server that shuts down ends its streams politely.
         Ok(ControlFlow::Continue("the server ended it".to_owned()))
+    }
+}
+
+/// For how long the next connection may be silent. Asked by GTIDs, MariaDB reads a file from its head, and sends nothing, not
+/// even heartbeats, until it has come to the first transaction that is wanted (`gtid_skip_group` in `sql/sql_repl.cc`): of a huge
+/// file on a slow disk that may take longer than a live server is silent otherwise.
+fn silence_after(silence: Duration, got_further: bool, gtids: Option<&GtidSet>) -> Duration {
+    match gtids {
+        Some(GtidSet::MariaDb(_)) if !got_further => (silence * 2).min(LONGEST_SEARCH),
+        _ => SILENCE,
     }
 }
 
@@ -294,5 +312,27 @@ impl Sink for FeedSink<'_> {
 
     fn is_own(&self, writer: Writer) -> bool {
         (self.is_own)(writer)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_server_that_skips_in_silence_is_given_longer() {
+        let maria = GtidSet::parse_mariadb("0-1-7").unwrap();
+        let mysql = GtidSet::parse_mysql("").unwrap();
+        let mut silence = SILENCE;
+        let mut seen = Vec::new();
+        for _ in 0..7 {
+            silence = silence_after(silence, false, Some(&maria));
+            seen.push(silence.as_secs());
+        }
+        assert_eq!(seen, [20, 40, 80, 160, 320, 320, 320]);
+        assert_eq!(silence_after(silence, true, Some(&maria)), SILENCE);
+        for gtids in [None, Some(&mysql)] {
+            assert_eq!(silence_after(SILENCE, false, gtids), SILENCE);
+        }
     }
 }

@@ -5,6 +5,7 @@ mod connections;
 mod disk;
 mod killed;
 mod locks;
+mod many_changes;
 mod read_only;
 
 use std::sync::Arc;
