@@ -224,13 +224,18 @@ impl Feed {
         self.changed.notify_all();
     }
 
-    pub(super) fn note_complete(&self, position: &BinlogPosition, gtids: Option<&GtidSet>) {
+    pub(super) fn note_complete(
+        &self,
+        position: &BinlogPosition,
+        gtids: Option<&GtidSet>,
+        file_begun: Option<u32>,
+    ) {
         // A server cannot be asked for a place beyond 4 GiB, unless by transactions.
         let can_be_asked = gtids.is_some() || u32::try_from(position.offset).is_ok();
         if !can_be_asked || !self.wants_place.swap(false, Ordering::SeqCst) {
             return;
         }
-        let start = Start { position: position.clone(), gtids: gtids.cloned() };
+        let start = Start { position: position.clone(), gtids: gtids.cloned(), file_begun };
         let mut state = self.state.lock();
         state.place = Some(Place { start, marker: state.marker });
         self.changed.notify_all();

@@ -57,7 +57,13 @@ pub(crate) trait Sink {
     fn committed(&mut self, position: &BinlogPosition);
     /// Another run may go on from here: all that came before has been reported. Called behind
     /// [`committed`](Self::committed).
-    fn complete(&mut self, _position: &BinlogPosition, _gtids: Option<&GtidSet>) {}
+    fn complete(
+        &mut self,
+        _position: &BinlogPosition,
+        _gtids: Option<&GtidSet>,
+        _file_begun: Option<u32>,
+    ) {
+    }
     /// Whether it was a connection of this run that wrote this.
     fn is_own(&self, writer: Writer) -> bool;
 }
@@ -133,8 +139,8 @@ impl Interpreter {
     pub(crate) fn new(watch: Watch, start: Start) -> Self {
         Interpreter {
             watch,
+            file_begun: start.file_begun.map(|begun| (start.position.file.clone(), begun)),
             position: start.position,
-            file_begun: None,
             server_id: 0,
             written_at: 0,
             started: 0,
@@ -265,7 +271,9 @@ impl Interpreter {
         // The keys of XA transactions that are prepared are known to us alone; and behind the swap there is nothing
         // to go on with.
         if self.prepared.is_empty() && !self.swapped {
-            sink.complete(&self.position, self.gtids.as_ref());
+            let begun = self.file_begun.as_ref();
+            let begun = begun.filter(|(file, _)| *file == self.position.file).map(|(_, at)| *at);
+            sink.complete(&self.position, self.gtids.as_ref(), begun);
         }
     }
 

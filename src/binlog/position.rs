@@ -18,11 +18,13 @@ pub(crate) struct Start {
     pub(crate) position: BinlogPosition,
     /// What has been there before, if the server is to be asked by that and not by the position.
     pub(crate) gtids: Option<GtidSet>,
+    /// When the file was begun, if that is known, in seconds since 1970: one of the same name may be another by now.
+    pub(crate) file_begun: Option<u32>,
 }
 
 impl From<BinlogPosition> for Start {
     fn from(position: BinlogPosition) -> Self {
-        Start { position, gtids: None }
+        Start { position, gtids: None, file_begun: None }
     }
 }
 

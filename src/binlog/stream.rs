@@ -306,8 +306,13 @@ impl Sink for FeedSink<'_> {
         self.feed.note_commit(position);
     }
 
-    fn complete(&mut self, position: &BinlogPosition, gtids: Option<&GtidSet>) {
-        self.feed.note_complete(position, gtids);
+    fn complete(
+        &mut self,
+        position: &BinlogPosition,
+        gtids: Option<&GtidSet>,
+        file_begun: Option<u32>,
+    ) {
+        self.feed.note_complete(position, gtids, file_begun);
     }
 
     fn is_own(&self, writer: Writer) -> bool {

@@ -19,6 +19,8 @@ pub(crate) struct SavedPlace {
     /// `file:offset`
     position: String,
     gtids: Option<String>,
+    /// In seconds since 1970.
+    file_begun: Option<u32>,
     /// The last marker before it.
     pub(crate) marker: u64,
     keys: Vec<SavedKey>,
@@ -66,11 +68,12 @@ fn check_literals(literals: &[String]) -> Result<()> {
 
 impl SavedPlace {
     pub(crate) fn new(place: &Place, keys: &[Key]) -> Self {
-        let Start { position, gtids } = &place.start;
+        let Start { position, gtids, file_begun } = &place.start;
         SavedPlace {
             format: FORMAT,
             position: position.to_string(),
             gtids: gtids.as_ref().map(GtidSet::to_string),
+            file_begun: *file_begun,
             marker: place.marker,
             keys: keys.iter().map(SavedKey::new).collect(),
         }
@@ -93,7 +96,7 @@ impl SavedPlace {
             Flavor::MariaDb => GtidSet::parse_mariadb(text),
         };
         let gtids = self.gtids.as_ref().map(parse).transpose().map_err(unreadable)?;
-        Ok(Start { position: self.position()?, gtids })
+        Ok(Start { position: self.position()?, gtids, file_begun: self.file_begun })
     }
 
     pub(crate) fn keys(&self) -> Result<Vec<Key>> {
@@ -178,6 +181,7 @@ mod tests {
         let start = Start {
             position: BinlogPosition::new("b.000003", 4711),
             gtids: Some(GtidSet::parse_mariadb("0-1-7").unwrap()),
+            file_begun: Some(1),
         };
         SavedPlace::new(&Place { start, marker: 17 }, keys)
     }
@@ -189,7 +193,7 @@ mod tests {
             Key::Wide([0, 255].into()),
             Key::Stated(["'a'".to_owned(), "_latin1 X'E9'".to_owned()].into()),
         ];
-        insta::assert_snapshot!(place(&keys).text().unwrap(), @r#"{"format":1,"position":"b.000003:4711","gtids":"0-1-7","marker":17,"keys":[18446744073709551615,"00FF",["'a'","_latin1 X'E9'"]]}"#);
+        insta::assert_snapshot!(place(&keys).text().unwrap(), @r#"{"format":1,"position":"b.000003:4711","gtids":"0-1-7","file_begun":1,"marker":17,"keys":[18446744073709551615,"00FF",["'a'","_latin1 X'E9'"]]}"#);
         let bound = Bound(vec!["12".to_owned()]);
         insta::assert_snapshot!(CopiedSoFar::through(Some(&bound), 3).text().unwrap(), @r#"{"format":1,"through":["12"],"all":false,"rows":3}"#);
     }

@@ -92,7 +92,7 @@ impl ServerInfo {
             Flavor::MariaDb => GtidSet::parse_mariadb(&text),
         };
         let wrong = |why| Error::new(ErrorKind::Binlog, format!("{why}"));
-        Ok(Start { position, gtids: Some(gtids.map_err(wrong)?) })
+        Ok(Start { gtids: Some(gtids.map_err(wrong)?), ..Start::from(position) })
     }
 
     /// Refuses a server whose transactions have no global ids.

@@ -95,7 +95,13 @@ pub(crate) fn run(mut migration: Migration, control: &Control) -> Result<Report>
         let differ = options.is_test() && error.kind() == ErrorKind::RowsDiffer;
         // Without the lock they may be somebody else's by now, or somebody may go on with them.
         let is_lost = guard.as_mut().is_some_and(|guard: &mut Guard| guard.check().is_err());
-        let keep = options.keep_on_failure || differ || is_lost;
+        // What could not be gone on with is as it was.
+        let not_taken_up = migration.resumed.is_some() && control.phase() <= Phase::Fence;
+        let error = match error.kind() {
+            ErrorKind::Binlog if not_taken_up => error.with_kind(ErrorKind::CannotResume),
+            _ => error,
+        };
+        let keep = options.keep_on_failure || differ || not_taken_up || is_lost;
         if server.flavor == Flavor::MySql || control.attempts.load(Ordering::SeqCst) == 0 {
             made.sentry = None;
         }

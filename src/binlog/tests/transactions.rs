@@ -51,6 +51,7 @@ fn transactions_count_by_their_ids_when_they_have_ended() {
     let start = Start {
         position: BinlogPosition::new("b.000003", 4711),
         gtids: Some(GtidSet::parse_mariadb("0-1-7").unwrap()),
+        file_begun: None,
     };
     let mut run = Run { interpreter: Interpreter::new(Run::watch(), start), seen: Seen::default() };
     let gtids = |run: &Run| run.interpreter.gtids().unwrap().to_string();

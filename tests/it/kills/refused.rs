@@ -125,6 +125,11 @@ fn the_binlog_is_purged() {
         let far = place.replace(offset, "4000000000");
         conn.exec_drop("UPDATE _t_ghc SET body = ? WHERE id = 4", (far,)).unwrap();
         refuses(resume(db), db, ErrorKind::CannotResume, "that file ends at");
+        // A file of the same name, behind RESET BINARY LOGS.
+        let other = place.replace("\"file_begun\":", "\"file_begun\":1");
+        assert!(!place.contains("\"file_begun\":null"), "{place}");
+        conn.exec_drop("UPDATE _t_ghc SET body = ? WHERE id = 4", (other,)).unwrap();
+        refuses(resume(db), db, ErrorKind::CannotResume, "is another file than before");
     });
 }
 
