@@ -7,6 +7,13 @@ use online_alter_support::Flavor;
 use super::{create, exec, held_at, on_own, statements};
 use crate::harness::wait_until;
 
+/// How often a transaction was rolled back, as it is behind each try.
+fn failed(conn: &mut mysql::Conn) -> u64 {
+    let row: Option<(String, u64)> =
+        conn.query_first("SHOW GLOBAL STATUS LIKE 'Com_rollback'").unwrap();
+    row.unwrap().1
+}
+
 /// In each of the ways in which a server can be closed to writers, at each step from which the run has to write. It
 /// goes on when the server is open again.
 #[test]
@@ -40,8 +47,16 @@ fn at_each_step() {
                 }
                 let held = held_at(run, step);
                 exec(&mut conn, close);
+                let before = failed(&mut conn);
                 held.go.send(()).unwrap();
-                held.wait_for(says);
+                match step {
+                    Step::BeforeLock => held.wait_for(says),
+                    // Whichever statement comes first.
+                    _ => wait_until("it was refused more than once", || {
+                        assert!(!held.handle.is_finished(), "the run has ended");
+                        failed(&mut conn) > before + 2
+                    }),
+                }
                 exec(&mut conn, open);
                 held.finish(&mut conn);
             }
@@ -56,12 +71,6 @@ fn at_the_index_build() {
         let (mut conn, run) = create(server, db);
         let held = held_at(run, Step::CopyDone);
         exec(&mut conn, "SET GLOBAL read_only = ON");
-        // Behind each try.
-        let failed = |conn: &mut mysql::Conn| -> u64 {
-            let row: Option<(String, u64)> =
-                conn.query_first("SHOW GLOBAL STATUS LIKE 'Com_rollback'").unwrap();
-            row.unwrap().1
-        };
         let before = failed(&mut conn);
         held.go.send(()).unwrap();
         wait_until("it was refused more than once", || {
