@@ -18,7 +18,7 @@ use crate::common::{say, warn};
 /// removes it. As with gh-ost's --execute, nothing is changed without.
 ///
 /// Listed are ghost tables (_t_gho), state tables (_t_ghc), the table that guards the old one's name (_t_del), old tables (_t_del),
-/// statements of dead runs that the server still executes, foreign keys of old tables, and replication that a test on a replica has stopped. What is
+/// connections of dead runs that the server still has, foreign keys of old tables, and replication that a test on a replica has stopped. What is
 /// not known to be a run's stays (gh-ost uses the same names), and so does everything of a run that is alive. An old table
 /// goes only if --drop names it.
 ///

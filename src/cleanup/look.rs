@@ -2,8 +2,10 @@
 
 use std::time::Duration;
 
+use mysql::Opts;
+
 use super::remnant::{Evidence, Remnant, Removal, Role};
-use crate::checkpoint::{self, StateTable};
+use crate::checkpoint::{self, Saved, StateTable};
 use crate::cutover::SENTRY_COMMENT;
 use crate::db::{Connector, Purpose, Session};
 use crate::error::{Leftover, Result};
@@ -16,7 +18,7 @@ use crate::sql::{Ident, TAG, TableName, literal};
 
 /// The schema of a server, or a table of it, that is looked at.
 pub(super) struct Site {
-    pub(super) connector: Connector,
+    opts: Opts,
     pub(super) server: ServerInfo,
     pub(super) session: Session,
     schema: Ident,
@@ -78,11 +80,12 @@ enum Record {
 
 impl Site {
     pub(super) fn open(
-        connector: Connector,
+        opts: Opts,
         schema: Ident,
         table: Option<Ident>,
         privileges: &[&'static str],
     ) -> Result<Self> {
+        let connector = Connector::new(&opts)?;
         let server = ServerInfo::read(&mut Session::open_plain(&connector)?)?;
         connector.expect(server.identity_query(), &server.identity);
         let mut session = Session::open(&connector, server.flavor, Purpose::Inspect)?;
@@ -105,7 +108,14 @@ impl Site {
             }
         };
         grants::check_also(&mut session, &server, &wanted)?;
-        Ok(Site { connector, server, session, schema, table, held: None })
+        Ok(Site { opts, server, session, schema, table, held: None })
+    }
+
+    /// A way to the same server, for what is removed under one lock.
+    pub(super) fn connector(&self) -> Result<Connector> {
+        let connector = Connector::new(&self.opts)?;
+        connector.expect(self.server.identity_query(), &self.server.identity);
+        Ok(connector)
     }
 
     /// All that is there, each table's in the order in which it may go.
@@ -184,16 +194,24 @@ impl Site {
             );
             found.push(connection(source, Role::Run, id, heartbeat, Removal::Refused(why)));
         }
-        if let Some(body) = body {
-            for (id, age) in
-                self.statements(group)?.into_iter().filter(|(id, _)| Some(*id) != holder)
-            {
-                found.push(connection(source, Role::Statement, id, Some(age), Removal::Allowed));
+        if let (Some(body), Some(state)) = (body, group.state) {
+            if holder.is_none() {
+                for (id, evidence, age) in self.connections(group, state)? {
+                    let found_one = connection(source, Role::Connection, id, age, Removal::Allowed);
+                    found.push(found_one.by(evidence));
+                }
             }
             for channel in self.stopped_channels(body)? {
                 found.push(replication(source, &channel));
             }
         }
+        // What comes behind the swap is done, or not known to be.
+        let proven = match (body, group.state) {
+            (Some(_), Some(state)) => {
+                StateTable::saved(&mut self.session, &state.name, Saved::Proven)?.is_some()
+            }
+            _ => false,
+        };
         let mut add = |facts: &Facts, role, evidence, removal, age| {
             let removal = self.settled(facts, group.exists, removal, named);
             found.push(table(source, facts, role, evidence, removal, age));
@@ -227,11 +245,11 @@ impl Site {
         }
         if let Some(state) = group.state {
             let (evidence, removal) = match &record {
-                Record::Of(_) if swapped => (
+                Record::Of(_) if swapped && !proven => (
                     Evidence::Record,
                     Removal::WhenNamed(
-                        "the tables are swapped, and the run has not finished what comes behind that; it also tells \
-                         whose the old table is"
+                        "the tables are swapped, and it is not proven yet that nothing was missed: the run can be gone on with \
+                         (resume), and without this it cannot"
                             .to_owned(),
                     ),
                 ),
@@ -329,6 +347,29 @@ impl Site {
         }
     }
 
+    /// Connections of a run that the server still has: those that it has written down, and those that execute its statements.
+    fn connections(
+        &mut self,
+        group: &Group<'_>,
+        state: &Facts,
+    ) -> Result<Vec<(u32, Evidence, Option<Duration>)>> {
+        let mut ids = Vec::new();
+        for mark in StateTable::registered(&mut self.session, &state.name)? {
+            ids.extend(self.session.id_of(&mark)?);
+        }
+        let executing = self.statements(group)?;
+        let mut all: Vec<_> = ids
+            .iter()
+            .map(|id| {
+                let age = executing.iter().find(|(other, _)| other == id).map(|(_, age)| *age);
+                (*id, Evidence::Record, age)
+            })
+            .collect();
+        let others = executing.into_iter().filter(|(id, _)| !ids.contains(id));
+        all.extend(others.map(|(id, age)| (id, Evidence::StatementText, Some(age))));
+        Ok(all)
+    }
+
     /// Statements of a run that are executed, and for how long they have been. Not all that name its tables: somebody may
     /// be looking at them.
     fn statements(&mut self, group: &Group<'_>) -> Result<Vec<(u32, Duration)>> {
@@ -400,6 +441,13 @@ fn named_after(name: &TableName) -> Option<TableName> {
 /// Whether runs on both would use the same names.
 fn derive_same(server: &ServerInfo, a: &TableName, b: &TableName) -> bool {
     server.same_table(&a.ghost(), &b.ghost())
+}
+
+impl Found {
+    fn by(mut self, evidence: Evidence) -> Self {
+        self.remnant.evidence = evidence;
+        self
+    }
 }
 
 fn connection(

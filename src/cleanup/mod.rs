@@ -10,7 +10,6 @@ use std::fmt;
 
 use self::look::Site;
 pub use self::remnant::{Cleaned, Evidence, Remnant, Removal, Role};
-use crate::db::Connector;
 use crate::endpoint::Endpoint;
 use crate::error::{Error, ErrorKind, Result};
 use crate::sql::Ident;
@@ -20,8 +19,10 @@ use crate::sql::Ident;
 /// A run that fails tidies up by itself; one whose program is killed cannot. What it leaves then is listed by
 /// [`Cleanup::list`], which changes nothing, and taken away by [`Cleanup::remove`]: the ghost table, the
 /// state table, the table that guards the name of the old one during the cut-over on MariaDB, foreign keys that the old table
-/// still has, statements of the run that the server still executes, and replication that a test on a replica has stopped.
+/// still has, connections of the run that the server still has, and replication that a test on a replica has stopped.
 /// Everything else of a run (locks, transactions, temporary tables) goes with its connections.
+///
+/// A run that died can be [gone on with](crate::OnlineAlter::resume) as long as its tables are there: what is removed cannot.
 ///
 /// What is not known to be a run's is never touched, nor is the table itself. The old table of a swap
 /// (`_t_del`) goes only if it is [named](Cleanup::named).
@@ -84,7 +85,7 @@ impl Cleanup {
 
     /// Takes away what may go.
     ///
-    /// Of each table, while the named lock of its runs is held, so that none can begin: first statements that are still executed
+    /// Of each table, while the named lock of its runs is held, so that none can begin: first its connections that are still there
     /// are ended, and their end is waited for; then the ghost is dropped, then the guard of the old table's name; the state
     /// table, by which the others are known, goes last. If it dies in between, it can be called
     /// again. Drops are plain `DROP TABLE`s: that of a huge table can be felt on some file systems.
@@ -102,13 +103,12 @@ impl Cleanup {
 
     fn open(&self, privileges: &[&'static str]) -> Result<Site> {
         let opts = self.endpoint.opts()?;
-        let connector = Connector::new(&opts)?;
         let schema = self.schema.as_deref().or(opts.get_db_name()).ok_or_else(|| {
             Error::new(ErrorKind::Config, "no schema is given, neither by the URL nor by itself")
         })?;
         let schema = Ident::parse("schema", schema)?;
         let table = self.table.as_deref().map(|table| Ident::parse("table", table)).transpose()?;
-        Site::open(connector, schema, table, privileges)
+        Site::open(opts.clone(), schema, table, privileges)
     }
 }
 

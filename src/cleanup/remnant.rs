@@ -34,8 +34,9 @@ pub struct Remnant {
 pub enum Role {
     /// A run that is alive: the connection that holds its named lock.
     Run,
-    /// A statement of a run that the server still executes.
-    Statement,
+    /// A connection of a run that is dead: the server still executes its last statement, or does not know yet that nobody is
+    /// there any more.
+    Connection,
     /// Replication that a test on a replica has stopped.
     Replication,
     /// The new table, `_t_gho`.
@@ -92,7 +93,7 @@ impl fmt::Display for Role {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
             Role::Run => "run",
-            Role::Statement => "statement",
+            Role::Connection => "connection",
             Role::Replication => "replication",
             Role::Ghost => "ghost table",
             Role::Sentry => "sentry table",

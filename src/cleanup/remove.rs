@@ -45,7 +45,8 @@ impl Site {
         named: &[String],
         cleaned: &mut Cleaned,
     ) -> Result<()> {
-        let mut guard = match Guard::take(&self.connector, self.server.flavor, source, None) {
+        let connector = self.connector()?;
+        let mut guard = match Guard::take(&connector, self.server.flavor, source, None) {
             Err(error) if error.kind() == ErrorKind::AlreadyRunning && self.table.is_none() => {
                 let left = self.look_of(source, named)?.into_iter();
                 cleaned.left.extend(left.map(|found| found.remnant));
@@ -54,7 +55,7 @@ impl Site {
             other => other?,
         };
         self.held = Some(guard.session().id());
-        let mut session = Session::open(&self.connector, self.server.flavor, Purpose::Definition)?;
+        let mut session = Session::open(&connector, self.server.flavor, Purpose::Definition)?;
         // A queued RENAME would change what there is to remove.
         for found in self.look_of(source, named)? {
             if let What::Connection(id) = found.what {
@@ -64,7 +65,7 @@ impl Site {
             }
         }
         for found in self.look_of(source, named)? {
-            if found.remnant.role == Role::Statement || found.remnant.removal != Removal::Allowed {
+            if found.remnant.role == Role::Connection || found.remnant.removal != Removal::Allowed {
                 cleaned.left.push(found.remnant);
                 continue;
             }

@@ -487,7 +487,7 @@ impl Session {
     }
 
     /// The id of another connection of ours, if the server still has that.
-    fn id_of(&mut self, other: &Mark) -> Result<Option<u32>> {
+    pub(crate) fn id_of(&mut self, other: &Mark) -> Result<Option<u32>> {
         let id = self.scalar(&format!("SELECT {}", other.held_by()))?;
         id.map(|id| id.parse().map_err(|_| missing("who holds a lock"))).transpose()
     }

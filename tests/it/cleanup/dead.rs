@@ -8,6 +8,7 @@ use online_alter::{ErrorKind, Evidence, IndexBuild, Leftover, Removal, Role, Ste
 
 use super::{ADD, FLAVORS, Flavor, ROWS, Scene, assert_refused, content, on, roles, scene};
 use crate::harness::{tables, wait_until};
+use crate::proxy::{Lose, Proxy};
 
 /// Dies, is listed as this, and all of it goes.
 fn dead_at(name: &str, clause: &str, step: Step, expected: &[Role]) {
@@ -207,8 +208,10 @@ fn a_chunk_that_goes_on() {
         };
         let (reached, at) = crossbeam_channel::bounded(1);
         let (go, wait) = crossbeam_channel::bounded::<()>(0);
-        let handle = scene
-            .alter(ADD)
+        let lost = "INSERT /* online-alter */ INTO `clean_chunk`.`_t_gho`";
+        let proxy = Proxy::start(scene.server.port(), lost, Lose::Server, 1);
+        let url = format!("mysql://clean_chunk:secret@127.0.0.1:{}/clean_chunk", proxy.port());
+        let handle = crate::harness::alter_at(url.as_str(), "t", ADD)
             .on_step(move |step, _| {
                 if step == Step::FencePassed {
                     reached.send(()).unwrap();
@@ -226,15 +229,15 @@ fn a_chunk_that_goes_on() {
         });
         scene.kill(is_chunk);
         let found = scene.list();
-        assert_eq!(roles(&found), [Role::Statement, Role::Ghost, Role::State]);
-        assert_eq!(found[0].evidence, Evidence::StatementText);
+        assert_eq!(roles(&found), [Role::Connection, Role::Ghost, Role::State]);
+        assert_eq!(found[0].evidence, Evidence::Record);
         // It lets go of the ghost, so that this can be dropped.
         let ends = thread::spawn(move || {
             thread::sleep(Duration::from_millis(300));
             drop(blocker);
         });
         let cleaned = scene.cleanup().remove().unwrap();
-        assert_eq!(roles(&cleaned.removed), [Role::Statement, Role::Ghost, Role::State]);
+        assert_eq!(roles(&cleaned.removed), [Role::Connection, Role::Ghost, Role::State]);
         assert_eq!(scene.connections(), []);
         ends.join().unwrap();
         assert!(handle.join().is_err());
@@ -254,9 +257,9 @@ fn a_swap_that_is_still_queued() {
         scene.dies_but(scene.alter(ADD), Step::RenameQueued, is_rename);
         let found = scene.list();
         // The swap has locked it already, and its comment cannot be seen: it might be anything.
-        assert_eq!(roles(&found), [Role::Statement, Role::Ghost, Role::OldTable, Role::State]);
+        assert_eq!(roles(&found), [Role::Connection, Role::Ghost, Role::OldTable, Role::State]);
         let cleaned = scene.cleanup().remove().unwrap();
-        let all = [Role::Statement, Role::Ghost, Role::Sentry, Role::State];
+        let all = [Role::Connection, Role::Ghost, Role::Sentry, Role::State];
         assert_eq!((roles(&cleaned.removed), cleaned.left), (all.to_vec(), Vec::new()));
         drop(reader);
         assert_eq!(scene.connections(), []);
@@ -284,6 +287,49 @@ fn broken_off_in_the_middle() {
         scene.sql("DROP TABLE _t_gho");
         let cleaned = scene.cleanup().remove().unwrap();
         assert_eq!(roles(&cleaned.removed), [Role::State]);
+        scene.assert_clean();
+    });
+}
+
+/// Its machine is gone without a word, and the server waits for it: what it has written down says which they are.
+#[test]
+fn connections_that_nobody_is_at() {
+    scene("clean_idle", |scene| {
+        let (reached, at) = crossbeam_channel::bounded(1);
+        let handle = scene
+            .alter(ADD)
+            .on_step(move |step, _| {
+                if step == Step::CopyDone {
+                    reached.send(()).unwrap();
+                    loop {
+                        thread::park();
+                    }
+                }
+            })
+            .start()
+            .unwrap();
+        at.recv_timeout(Duration::from_secs(20)).unwrap();
+        std::mem::forget(handle);
+        let lock = format!("SELECT IS_USED_LOCK('online-alter:{}.t')", scene.db.name());
+        let holder: Option<u32> = scene.conn.query_first(lock).unwrap().unwrap();
+        let name = scene.db.name().to_owned();
+        scene.sql(&format!("ALTER USER {name} ACCOUNT LOCK"));
+        scene.sql(&format!("KILL {}", holder.unwrap()));
+        wait_until("nobody holds the lock", || {
+            scene.list().iter().all(|remnant| remnant.role != Role::Run)
+        });
+        let found = scene.list();
+        let ids: Vec<u32> = found
+            .iter()
+            .filter_map(|remnant| match (remnant.role, &remnant.leftover) {
+                (Role::Connection, Leftover::Connection(id)) => Some(*id),
+                _ => None,
+            })
+            .collect();
+        assert!(!ids.is_empty(), "{found:?}");
+        scene.cleanup().remove().unwrap();
+        assert!(scene.connections().iter().all(|(id, _)| !ids.contains(id)));
+        scene.kill(|_| false);
         scene.assert_clean();
     });
 }
