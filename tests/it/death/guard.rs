@@ -1,11 +1,8 @@
 //! The connection with the named lock is lost, and the run has not been told yet: what it does next it does not.
 
-use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
-
 use mysql::Conn;
 use mysql::prelude::Queryable;
-use online_alter::{Error, ErrorKind, Handle, Phase, Postpone, Report, Step, TableState};
+use online_alter::{Error, ErrorKind, Handle, Phase, Postpone, Report, TableState};
 use online_alter_support::Server;
 
 use super::Busy;
@@ -17,8 +14,6 @@ struct Unguarded {
     busy: Busy,
     conn: Conn,
     handle: Handle,
-    /// Whether it has brought its ghost in step under the lock.
-    drained: Arc<AtomicBool>,
     line: Line,
 }
 
@@ -29,20 +24,25 @@ impl Unguarded {
         let lock = format!("('online-alter:{name}.t'");
         let line = Line::start(server.port(), &format!("GET_LOCK{lock}"), Fault::None, 0);
         let url = busy.db.url().replace(&server.port().to_string(), &line.port().to_string());
-        let drained = Arc::new(AtomicBool::new(false));
-        let seen = Arc::clone(&drained);
-        let alter = busy.alter_at(&url).on_step(move |step, _| {
-            if step == Step::Drained {
-                seen.store(true, Ordering::SeqCst);
-            }
-        });
+        let alter = busy.alter_at(&url);
         let handle = alter.postpone_cut_over(Postpone::until_released()).start().unwrap();
         wait_until("it is postponed", || handle.progress().phase == Phase::Postponed);
         let guard: u32 = conn.query_first(format!("SELECT IS_USED_LOCK{lock})")).unwrap().unwrap();
         line.holder()(true);
         conn.query_drop(format!("KILL {guard}")).unwrap();
         wait_until("the lock is free", || connection_is_gone(&mut conn, guard));
-        Unguarded { busy, conn, handle, drained, line }
+        Unguarded { busy, conn, handle, line }
+    }
+
+    /// Waits until it has stopped by itself.
+    fn wait_for_stop(&mut self, name: &str) {
+        let streams = format!(
+            "SELECT COUNT(*) FROM information_schema.PROCESSLIST WHERE DB = '{name}' AND COMMAND \
+             LIKE 'Binlog Dump%'"
+        );
+        wait_until("the run ends its stream", || {
+            self.conn.query_first(&streams).unwrap() == Some(0)
+        });
     }
 
     /// Now it is told.
@@ -79,9 +79,7 @@ fn a_lost_session_does_not_go_on() {
         });
         run.conn.query_drop(format!("KILL {}", killed.unwrap())).unwrap();
         drop(holder);
-        let streams = "SELECT COUNT(*) FROM information_schema.PROCESSLIST WHERE DB = \
-                       'guard_reopen' AND COMMAND LIKE 'Binlog Dump%'";
-        wait_until("the run ends its stream", || run.conn.query_first(streams).unwrap() == Some(0));
+        run.wait_for_stop("guard_reopen");
         let error = run.end("a refresh without the lock");
         // It was not the one who holds the lock that has noticed.
         assert!(error.message().contains("another run may have begun"), "{error}");
@@ -91,11 +89,9 @@ fn a_lost_session_does_not_go_on() {
 #[test]
 fn the_swap_does_not_go_on() {
     on_each("guard_swap", |server, _| {
-        let run = Unguarded::new(server, "guard_swap");
+        let mut run = Unguarded::new(server, "guard_swap");
         run.handle.cut_over();
-        wait_until("all is refreshed", || run.drained.load(Ordering::SeqCst));
-        // They wait for as long as the table is locked.
-        run.busy.wait_for_writes();
+        run.wait_for_stop("guard_swap");
         let error = run.end("the swap without the lock");
         assert!(error.message().contains("another run may have begun"), "{error}");
     });
