@@ -136,7 +136,7 @@ impl Busy {
                 let says = match error.table_state() {
                     online_alter::TableState::Untouched => !swapped,
                     online_alter::TableState::Swapped => swapped,
-                    _ => true,
+                    online_alter::TableState::Unknown => true,
                 };
                 assert!(says, "{what}: swapped is {swapped}, and: {error}");
                 let name = |left: &Leftover| match left {

@@ -45,10 +45,7 @@ fn user(server: &Server, name: &str) {
 
 fn run(busy: &Busy, line: &Line, name: &str) -> Result<Report, Error> {
     let url = format!("mysql://{name}:secret@127.0.0.1:{}/{}", line.port(), busy.db.name());
-    let handle = match busy.alter_at(&url).start() {
-        Ok(handle) => handle,
-        Err(error) => return Err(error),
-    };
+    let handle = busy.alter_at(&url).start()?;
     let began = Instant::now();
     while !handle.is_finished() {
         assert!(began.elapsed() < Duration::from_secs(60), "it hangs: {:?}", handle.progress());
