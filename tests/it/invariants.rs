@@ -451,10 +451,12 @@ fn the_copy_starts_behind_a_fence() {
         });
         // The stream starts behind it.
         go_on.send(()).unwrap();
-        // The fence's marker waits behind the heartbeat's, which is not visible either. Without the
-        // fence, the chunk has been copied.
+        // What the run writes down of itself waits behind that row, as the fence's marker would. Without both, the
+        // chunk has been copied.
         wait_until("the run writes", || {
-            running(&mut conn, "INSERT%\\_t\\_ghc%") >= 2 || stuck(&mut conn, "INSERT%\\_t\\_gho%")
+            running(&mut conn, "REPLACE%\\_t\\_ghc%") >= 1
+                || running(&mut conn, "INSERT%\\_t\\_ghc%") >= 2
+                || stuck(&mut conn, "INSERT%\\_t\\_gho%")
         });
         servers.thaw();
         writing.join().unwrap().unwrap();
