@@ -109,7 +109,12 @@ impl GtidSet {
     /// As a MySQL server is asked.
     pub(crate) fn sids(&self) -> std::io::Result<Vec<Sid<'static>>> {
         let GtidSet::MySql(set) = self else { return Ok(Vec::new()) };
+        // `GNO_END` of the servers; the mysql crate panics beyond.
+        const MOST: u64 = i64::MAX.unsigned_abs();
         let of = |(whose, ranges): (&String, &Vec<(u64, u64)>)| {
+            if ranges.last().is_some_and(|(_, last)| *last > MOST) {
+                return Err(std::io::Error::other("a number beyond all that servers give"));
+            }
             Sid::from_str(&format!("{whose}:{}", Ranges(ranges)))
         };
         set.iter().map(of).collect()
@@ -198,7 +203,7 @@ mod tests {
     fn ranges_that_overlap_are_one() {
         let set = GtidSet::parse_mysql(&format!("{A}:8-9:1-3:2-5:6,{A}:20")).unwrap();
         assert_eq!(set.to_string(), format!("{A}:1-6:8-9:20"));
-        for bad in ["5-1", "1-9:5-1"] {
+        for bad in ["5-1", "1-9:5-1", "0-3", "9223372036854775808", "7-18446744073709551615"] {
             assert!(GtidSet::parse_mysql(&format!("{A}:{bad}")).is_err(), "{bad}");
         }
     }
