@@ -96,15 +96,16 @@ impl KeyType {
 
     /// The literal for a value that came from [`select_expr`](Self::select_expr). Whatever else came, is a string.
     pub(crate) fn literal_of_selected(&self, text: &str) -> String {
-        let is_hex = || text.len().is_multiple_of(2) && text.bytes().all(|b| b.is_ascii_hexdigit());
         match self {
             KeyType::Int { .. } | KeyType::Decimal { .. } | KeyType::Ordinal | KeyType::Bit
-                if is_number(text) =>
+                if literal::is_number(text) =>
             {
                 text.to_owned()
             }
-            KeyType::Text { charset } if is_hex() => format!("{}X'{text}'", introducer(charset)),
-            KeyType::Binary { .. } if is_hex() => format!("X'{text}'"),
+            KeyType::Text { charset } if literal::is_digits(text) => {
+                format!("{}X'{text}'", introducer(charset))
+            }
+            KeyType::Binary { .. } if literal::is_digits(text) => format!("X'{text}'"),
             // As it is written for a row image: the server has a form of its own for `::1.2.3.4`.
             KeyType::Inet6 => match text.parse::<Ipv6Addr>() {
                 Ok(address) => format!("'{address}'"),
@@ -185,15 +186,6 @@ pub(crate) fn write_int(value: u64, unsigned: bool, out: &mut String) {
     } else {
         push(out, format_args!("{}", i64::from_le_bytes(value.to_le_bytes())));
     }
-}
-
-/// `-12.50`
-fn is_number(text: &str) -> bool {
-    let digits = text.strip_prefix('-').unwrap_or(text);
-    let (whole, fraction) = digits.split_once('.').unwrap_or((digits, "0"));
-    [whole, fraction]
-        .iter()
-        .all(|part| !part.is_empty() && part.bytes().all(|b| b.is_ascii_digit()))
 }
 
 fn introducer(charset: &str) -> String {

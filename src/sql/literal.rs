@@ -29,21 +29,32 @@ pub(crate) fn digits(bytes: &[u8]) -> String {
 /// Whether this is one literal of the forms that are written here and for key values, and nothing else: what was stored
 /// as text goes into statements again.
 pub(crate) fn is_one(text: &str) -> bool {
-    let is_number = |text: &str| {
-        let digits = |part: &str| !part.is_empty() && part.bytes().all(|b| b.is_ascii_digit());
-        let text = text.strip_prefix('-').unwrap_or(text);
-        text.split_once('.').map_or_else(|| digits(text), |(a, b)| digits(a) && digits(b))
-    };
     let is_hex = |text: &str| {
         let text = match text.strip_prefix('_').and_then(|text| text.split_once(' ')) {
-            Some((charset, rest)) if charset.bytes().all(|b| b.is_ascii_alphanumeric()) => rest,
+            Some((charset, rest)) if is_charset(charset) => rest,
             _ => text,
         };
         let digits = text.strip_prefix("X'").and_then(|text| text.strip_suffix('\''));
-        digits.is_some_and(|digits| digits.bytes().all(|b| b.is_ascii_hexdigit()))
+        digits.is_some_and(is_digits)
     };
     let quoted = text.strip_prefix('\'').and_then(|text| text.strip_suffix('\''));
     quoted.is_some_and(|text| text.bytes().all(is_plain)) || is_number(text) || is_hex(text)
+}
+
+/// `-12.50`
+pub(crate) fn is_number(text: &str) -> bool {
+    let digits = |part: &str| !part.is_empty() && part.bytes().all(|b| b.is_ascii_digit());
+    let text = text.strip_prefix('-').unwrap_or(text);
+    text.split_once('.').map_or_else(|| digits(text), |(a, b)| digits(a) && digits(b))
+}
+
+/// Whether these are the hexadecimal digits of bytes.
+pub(crate) fn is_digits(text: &str) -> bool {
+    text.len().is_multiple_of(2) && text.bytes().all(|b| b.is_ascii_hexdigit())
+}
+
+fn is_charset(name: &str) -> bool {
+    !name.is_empty() && name.bytes().all(|b| b.is_ascii_alphanumeric())
 }
 
 fn is_plain(byte: u8) -> bool {
@@ -61,8 +72,8 @@ mod tests {
             assert!(super::is_one(literal), "{literal}");
         }
         for no in [
-            "", "'", "'a'b'", "1 OR 1", "1.", "-", "x", "X'6G'", "_a b X''", "'a\\'", "1) --",
-            "NULL",
+            "", "'", "'a'b'", "1 OR 1", "1.", "-", "x", "X'6G'", "X'6'", "_ X'61'", "_a b X''",
+            "'a\\'", "1) --", "NULL",
         ] {
             assert!(!super::is_one(no), "{no}");
         }
