@@ -3,6 +3,7 @@
 use std::path::PathBuf;
 
 use clap::Parser;
+use clap::error::{ContextKind, ContextValue};
 
 use crate::column_map::{ColumnMap, column_map};
 use crate::hooks::HookFlags;
@@ -280,6 +281,18 @@ pub(crate) enum Mismatch {
     Repair,
     /// The run fails, with the table untouched
     Stop,
+}
+
+/// The flags of this program. It ends here if they are wrong; the values of addresses are not shown then, as there may be
+/// a password in them.
+pub(crate) fn parse() -> Flags {
+    Flags::try_parse().unwrap_or_else(|mut error| {
+        let given = error.get(ContextKind::InvalidValue);
+        if matches!(given, Some(ContextValue::String(value)) if value.contains('@')) {
+            error.insert(ContextKind::InvalidValue, ContextValue::String("..".to_owned()));
+        }
+        error.exit()
+    })
 }
 
 /// A text that is not printed by `Debug`.

@@ -23,7 +23,6 @@ use std::process::ExitCode;
 use std::sync::mpsc;
 use std::time::Duration;
 
-use clap::Parser;
 use online_alter::mysql::Opts;
 use online_alter::{
     ChunkSize, IndexBuild, KillBlockers, NativeAlter, OldTable, OnMismatch, OnlineAlter, Plan,
@@ -38,7 +37,7 @@ use crate::hooks::{About, Hooks};
 use crate::topology::Place;
 
 fn main() -> ExitCode {
-    let flags = Flags::parse();
+    let flags = flags::parse();
     env_logger::Builder::new()
         .filter_level(flags.log_level())
         .parse_env(env_logger::Env::new().filter("RUST_LOG"))

@@ -201,9 +201,12 @@ pub(crate) fn control_replicas(text: &str) -> Result<ControlReplicas, String> {
     items.map(host_and_port).collect::<Result<_, _>>().map(ControlReplicas)
 }
 
-/// `host[:port]`, the port 3306 by default.
+/// `host[:port]`, the port 3306 by default. What is wrong is not quoted: somebody may have put user and password in front.
 pub(crate) fn host_and_port(text: &str) -> Result<(String, u16), String> {
-    let wrong = || format!("`{text}` is not of the form host[:port]");
+    let wrong = || "host[:port] is wanted, without user and password".to_owned();
+    if text.contains('@') {
+        return Err(wrong());
+    }
     let (host, port) = match text.rsplit_once(':') {
         Some((host, port)) if !port.ends_with(']') => (host, port.parse().map_err(|_| wrong())?),
         _ => (text, 3306),
@@ -241,7 +244,7 @@ mod tests {
         let expected = [("db2", 3306), ("db3", 3307), ("::1", 3308), ("::2", 3306)];
         assert_eq!(list.0, expected.map(|(host, port)| (host.to_owned(), port)));
         assert_eq!(control_replicas(""), Ok(ControlReplicas::default()));
-        for bad in [":1", "db2:x", "db2:99999"] {
+        for bad in [":1", "db2:x", "db2:99999", "root:hush@db2", "root:hush@db2:1"] {
             assert!(control_replicas(bad).is_err(), "{bad}");
         }
     }

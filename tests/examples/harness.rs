@@ -93,11 +93,24 @@ impl<'s> Bench<'s> {
     }
 
     pub(crate) fn with_password(&self, password: &str, args: &[&str]) -> Run {
+        self.logging("", password, args)
+    }
+
+    /// Everything that there is to log goes to stderr.
+    pub(crate) fn traced(&self, password: &str, args: &[&str]) -> Run {
+        self.logging("trace", password, args)
+    }
+
+    fn logging(&self, level: &str, password: &str, args: &[&str]) -> Run {
         let (out, err) = (self.file("out"), self.file("err"));
-        let child = Command::new(program())
+        let mut command = Command::new(program());
+        match level {
+            "" => command.env_remove("RUST_LOG"),
+            level => command.env("RUST_LOG", level),
+        };
+        let child = command
             .args(args)
             .env("MYSQL_PWD", password)
-            .env_remove("RUST_LOG")
             .stdin(Stdio::null())
             .stdout(fs::File::create(&out).unwrap())
             .stderr(fs::File::create(&err).unwrap())
@@ -157,7 +170,15 @@ impl Run {
 
     /// Waits until it ends with this code.
     #[track_caller]
-    pub(crate) fn ends_with(mut self, code: i32) -> Ended {
+    pub(crate) fn ends_with(self, code: i32) -> Ended {
+        let ended = self.ends();
+        assert_eq!(ended.code, Some(code), "{}\n{}", ended.out, ended.err);
+        ended
+    }
+
+    /// Waits until it ends.
+    #[track_caller]
+    pub(crate) fn ends(mut self) -> Ended {
         let began = Instant::now();
         let status = loop {
             if let Some(status) = self.child.try_wait().unwrap() {
@@ -168,7 +189,6 @@ impl Run {
         };
         let (out, err) = self.text();
         let ended = Ended { code: status.code(), out, err };
-        assert_eq!(ended.code, Some(code), "{}\n{}", ended.out, ended.err);
         for text in [&ended.out, &ended.err] {
             assert!(!text.contains("secret"), "{text}");
         }

@@ -51,6 +51,7 @@ mod platform;
 mod replicas;
 mod resumed;
 #[cfg(feature = "rustls")]
+mod secrets;
 mod secure;
 #[allow(dead_code, reason = "only some of it is tested apart from the program")]
 #[path = "../../examples/alter/server.rs"]
