@@ -9,7 +9,12 @@ URL ?=
 # More arguments, for the example or for the tests.
 ARGS ?=
 
-.PHONY: help servers demo test soak fuzz bench bench-alter
+# Of fuzz-parsers: one of fuzz/fuzz_targets, for how long, and where its growing corpus is kept.
+TARGET ?= alter
+SECONDS ?= 600
+FOUND ?= target/fuzz-parsers/$(TARGET)
+
+.PHONY: help servers demo test soak fuzz fuzz-parsers bench bench-alter
 
 help:
 	@echo "make servers              unpack private servers under target/servers"
@@ -18,6 +23,7 @@ help:
 	@echo "make test [ARGS=...]      all tests, on all three servers"
 	@echo "make soak [SOAK_MINUTES=30] [SOAK_SEED=1]   alters without end while things go wrong, judged by a journal"
 	@echo "make fuzz [CASES=n] [SEED=n] [SERVER=mysql|mariadb|mariadb11]   random ALTERs against the server's own"
+	@echo "make fuzz-parsers [TARGET=alter|checkpoint|events|positions|quoting] [SECONDS=n]   any bytes for what reads them (cargo-fuzz)"
 	@echo "make bench                criterion: copying, comparing, finding boundaries, the cut-over, reading events"
 	@echo "make bench-alter [ARGS=...]   beside the server's own ALTER and a plain chunk loop: docs/bench-alter.svg"
 
@@ -53,6 +59,12 @@ fuzz: export SEED ?= 1
 fuzz:
 	@scripts/servers $(SERVER)
 	$(CARGO) test --test differential $(SERVER) -- --exact --include-ignored --nocapture
+
+# cargo install cargo-fuzz --locked; and a nightly toolchain. What breaks something is written to fuzz/artifacts.
+fuzz-parsers:
+	@mkdir -p $(FOUND)
+	$(CARGO) +nightly fuzz run $(TARGET) $(FOUND) fuzz/corpus/$(TARGET) -- -max_total_time=$(SECONDS) -max_len=600 \
+		-timeout=10 -print_final_stats=1 $(if $(wildcard fuzz/dictionaries/$(TARGET)),-dict=fuzz/dictionaries/$(TARGET)) $(ARGS)
 
 bench: servers
 	$(CARGO) bench --bench copy --bench refresh --bench verify --bench boundary --bench cutover --bench events $(ARGS)

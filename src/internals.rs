@@ -1,5 +1,8 @@
-//! What the crate's own benches need of its inside. Not part of the API: it may change, or go, at
+//! What the crate's own benches and fuzz targets need of its inside. Not part of the API: it may change, or go, at
 //! any time.
+
+#[cfg(any(test, fuzzing))]
+pub mod fuzz;
 
 use std::sync::Arc;
 use std::time::Duration;

@@ -255,7 +255,7 @@ fn setting<T: std::str::FromStr>(name: &str, default: T) -> T {
 #[test]
 fn nothing_gets_out_of_its_quotes() {
     let seed: u64 = setting("ONLINE_ALTER_SEED", 1);
-    let cases = setting("ONLINE_ALTER_CASES", 8);
+    let cases = setting("ONLINE_ALTER_CASES", 16);
     for flavor in FLAVORS {
         let Some(server) = own(flavor, &[]) else { continue };
         let mut bytes = [0; 32];
