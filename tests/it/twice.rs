@@ -224,13 +224,15 @@ fn leftovers_of_a_table_whose_ghost_has_the_same_name() {
 fn two_tables_with_long_names() {
     on_each("twice_side", |_, db| {
         let names = ["a", "b"].map(|end| format!("{}{end}", "y".repeat(63)));
-        names.iter().for_each(|name| create(db, name));
+        for name in &names {
+            create(db, name);
+        }
         let (first, at, go) = held(alter(db, &names[0], ADD), Step::CopyDone);
         let first = first.start().unwrap();
         at.recv_timeout(Duration::from_secs(20)).unwrap();
         alter(db, &names[1], OTHER).run().unwrap();
         drop(go);
         first.join().unwrap();
-        assert_eq!(names.map(|name| columns(db, &name)), ["id,v,c", "id,v,d"]);
+        assert_eq!(names.each_ref().map(|name| columns(db, name)), ["id,v,c", "id,v,d"]);
     });
 }

@@ -90,9 +90,8 @@ impl<'a> Scene<'a> {
             })
             .start()
             .unwrap();
-        if at.recv_timeout(Duration::from_secs(20)).is_err() {
-            panic!("the run does not come there: {:?}", handle.join());
-        }
+        let is_there = at.recv_timeout(Duration::from_secs(20)).is_ok();
+        assert!(is_there, "the run does not come there: {:?}", handle.join());
         std::mem::forget(handle);
         self.kill(goes_on);
     }
