@@ -108,9 +108,9 @@ impl GtidSet {
 
     /// As a MySQL server is asked.
     pub(crate) fn sids(&self) -> std::io::Result<Vec<Sid<'static>>> {
-        let GtidSet::MySql(set) = self else { return Ok(Vec::new()) };
         // `GNO_END` of the servers; the mysql crate panics beyond.
         const MOST: u64 = i64::MAX.unsigned_abs();
+        let GtidSet::MySql(set) = self else { return Ok(Vec::new()) };
         let of = |(whose, ranges): (&String, &Vec<(u64, u64)>)| {
             if ranges.last().is_some_and(|(_, last)| *last > MOST) {
                 return Err(std::io::Error::other("a number beyond all that servers give"));

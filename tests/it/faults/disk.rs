@@ -23,13 +23,13 @@ fn grow(conn: &mut Conn, rows: u32) {
 
 /// The run ended because of it, says so, and has taken back what it had made; the table works as before.
 #[track_caller]
-fn assert_full(conn: &mut Conn, error: &Error, before: &Option<String>) {
+fn assert_full(conn: &mut Conn, error: &Error, before: Option<&String>) {
     assert_eq!(error.kind(), ErrorKind::Server, "{error}");
     assert_eq!(error.table_state(), TableState::Untouched, "{error}");
     assert!(error.message().contains("no room"), "{error}");
     assert_eq!(error.leftovers(), [], "{error}");
     assert_eq!(tables(conn), ["t"], "{error}");
-    assert_eq!(&sums(conn, "t"), before);
+    assert_eq!(sums(conn, "t").as_ref(), before);
     exec(conn, "UPDATE t SET v = v + 1 WHERE id < 50");
 }
 
@@ -45,7 +45,7 @@ fn a_tablespace_that_is_full() {
         let error = run.run().map(|report| report.to_string()).unwrap_err();
         eprintln!("{error}");
         assert_eq!(error.server_code(), Some(1114), "{error}");
-        assert_full(&mut conn, &error, &before);
+        assert_full(&mut conn, &error, before.as_ref());
     });
 }
 
@@ -83,7 +83,7 @@ fn a_disk_that_is_full() {
         let before = sums(&mut conn, "t");
         let error = run.run().map(|report| report.to_string()).unwrap_err();
         eprintln!("{error}");
-        assert_full(&mut conn, &error, &before);
+        assert_full(&mut conn, &error, before.as_ref());
     });
 }
 
@@ -106,6 +106,6 @@ fn a_disk_that_is_full_of_an_index_build() {
         wait_until("it has ended", || handle.is_finished());
         let error = handle.join().map(|report| report.to_string()).unwrap_err();
         eprintln!("{error}");
-        assert_full(&mut conn, &error, &before);
+        assert_full(&mut conn, &error, before.as_ref());
     });
 }

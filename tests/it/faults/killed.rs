@@ -20,9 +20,7 @@ fn killed(name: &str, step: Step, locked: &str, begins: &str, what: &str, times:
         let mut killed = 0;
         let mut seen = BTreeSet::new();
         wait_until("they are killed", || {
-            if held.handle.is_finished() {
-                panic!("{killed} kills of {seen:?}");
-            }
+            assert!(!held.handle.is_finished(), "{killed} kills of {seen:?}");
             for (id, text) in statements(&mut conn, db) {
                 // As the server shows them: in one line or several.
                 let text = text.replace("/* online-alter */ ", "");

@@ -97,8 +97,9 @@ fn held_at(run: OnlineAlter, step: Step) -> Held {
             }
         })
         .observer(move |event: &Event| match event {
-            Event::ChunkRetried { reason, .. } => sees.lock().push(reason.clone()),
-            Event::CutOverFailed { reason, .. } => sees.lock().push(reason.clone()),
+            Event::ChunkRetried { reason, .. } | Event::CutOverFailed { reason, .. } => {
+                sees.lock().push(reason.clone());
+            }
             _ => {}
         })
         .start()
@@ -107,7 +108,7 @@ fn held_at(run: OnlineAlter, step: Step) -> Held {
         drop(go);
         panic!("the run does not come there: {:?}", handle.join());
     }
-    Held { handle, go, seen }
+    Held { go, handle, seen }
 }
 
 impl Held {

@@ -160,6 +160,10 @@ impl Hostile {
         }
     }
 
+    #[allow(
+        clippy::many_single_char_names,
+        reason = "columns and indexes, as they stand in the statement"
+    )]
     fn case(&self) -> Case {
         let [k, o, n, p, q] = [0, 1, 2, 3, 4].map(|at| quote(&self.columns[at]));
         let [x, y, z] = [0, 1, 2].map(|at| quote(&self.indexes[at]));
