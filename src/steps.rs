@@ -20,7 +20,9 @@ pub enum Step {
     GhostMade,
     /// It is altered, and empty.
     GhostCreated,
-    /// It is written down what the run does, and from where in the binlog: another one could go on.
+    /// It is written down from where in the binlog the run begins.
+    PlaceSaved,
+    /// And what it does: another one could go on.
     TaskSaved,
     /// The fence has come through the stream; the copy is about to begin.
     FencePassed,

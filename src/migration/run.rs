@@ -225,9 +225,11 @@ fn stages(
     if continued.is_none() {
         let ghost_definition = Definition::read(&mut definer, &ghost.pair.ghost)?;
         let task = Task::of(migration, &ghost, ghost_definition);
-        state.save(guard.session(), Saved::Task, &task.text()?)?;
         let place = Place { start: start.clone(), marker: 0 };
         state.save(guard.session(), Saved::Place, &SavedPlace::new(&place, &[]).text()?)?;
+        options.steps.at(Step::PlaceSaved, definer.id());
+        // Behind that: what has a task can be gone on with.
+        state.save(guard.session(), Saved::Task, &task.text()?)?;
         options.steps.at(Step::TaskSaved, definer.id());
     }
     let server_id = free_server_id(options.server_id, &mut definer, server, stream.as_ref())?;

@@ -17,9 +17,10 @@ use crate::harness::{on_each, tables, wait_until};
 const LONG: Duration = Duration::from_secs(120);
 
 /// Where the program stands still on all servers, in the order in which it comes there.
-const POINTS: [&str; 25] = [
+const POINTS: [&str; 26] = [
     "Phase Prepare",
     "GhostCreated",
+    "PlaceSaved",
     "TaskSaved",
     "FencePassed",
     "Chunk 0",
