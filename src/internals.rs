@@ -7,8 +7,9 @@ pub mod fuzz;
 use std::sync::Arc;
 use std::time::Duration;
 
-use crate::binlog::interpreter::{Interpreter, Sink, Watch, Writer};
+use crate::binlog::interpreter::Interpreter;
 use crate::binlog::stream::FeedSink;
+use crate::binlog::watch::{Sink, Watch, Writer};
 use crate::binlog::{BinlogPosition, Feed, KeyPart, WatchedTable};
 use crate::cancel::Cancel;
 use crate::checkpoint::StateTable;

@@ -16,6 +16,7 @@ pub(crate) mod position;
 mod query;
 pub(crate) mod rows;
 pub(crate) mod stream;
+pub(crate) mod watch;
 
 pub(crate) use feed::{Feed, Place};
 pub(crate) use gtid::GtidSet;

@@ -1,9 +1,9 @@
 //! Which logged statements stop a run: those that change a table of the run without row events, or
 //! may.
 
-use super::interpreter::Watch;
 use super::position::BinlogPosition;
 use super::query::Query;
+use super::watch::Watch;
 use crate::error::{Error, ErrorKind, Result};
 use crate::sql::TableName;
 use crate::sql::mentions::{DdlKind, Effect, Statement};

@@ -12,8 +12,9 @@ use mysql::{BinlogRequest, BinlogStream};
 
 use super::feed::Feed;
 use super::gtid::GtidSet;
-use super::interpreter::{Interpreter, Sink, Watch, Writer};
+use super::interpreter::Interpreter;
 use super::position::{BinlogPosition, Start};
+use super::watch::{Sink, Watch, Writer};
 use crate::cancel::Cancel;
 use crate::db::{Backoff, Connector, Retries, Session, to_error};
 use crate::error::{Error, ErrorKind, Result};

@@ -10,8 +10,9 @@ use mysql::{Conn, DriverError, Opts, OptsBuilder};
 use mysql_common::proto::codec::error::PacketCodecError;
 use parking_lot::Mutex;
 
+use super::mark::Mark;
 use super::modes::Modes;
-use super::session::{Mark, Session};
+use super::session::Session;
 use crate::cancel::Cancel;
 use crate::endpoint::Endpoint;
 use crate::error::{Error, ErrorKind, Result};

@@ -2,6 +2,7 @@
 
 mod connector;
 mod limit;
+mod mark;
 mod modes;
 mod retries;
 mod session;
@@ -9,8 +10,9 @@ mod setup;
 
 pub(crate) use connector::to_error;
 pub(crate) use connector::{Connector, Flavor};
+pub(crate) use mark::Mark;
 pub(crate) use modes::{Dates, Modes, RowsMode, SqlMode};
 pub(crate) use retries::{Backoff, Retries};
 pub(crate) use session::{
-    DEFAULT_GROUP, Done, Mark, NamedRow, Purpose, Session, in_group, is_elsewhere, missing,
+    DEFAULT_GROUP, Done, NamedRow, Purpose, Session, in_group, is_elsewhere, missing,
 };

@@ -7,7 +7,8 @@ use mysql::binlog::events::{BinlogEventFooter, Event, FormatDescriptionEvent};
 use mysql_common::binlog::consts::{BinlogChecksumAlg, BinlogVersion};
 
 use crate::binlog::gtid::Gtid;
-use crate::binlog::interpreter::{Interpreter, Sink, Watch, Writer};
+use crate::binlog::interpreter::Interpreter;
+use crate::binlog::watch::{Sink, Watch, Writer};
 use crate::binlog::{BinlogPosition, GtidSet, KeyPart, Start, WatchedTable};
 use crate::checkpoint::{CopiedSoFar, SavedPlace, StateTable};
 use crate::db::Flavor;

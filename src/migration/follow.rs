@@ -9,7 +9,7 @@ use super::ghost::Ghost;
 use super::options::Options;
 use super::replica::StreamServer;
 use super::resume::{Continued, Stage};
-use crate::binlog::interpreter::Watch;
+use crate::binlog::watch::Watch;
 use crate::binlog::{Feed, KeyPart, Start, Stream, StreamConfig, WatchedTable};
 use crate::checkpoint::StateTable;
 use crate::copy::chunk_size::Sizer;

@@ -1,11 +1,12 @@
 //! The run: its stages, its threads, and what its owner sees and says while it goes on.
 //!
-//! [`run`] sets the run up and tidies up after it, [`stages`] goes through the stages, with
+//! [`run`] sets the run up, with [`begin`], and tidies up after it, with [`finish`]; [`stages`] goes through the stages, with
 //! [`chunks`] and [`verification`]. [`crew`] keeps the threads that work beside it,
 //! [`ghost`] makes the ghost table, [`follow`] sets up everything that follows the table's changes,
 //! and [`cleanup`] takes away what a failed run has made. [`checkpoints`] writes down how far it has come, and [`resume`]
 //! goes on with what another run has written down.
 
+mod begin;
 mod cause;
 mod checkpoints;
 pub(crate) mod checks;
@@ -16,6 +17,7 @@ pub(crate) mod control;
 mod counting;
 mod crew;
 mod duplicates;
+mod finish;
 mod follow;
 mod gate_keeper;
 pub(crate) mod ghost;

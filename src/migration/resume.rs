@@ -34,7 +34,7 @@ pub(crate) struct Task {
     pub(crate) new_names: NewNames,
     pub(crate) ghost: Ghost,
     /// The ghost's definition before any row.
-    pub(crate) ghost_definition: String,
+    pub(crate) ghost_definition: Definition,
 }
 
 impl Task {
@@ -51,7 +51,7 @@ impl Task {
             neighbours: neighbours.clone(),
             new_names: new_names.clone(),
             ghost: ghost.clone(),
-            ghost_definition: ghost_definition.text,
+            ghost_definition,
         }
     }
 
@@ -90,6 +90,12 @@ pub(super) struct Continued {
     pub(super) place: SavedPlace,
     pub(super) copied: CopiedSoFar,
     pub(super) stage: Stage,
+}
+
+impl Continued {
+    pub(super) fn is_swapped(&self) -> bool {
+        !matches!(self.stage, Stage::Follow { .. })
+    }
 }
 
 /// What is left to do.
@@ -205,7 +211,7 @@ fn take_up_ghost(task: &Task, session: &mut Session, server: &ServerInfo) -> Res
     let deferred = &task.ghost.deferred;
     let there = deferred.names.iter().filter(|index| now.key(index).is_some()).count();
     let indexes = there > 0 && there == deferred.names.len();
-    if there > 0 && !indexes || !is_as_written(&task.ghost_definition, &now.text, indexes) {
+    if there > 0 && !indexes || !is_as_written(&task.ghost_definition, &now, indexes) {
         return Err(cannot(format!("the definition of {name} is not as the run has left it")));
     }
     Ok(indexes)
@@ -213,21 +219,18 @@ fn take_up_ghost(task: &Task, session: &mut Session, server: &ServerInfo) -> Res
 
 /// Whether a definition is the one that was written down, but for indexes that have been added since, and for the order
 /// of those.
-fn is_as_written(written: &str, now: &str, indexes: bool) -> bool {
-    let is_key = |line: &&str| {
-        let line = line.trim_start();
-        ["KEY ", "UNIQUE KEY ", "PRIMARY KEY ", "FULLTEXT KEY ", "SPATIAL KEY "]
-            .iter()
-            .any(|word| line.starts_with(word))
+fn is_as_written(written: &Definition, now: &Definition, indexes: bool) -> bool {
+    let items = |definition: &Definition| -> Vec<String> {
+        let keys = definition.indexes();
+        let is_key = |item: &&str| {
+            indexes && (item.starts_with("PRIMARY KEY ") || keys.iter().any(|(_, key)| key == item))
+        };
+        let items = definition.items().into_iter().filter(|item| !is_key(item));
+        let mut items: Vec<String> = items.map(str::to_owned).collect();
+        items.sort();
+        items
     };
-    let plain = |text: &str| -> Vec<String> {
-        let lines = text.lines().filter(|line| !(indexes && is_key(line)));
-        let mut lines: Vec<String> =
-            lines.map(|line| line.trim_end_matches(',').to_owned()).collect();
-        lines.sort();
-        lines
-    };
-    plain(written) == plain(now)
+    items(written) == items(now)
 }
 
 /// For the plan: that the binlog still has what is needed, on the server whose binlog is read.

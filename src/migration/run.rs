@@ -1,43 +1,37 @@
 //! A run from beginning to end: set up, through its stages, and tidied up after.
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::sync::Arc;
 use std::sync::atomic::Ordering;
-use std::time::Duration;
 
+use super::begin::{Begun, begin, switch_to_row_format};
 use super::cause;
 use super::checkpoints;
 use super::cleanup::{Made, clean_up};
 use super::control::Control;
 use super::crew::{Crew, DismissCrew};
+use super::finish::finish;
 use super::follow::{Follow, Source, free_server_id};
 use super::gate_keeper::keep_gate;
-use super::ghost::{self, Ghost};
 use super::guard::Guard;
 use super::native;
 use super::observer::Event;
-use super::options::{OldTable, OnReplica, Options};
+use super::options::Options;
 use super::postpone::Postpone;
 use super::rehearsal::Rehearsal;
 use super::replica::StreamServer;
 use super::replica_test;
 use super::report::Report;
-use super::resume::{Continued, Stage, Taking, Task};
+use super::resume::{Continued, Stage, Task};
 use super::stages::{Ended, Outcome, Stages};
-use crate::binlog::Place;
-use crate::cancel::Cancel;
-use crate::checkpoint::{Saved, SavedPlace, StateTable};
 use crate::cutover::Swapped;
 use crate::cutover::proof::Proof;
-use crate::db::{Connector, Flavor, Purpose, Retries, Session};
+use crate::db::{Connector, Flavor, Purpose, Session};
 use crate::error::{Error, ErrorKind, Leftover, Phase, Result, TableState};
-use crate::fault::Fault;
-use crate::inspect::grants;
 use crate::inspect::neighbours::{Neighbours, NewNames};
 use crate::inspect::table::Definition;
 use crate::inspect::{ServerInfo, Table};
+use crate::sql::KeyShape;
 use crate::sql::alter::AlterClause;
-use crate::sql::{KeyShape, TableName};
 use crate::steps::Step;
 use crate::throttle::AllOf;
 
@@ -188,50 +182,9 @@ fn stages(
         control.note_swap();
         return Ok(native::report(migration, control, how));
     }
-    let before = StateTable::last_marker(&mut definer, &table.name.state())?;
-    let state = StateTable::new(table.name.state(), before);
-    let state = Arc::new(state);
-    let (ghost, continued) = match resumed {
-        None => (prepare(migration, control, &state, guard, &mut definer, made)?, None),
-        Some(task) => {
-            // Nobody comes to them any more: this run has the lock.
-            let dead = StateTable::registered(&mut definer, state.name())?;
-            watch_sessions(connector, guard, &state, &mut definer)?;
-            let mut taking = Taking { migration, made, dead, cancel: &control.cancel };
-            let continued = taking.up(task, &mut definer)?;
-            connector.move_rows_in(task.ghost.row_modes.clone());
-            (task.ghost.clone(), Some(continued))
-        }
-    };
-    options.steps.at(Step::GhostCreated, definer.id());
-
-    control.enter(Phase::Fence);
-    let schema = table.name.schema.as_str();
-    let start = match (&continued, stream) {
-        (Some(continued), _) => continued.place.start(server.flavor)?,
-        (None, Some(replica)) => {
-            replica.start(&state, &mut definer, options.gtid, &control.cancel)?
-        }
-        (None, None) => server.binlog_start(&mut definer, schema, options.gtid)?,
-    };
-    let is_swapped = continued.as_ref().is_some_and(|c| !matches!(c.stage, Stage::Follow { .. }));
-    if is_swapped {
-        control.note_swap();
-    } else {
-        // Again, as the plan may be old; from here on the stream would show one being made.
-        let mut inspector = Session::open(connector, server.flavor, Purpose::Inspect)?;
-        neighbours.check_unchanged(&mut inspector, server, &table.name, &options.wishes)?;
-    }
-    if continued.is_none() {
-        let ghost_definition = Definition::read(&mut definer, &ghost.pair.ghost)?;
-        let task = Task::of(migration, &ghost, ghost_definition);
-        let place = Place { start: start.clone(), marker: 0 };
-        state.save(guard.session(), Saved::Place, &SavedPlace::new(&place, &[]).text()?)?;
-        options.steps.at(Step::PlaceSaved, definer.id());
-        // Behind that: what has a task can be gone on with.
-        state.save(guard.session(), Saved::Task, &task.text()?)?;
-        options.steps.at(Step::TaskSaved, definer.id());
-    }
+    let begun = begin(migration, control, guard, &mut definer, made)?;
+    let Begun { state, ghost, continued, start } = begun;
+    let is_swapped = continued.as_ref().is_some_and(Continued::is_swapped);
     let server_id = free_server_id(options.server_id, &mut definer, server, stream.as_ref())?;
     let source = Source { connector, server, replica: stream.as_ref(), server_id, start };
     let follow = Follow::new(source, table, &ghost, options)?;
@@ -345,179 +298,4 @@ fn stages(
         result
     })?;
     Ok(finish(migration, control, &state, definer, &follow, outcome))
-}
-
-/// Sets the whole server to row format, if it is not and the caller allowed it. Sessions that are
-/// open keep their format; what they write to the table stops the run.
-fn switch_to_row_format(
-    connector: &Connector,
-    server: &ServerInfo,
-    options: &Options,
-) -> Result<()> {
-    if server.binlog_format == "ROW" || !options.switch_to_row_format {
-        return Ok(());
-    }
-    if options.rehearsal {
-        return Err(Error::new(
-            ErrorKind::BinlogSettings,
-            "a run would switch binlog_format for everybody and for good, so there is no rehearsal until it is ROW",
-        ));
-    }
-    let mut session = Session::open(connector, server.flavor, Purpose::Inspect)?;
-    grants::check_switch(&mut session, server)?;
-    log::info!("switching the server's binlog_format from {} to ROW", server.binlog_format);
-    session.exec("SET GLOBAL binlog_format = 'ROW'").map(drop)
-}
-
-/// Creates the state table and the ghost.
-fn prepare(
-    migration: &Migration,
-    control: &Control,
-    state: &Arc<StateTable>,
-    guard: &mut Guard,
-    definer: &mut Session,
-    made: &mut Made,
-) -> Result<Ghost> {
-    let Migration { connector, server, table, clause, key, other_keys, options, .. } = migration;
-    let neighbours = (&migration.neighbours, &migration.new_names);
-    let source = &table.name;
-    let leftovers = ghost::check_leftovers(definer, server, source, options)?;
-    ghost::drop_leftovers(definer, &leftovers, &control.cancel)?;
-    control.cancel.check()?;
-    create_table(definer, &state.create_sql(), &source.state(), made)?;
-    options.steps.at(Step::StateCreated, definer.id());
-    // What is going to be created is recorded before it is, so that it can be told from others'.
-    let record = format!(
-        "online-alter {}\ntable {source}\nghost {}\nold {}\nalter {}\n",
-        env!("CARGO_PKG_VERSION"),
-        source.ghost(),
-        source.old(),
-        clause.text
-    );
-    state.record(guard.session(), &record)?;
-    watch_sessions(connector, guard, state, definer)?;
-    options.steps.at(Step::Recorded, definer.id());
-    made.sentry = Some(source.old());
-    let ghost = source.ghost();
-    let create = format!("CREATE TABLE {ghost} LIKE {source}");
-    create_table(definer, &create, &ghost, made)?;
-    options.steps.at(Step::GhostMade, definer.id());
-    let keys: Vec<&KeyShape> = std::iter::once(key).chain(other_keys).collect();
-    let ghost = ghost::alter(definer, server, table, clause, &keys, options, neighbours)?;
-    if options.on_replica == Some(OnReplica::Migrate) {
-        server.check_applies_rows(connector, table, &ghost.table, clause)?;
-    }
-    connector.move_rows_in(ghost.row_modes.clone());
-    for (old, new) in &ghost.renamed_checks {
-        control.warn(format!("the CHECK constraint `{old}` is called `{new}` in the new table"));
-    }
-    Ok(ghost)
-}
-
-/// From now on whatever connection writes is written down first.
-fn watch_sessions(
-    connector: &Connector,
-    guard: &mut Guard,
-    state: &Arc<StateTable>,
-    definer: &mut Session,
-) -> Result<()> {
-    let table = Arc::clone(state);
-    state.register(guard.session())?;
-    state.register(definer)?;
-    connector.before_work(move |session| {
-        match table.register(session) {
-            // The run is over, and tidies up.
-            Err(error) if error.fault() == Some(Fault::NoSuchTable) => Ok(()),
-            other => other,
-        }
-    });
-    Ok(())
-}
-
-/// Creates a table, and notes it for cleaning up, the last one first. Not if the server refuses, as
-/// it does when somebody else has just made a table of that name.
-fn create_table(definer: &mut Session, sql: &str, name: &TableName, made: &mut Made) -> Result<()> {
-    let created = definer.exec(sql);
-    if !matches!(&created, Err(error) if error.fault() != Some(Fault::Gone)) {
-        made.tables.insert(0, name.clone());
-    }
-    created.map(drop)
-}
-
-/// Drops a table of the run that has ended well.
-fn drop_for_good(definer: &mut Session, name: &TableName) -> Result<()> {
-    const TRIES: Retries = Retries { attempts: 5, within: Duration::from_secs(10) };
-    // The run itself is over, and its threads have been told so. That the table is gone may be this run's doing, whose
-    // answer was lost, or that of one before.
-    definer.retrying(TRIES, &Cancel::default(), |definer| {
-        definer.exec(&format!("DROP TABLE IF EXISTS {name}")).map(drop)
-    })
-}
-
-/// Tidies up after the swap. What cannot be tidied up is a warning: the table is altered.
-fn finish(
-    migration: &Migration,
-    control: &Control,
-    state: &StateTable,
-    mut definer: Session,
-    follow: &Follow,
-    outcome: Outcome,
-) -> Report {
-    let Outcome { ended, verification } = outcome;
-    let (swapped, proof, test) = match ended {
-        Ended::Swapped(swapped, proof) => (swapped, proof, None),
-        Ended::Tested(test) => (Swapped::default(), Proof::default(), Some(test)),
-    };
-    let Migration { table, options, .. } = migration;
-    let mut warnings = control.take_warnings();
-    if test.is_none() {
-        // Without the old table it could not be seen that the tables are swapped.
-        let saved = state.save(&mut definer, Saved::Proven, &proof.conflicting.join("\n"));
-        if let Err(error) = saved {
-            log::debug!("that the swap is proven is not written down: {}", error.message());
-        }
-        options.steps.at(Step::ProofSaved, definer.id());
-    }
-    let mut drop_table = |name: &TableName| {
-        let dropped = drop_for_good(&mut definer, name);
-        if let Err(error) = &dropped {
-            warnings.push(format!("{name} could not be dropped: {}", error.message()));
-        }
-        dropped.is_ok()
-    };
-    let old = table.name.old();
-    // Rows that a person has to look at are in the old table.
-    let may_drop = options.old_table == OldTable::Drop && proof.conflicting.is_empty();
-    let old_is_gone = test.is_some() || may_drop && drop_table(&old);
-    if test.is_none() {
-        // Last: as long as it is there, another run may end what this one has begun.
-        drop_table(state.name());
-    }
-    Report {
-        table: table.name.to_string(),
-        native: None,
-        not_native: control.take_not_native(),
-        old_table: (!old_is_gone).then(|| old.to_string()),
-        test,
-        rows_copied: control.rows_copied.load(Ordering::Relaxed),
-        keys_refreshed: follow.refresher.refreshed(),
-        keys_changed: follow.feed.keys(),
-        elapsed: control.elapsed(),
-        copy_time: control.copy_time(),
-        cut_over_attempts: swapped.attempts,
-        locked: swapped.locked,
-        throttled_time: control.gate.shut_time(),
-        verification,
-        reconciled_keys: proof.reconciled,
-        conflicting_keys: proof.conflicting,
-        foreign_keys: control.take_foreign_keys(),
-        triggers: trigger_names(migration),
-        warnings,
-    }
-}
-
-/// The triggers' names before and now.
-fn trigger_names(migration: &Migration) -> Vec<(String, String)> {
-    let triggers = migration.neighbours.triggers.iter().zip(&migration.new_names.triggers);
-    triggers.map(|(t, now)| (t.name.as_str().to_owned(), now.as_str().to_owned())).collect()
 }

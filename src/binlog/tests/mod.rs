@@ -5,8 +5,9 @@ mod events;
 mod statements;
 mod transactions;
 
-use crate::binlog::interpreter::{Interpreter, Sink, Watch, Writer};
+use crate::binlog::interpreter::Interpreter;
 use crate::binlog::layout::{Layout, TableMap};
+use crate::binlog::watch::{Sink, Watch, Writer};
 use crate::binlog::{BinlogPosition, KeyPart, WatchedTable};
 use crate::error::Result;
 use crate::sql::{Ident, Key, KeyType, TableName};

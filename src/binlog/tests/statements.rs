@@ -2,7 +2,8 @@
 
 use super::{OWN, OWN_SINCE, QUERY, Run, TABLE_MAP, query, table_map};
 use crate::binlog::BinlogPosition;
-use crate::binlog::interpreter::{Interpreter, Watch};
+use crate::binlog::interpreter::Interpreter;
+use crate::binlog::watch::Watch;
 use crate::error::ErrorKind;
 use crate::sql::{Ident, TableName};
 

@@ -81,7 +81,7 @@ fn transactions_count_by_their_ids_when_they_have_ended() {
 fn a_second_domain_where_there_must_be_one() {
     let gtid = |domain: u8| [8, 0, 0, 0, 0, 0, 0, 0, domain, 0, 0, 0, 1];
     for (one_domain, fine) in [(true, false), (false, true)] {
-        let watch = crate::binlog::interpreter::Watch { one_domain, ..Run::watch() };
+        let watch = crate::binlog::watch::Watch { one_domain, ..Run::watch() };
         let start = BinlogPosition::new("b.000001", 4).into();
         let mut run = Run { interpreter: Interpreter::new(watch, start), seen: Seen::default() };
         run.ok(162, &gtid(3));
