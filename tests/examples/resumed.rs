@@ -25,8 +25,11 @@ fn goes_on_where_it_was_killed() {
         let refused = bench.bare(&[&table[..], &other].concat()).ends_with(1);
         assert!(refused.err.contains("it was to alter"), "{}", refused.err);
 
-        let second = bench.alter(&["--execute", "--resume", "--ok-to-drop-table"]).ends_with(0);
-        assert!(second.out.contains("goes on where an earlier run has stopped"), "{}", second.out);
+        // Without --execute nothing is touched.
+        let plan = bench.alter(&["--resume"]).ends_with(0);
+        assert!(plan.out.contains("goes on where an earlier run has stopped"), "{}", plan.out);
+        assert_eq!(bench.tables().len(), 3);
+        bench.alter(&["--execute", "--resume", "--ok-to-drop-table"]).ends_with(0);
         assert!(bench.is_bigint());
         assert_eq!(bench.tables(), [online_alter_support::csm::TABLE]);
     });
