@@ -9,8 +9,8 @@ use std::time::{Duration, Instant};
 use mysql::Row;
 use mysql::prelude::Queryable;
 use online_alter::{
-    ChunkSize, Error, ErrorKind, Event, IndexBuild, Leftover, OnMismatch, OnlineAlter, Postpone,
-    Removal, Report, Role, TableState, cleanup,
+    ChunkSize, Error, ErrorKind, Event, IndexBuild, Leftover, OnMismatch, OnlineAlter, Phase,
+    Postpone, Removal, Report, Role, TableState, cleanup,
 };
 use online_alter_support::{Database, Server, Table, Workload, Writers, check, csm, database};
 
@@ -37,6 +37,18 @@ pub(crate) struct Lane {
 struct Ending {
     result: Result<Report, Error>,
     chunk_retries: u64,
+    /// How often another run went on with what one had left, and could not.
+    resumed: u64,
+    not_resumed: u64,
+}
+
+impl Ending {
+    /// Whether the run has left what another one could go on with.
+    fn has_left_a_run(&self) -> bool {
+        let state =
+            |left: &Leftover| matches!(left, Leftover::Table(name) if name.ends_with("_ghc`"));
+        self.result.as_ref().is_err_and(|error| error.leftovers().iter().any(state))
+    }
 }
 
 impl Lane {
@@ -111,6 +123,8 @@ impl Lane {
         tally.resurrected += checked.resurrected.len();
         tally.unexpected += checked.unexpected.len();
         tally.chunk_retries += ending.chunk_retries;
+        tally.resumed += ending.resumed;
+        tally.not_resumed += ending.not_resumed;
         if let Ok(report) = &ending.result {
             tally.altered += 1;
             tally.attempts += u64::from(report.cut_over_attempts);
@@ -174,8 +188,7 @@ impl Lane {
         }
     }
 
-    /// Begins the run, lets things go wrong, and waits for its end. A program of its own, which is killed and
-    /// resumed, would be carried out here in place of the library: all that the judgement needs is [`Ending`].
+    /// Runs, and most often goes on with what a run that failed has left, under new faults.
     fn carry_out(
         &self,
         rng: &Rng,
@@ -183,6 +196,36 @@ impl Lane {
         clause: &str,
         faults: &mut BTreeMap<&'static str, u64>,
     ) -> Ending {
+        let mut ending = self.run(rng, table, clause, faults, false);
+        while ending.has_left_a_run() && rng.chance(80) {
+            let next = self.run(rng, table, clause, faults, true);
+            let refused = |error: &Error| {
+                error.phase() == Phase::Plan || error.kind() == ErrorKind::CannotResume
+            };
+            ending.chunk_retries += next.chunk_retries;
+            if next.result.as_ref().is_err_and(refused) {
+                // Everything is as it was: the binlog is purged, or the server is not back yet.
+                log::debug!("not gone on with: {}", next.result.as_ref().unwrap_err());
+                ending.not_resumed += 1;
+            } else {
+                ending.resumed += 1;
+                ending.result = next.result;
+            }
+        }
+        ending
+    }
+
+    /// Begins the run, lets things go wrong, and waits for its end.
+    fn run(
+        &self,
+        rng: &Rng,
+        table: &str,
+        clause: &str,
+        faults: &mut BTreeMap<&'static str, u64>,
+        resume: bool,
+    ) -> Ending {
+        let ended =
+            |result, chunk_retries| Ending { result, chunk_retries, resumed: 0, not_resumed: 0 };
         let proxy = rng.chance(60).then(|| Proxy::start(self.server.port()));
         let port = proxy.as_ref().map_or(self.server.port(), Proxy::port);
         let retries = Arc::new(AtomicU64::new(0));
@@ -190,6 +233,8 @@ impl Lane {
         let url = format!("mysql://{USER}:secret@127.0.0.1:{port}/{SCHEMA}");
         let mut alter = OnlineAlter::new(url, table)
             .alter(clause)
+            .resume(resume)
+            .checkpoint_interval(Duration::from_millis(50 << rng.below(6)))
             .on_mismatch(OnMismatch::Stop)
             .heartbeat_interval(Duration::from_millis(100))
             .chunk_size(ChunkSize::Rows(3 + rng.below(80) as u64))
@@ -212,7 +257,7 @@ impl Lane {
         let began = Instant::now();
         let handle = match alter.postpone_cut_over(Postpone::until_released()).start() {
             Ok(handle) => handle,
-            Err(error) => return Ending { result: Err(error), chunk_retries: 0 },
+            Err(error) => return ended(Err(error), 0),
         };
         let place = Place {
             server: &self.server,
@@ -242,7 +287,7 @@ impl Lane {
             }
             thread::sleep(Duration::from_millis(10));
         }
-        Ending { result: handle.join(), chunk_retries: retries.load(SeqCst) }
+        ended(handle.join(), retries.load(SeqCst))
     }
 
     /// Whether the run ended as it may, and left what it says. Takes that away.

@@ -22,6 +22,9 @@ pub(crate) struct Tally {
     pub(crate) resurrected: usize,
     pub(crate) unexpected: usize,
     pub(crate) chunk_retries: u64,
+    /// How often a run went on with what another one had left, and could not.
+    pub(crate) resumed: u64,
+    pub(crate) not_resumed: u64,
     pub(crate) attempts: u64,
     pub(crate) reconciled: usize,
     pub(crate) leftovers: u64,
@@ -49,6 +52,8 @@ impl Tally {
             resurrected: 0,
             unexpected: 0,
             chunk_retries: 0,
+            resumed: 0,
+            not_resumed: 0,
             attempts: 0,
             reconciled: 0,
             leftovers: 0,
@@ -93,6 +98,7 @@ impl fmt::Display for Tally {
             "chunk retries {}, attempts to cut over {}, keys brought over behind the swap {}, longest lock {:?}",
             self.chunk_retries, self.attempts, self.reconciled, self.longest_lock
         )?;
+        writeln!(f, "gone on with {}, not to be gone on with {}", self.resumed, self.not_resumed)?;
         writeln!(f, "left by runs and cleaned up: {}", self.leftovers)?;
         let first = |all: &[u64]| all.get(2).or(all.last()).copied().unwrap_or(0);
         let last = |all: &[u64]| all.last().copied().unwrap_or(0);
