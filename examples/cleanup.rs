@@ -24,7 +24,8 @@ use crate::common::{say, warn};
 ///
 /// Exits with 0 if nothing is left (or, without --execute, nothing is there), 1 if something is, 2 on wrong usage, 3
 /// if it could not be looked at or removed.
-#[derive(Debug, Parser)]
+// No Debug: an address may hold a password.
+#[derive(Parser)]
 #[command(name = "cleanup")]
 struct Flags {
     /// The server, such as mysql://user@host:3306/schema. A password that is not in it is taken from

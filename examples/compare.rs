@@ -18,7 +18,8 @@ use crate::common::{say, warn};
 /// Compares the rows of two tables of one server, exactly and without locking anything.
 ///
 /// Exits with 0 if they are equal, 1 if rows differ, 2 on wrong usage, 3 if they could not be compared.
-#[derive(Debug, Parser)]
+// No Debug: an address may hold a password.
+#[derive(Parser)]
 #[command(name = "compare")]
 struct Flags {
     /// The server, such as mysql://user@host:3306/schema. A password that is not in it is taken from

@@ -38,8 +38,8 @@
 //!
 //! # What it is not
 //!
-//! - It does not resume: a run that dies is started over, and its leftovers are replaced
-//!   when it is [told to](OnlineAlter::replace_ghost_table).
+//! - A run that died is [gone on with](OnlineAlter::resume) on the server that it ran on, and nowhere else; a test on a
+//!   replica is not.
 //! - It writes to one server, the primary or a [replica that is meant alone](OnlineAlter::on_replica), and reads the binlog there or on a
 //!   replica; it refuses Galera, group replication with several primaries,
 //!   foreign keys that refer to the table, and what the README lists under "Limits". Foreign keys to

@@ -303,7 +303,9 @@ impl OnlineAlter {
     /// A run that had copied nothing yet is begun anew. Fails with [`ErrorKind::NothingToResume`](crate::ErrorKind::NothingToResume) if no run
     /// is to be gone on with, and with [`ErrorKind::CannotResume`](crate::ErrorKind::CannotResume) if it cannot be: another clause, another server, a
     /// changed table, a purged binlog, a checkpoint of another format. Nothing is touched then; with
-    /// [`replace_ghost_table`](Self::replace_ghost_table) the run starts over in both cases.
+    /// [`replace_ghost_table`](Self::replace_ghost_table) the run starts over in both cases, as far as the plan sees them: what
+    /// only the run itself finds out, such as GTIDs that are purged, or what the replica of
+    /// [`stream_from`](Self::stream_from) lacks, stays an error, and takes a run without this.
     ///
     /// How rows are mapped, which keys and which foreign keys and triggers the new table gets was decided by the
     /// earlier run; all other options are those given now. Default: off.

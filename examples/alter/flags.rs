@@ -287,9 +287,12 @@ pub(crate) enum Mismatch {
 /// a password in them.
 pub(crate) fn parse() -> Flags {
     Flags::try_parse().unwrap_or_else(|mut error| {
-        let given = error.get(ContextKind::InvalidValue);
-        if matches!(given, Some(ContextValue::String(value)) if value.contains('@')) {
-            error.insert(ContextKind::InvalidValue, ContextValue::String("..".to_owned()));
+        // An argument that stands alone may be an address whose flag was forgotten.
+        for kind in [ContextKind::InvalidValue, ContextKind::InvalidArg] {
+            let given = error.get(kind);
+            if matches!(given, Some(ContextValue::String(value)) if value.contains('@')) {
+                error.insert(kind, ContextValue::String("..".to_owned()));
+            }
         }
         error.exit()
     })

@@ -5,7 +5,8 @@ use online_alter_support::Flavor;
 
 /// Alters the table that edX has to alter, while four writers keep writing to it, and checks that
 /// none of their writes is lost and none of them saw an error.
-#[derive(Debug, Parser)]
+// No Debug: an address may hold a password.
+#[derive(Parser)]
 #[command(name = "csm_alter", max_term_width = 100)]
 pub(crate) struct Flags {
     /// The private server to start: mysql, mariadb or mariadb11. Its data is on disk, every commit

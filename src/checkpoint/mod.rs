@@ -165,7 +165,7 @@ impl StateTable {
             let mut row = row.into_iter().flatten();
             let id = row.next()?.parse::<u64>().ok()?.checked_sub(FIRST_CONNECTION)?;
             let (lock, since) = (row.next()?, row.next()?.parse().ok()?);
-            Some(Mark::of_other(u32::try_from(id).ok()?, lock, since))
+            Mark::of_other(u32::try_from(id).ok()?, lock, since)
         };
         Ok(session.rows(&sql)?.into_iter().filter_map(mark).collect())
     }

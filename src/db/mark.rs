@@ -8,6 +8,9 @@ use crate::cancel::Cancel;
 use crate::error::Result;
 use crate::sql::literal;
 
+/// What the names of their locks begin with.
+const PREFIX: &str = "online-alter#";
+
 /// What a connection is known by, even when it is lost: a named lock that it alone holds. Its id is
 /// not enough, as it may be somebody else's after a restart of the server. The lock is given back
 /// last, after the connection's transaction and its table locks.
@@ -25,13 +28,16 @@ pub(crate) struct Mark {
 impl Mark {
     pub(super) fn new(id: u32) -> Self {
         // A hasher with random keys is the standard library's only source of randomness.
-        let lock = format!("online-alter#{:016x}", RandomState::new().hash_one(id));
+        let lock = format!("{PREFIX}{:016x}", RandomState::new().hash_one(id));
         Mark { id, lock, since: 0, held: false }
     }
 
-    /// Of another run, by what that has written down.
-    pub(crate) fn of_other(id: u32, lock: String, since: u64) -> Self {
-        Mark { id, lock, since, held: true }
+    /// Of another run, by what that has written down. Only with a lock of the form that ours have: whoever may write there
+    /// must not have us end the connection that holds any other.
+    pub(crate) fn of_other(id: u32, lock: String, since: u64) -> Option<Self> {
+        let random = lock.strip_prefix(PREFIX)?;
+        let is_ours = random.len() == 16 && random.bytes().all(|b| b.is_ascii_hexdigit());
+        is_ours.then_some(Mark { id, lock, since, held: true })
     }
 
     pub(super) fn is_held(&self) -> bool {

@@ -57,6 +57,12 @@ impl Request {
             )));
         }
         Tables::look(session, &task)?;
+        if self.stream.is_none() {
+            // What is found out behind this does not start over.
+            check_stream(&task, server)?;
+            let place = place(session, name)?;
+            check_place(session, server, &place)?;
+        }
         Ok(Some(Box::new(task)))
     }
 
@@ -74,24 +80,10 @@ impl Request {
             preflight.1.extend(items);
             stream
         });
-        let read = stream.as_ref().map_or(&server, |replica| &replica.server);
-        if task.stream != read.identity {
-            return Err(cannot(format!(
-                "it read the binlog of the server {}, and this one's is {}",
-                task.stream, read.identity
-            )));
-        }
-        let place = StateTable::saved(session, &table.name.state(), Saved::Place)?;
-        let place = place.ok_or_else(|| cannot("it is not written down how far it has come"))?;
-        match &stream {
-            None => check_place(session, &server, &place)?,
-            Some(replica) => {
-                check_place(
-                    &mut Session::open_plain(&replica.connector)?,
-                    &replica.server,
-                    &place,
-                )?;
-            }
+        if let Some(replica) = &stream {
+            check_stream(&task, &replica.server)?;
+            let place = place(session, &table.name)?;
+            check_place(&mut Session::open_plain(&replica.connector)?, &replica.server, &place)?;
         }
         let stated = std::mem::take(&mut self.options.column_map);
         let clause = parse_clause(&self.clause, stated, &server, &table)?;
@@ -120,4 +112,21 @@ impl Request {
         };
         Ok(Plan::new(migration, dressing, self.observer, Vec::new(), Vec::new(), preflight))
     }
+}
+
+/// Positions mean nothing on another server than the one whose binlog was read.
+fn check_stream(task: &Task, read: &ServerInfo) -> Result<()> {
+    if task.stream == read.identity {
+        return Ok(());
+    }
+    Err(cannot(format!(
+        "it read the binlog of the server {}, and this one's is {}",
+        task.stream, read.identity
+    )))
+}
+
+/// How far the run had come, as it wrote it down.
+fn place(session: &mut Session, table: &TableName) -> Result<String> {
+    let place = StateTable::saved(session, &table.state(), Saved::Place)?;
+    place.ok_or_else(|| cannot("it is not written down how far it has come"))
 }

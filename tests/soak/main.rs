@@ -65,6 +65,8 @@ fn soak() {
     for tally in &tallies {
         println!("{tally}");
     }
+    assert!(tallies.len() == flavors.len() && !tallies.is_empty(), "a server is missing");
+    assert!(tallies.iter().all(|tally| tally.altered > 0), "nothing was altered");
     let wrong: Vec<&String> = tallies.iter().flat_map(|tally| &tally.wrong).collect();
     assert!(wrong.is_empty(), "{wrong:#?}");
 }

@@ -8,7 +8,7 @@ use online_alter::{ErrorKind, Step};
 
 use super::program::{CLAUSE, Program, Said};
 use super::{LONG, judge, set_up, start_writers};
-use crate::harness::{alter, on_each, wait_until};
+use crate::harness::{alter, connection_is_gone, on_each, wait_until};
 
 /// A chunk has read a row and waits for another one's lock. The program dies, the row is deleted, and the chunk goes on:
 /// it would bring the row back.
@@ -44,6 +44,44 @@ fn a_late_chunk_brings_nothing_back() {
         assert_eq!(third.wait(LONG), Said::At);
         let ghost: Vec<u32> = conn.query("SELECT id FROM _t_gho WHERE id IN (50, 90)").unwrap();
         assert_eq!(ghost, [50]);
+        third.kill();
+    });
+}
+
+/// The server goes on to build indexes for a program that is dead.
+#[test]
+fn a_late_index_build_is_ended() {
+    on_each("kills_late_build", |server, db| {
+        set_up(server, db);
+        let mut conn = db.conn();
+        let mut first = Program::start(db.url(), "CopyDone", false);
+        assert_eq!(first.wait(LONG), Said::At);
+        first.kill();
+        // The statement that builds them will wait for whoever uses the ghost.
+        let mut reader = db.conn();
+        reader.query_drop("BEGIN").unwrap();
+        reader.query_drop("SELECT 1 FROM _t_gho LIMIT 1").unwrap();
+        let second = Program::start(db.url(), "", true);
+        let mut late = 0;
+        wait_until("the indexes are about to be built", || {
+            let builds: Option<u32> = conn
+                .query_first(
+                    "SELECT ID FROM information_schema.PROCESSLIST WHERE DB = DATABASE() AND INFO LIKE 'ALTER TABLE%_t_gho%ADD%'",
+                )
+                .unwrap();
+            late = builds.unwrap_or(0);
+            late != 0
+        });
+        second.kill();
+        let mut third = Program::start(db.url(), "Verified", true);
+        wait_until("it has been ended", || connection_is_gone(&mut conn, late));
+        reader.query_drop("ROLLBACK").unwrap();
+        assert_eq!(third.wait(LONG), Said::At);
+        let built: Vec<String> = conn
+            .query("SELECT DISTINCT INDEX_NAME FROM information_schema.STATISTICS WHERE TABLE_SCHEMA = DATABASE() AND \
+                    TABLE_NAME = '_t_gho' ORDER BY BINARY INDEX_NAME")
+            .unwrap();
+        assert!(["pad", "u"].iter().all(|name| built.contains(&(*name).to_owned())), "{built:?}");
         third.kill();
     });
 }
