@@ -167,7 +167,9 @@ impl Sink for Count {
 
     fn marker(&mut self, _: u64) {}
 
-    fn swapped(&mut self) {}
+    fn swapped(&mut self) -> Result<()> {
+        Ok(())
+    }
 
     fn committed(&mut self, _: &BinlogPosition) {}
 

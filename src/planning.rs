@@ -100,7 +100,10 @@ impl Request {
                 }
                 // It had not copied anything.
                 Ok(None) => self.options.replace_ghost = true,
-                Err(error) if self.options.replace_ghost && may_start_over(&error) => {
+                Err(error)
+                    if self.options.replace_ghost
+                        && may_start_over(&error, &mut session, name)? =>
+                {
                     log::warn!("starting over: {}", error.message());
                 }
                 Err(error) => return Err(error),
@@ -267,8 +270,13 @@ impl Request {
     }
 }
 
-fn may_start_over(error: &Error) -> bool {
-    matches!(error.kind(), ErrorKind::CannotResume | ErrorKind::NothingToResume)
+/// Not where the tables may be swapped already: the ALTER would be made twice.
+fn may_start_over(error: &Error, session: &mut Session, name: &TableName) -> Result<bool> {
+    match error.kind() {
+        ErrorKind::NothingToResume => Ok(true),
+        ErrorKind::CannotResume => Table::exists(session, &name.ghost()),
+        _ => Ok(false),
+    }
 }
 
 /// Whether blockers of the cut-over can be found, and ended.

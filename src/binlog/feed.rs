@@ -219,9 +219,13 @@ impl Feed {
         true
     }
 
-    pub(super) fn note_swap(&self) {
-        self.state.lock().swapped = true;
+    /// The tables were swapped by a connection of ours; `false` if that was not to be: an earlier run has swapped them, and
+    /// somebody has swapped them back.
+    pub(super) fn note_swap(&self) -> bool {
+        let mut state = self.state.lock();
+        state.swapped = state.last_call.is_some();
         self.changed.notify_all();
+        state.swapped
     }
 
     pub(super) fn note_complete(
@@ -237,6 +241,11 @@ impl Feed {
         }
         let start = Start { position: position.clone(), gtids: gtids.cloned(), file_begun };
         let mut state = self.state.lock();
+        if state.last_call.is_some() {
+            // Whoever proves the swap needs all from that marker on.
+            self.wants_place.store(true, Ordering::SeqCst);
+            return;
+        }
         state.place = Some(Place { start, marker: state.marker });
         self.changed.notify_all();
     }

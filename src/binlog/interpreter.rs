@@ -451,7 +451,7 @@ impl Interpreter {
                 };
                 if suspect.judge()? == Passed::OurSwap {
                     self.swapped = true;
-                    sink.swapped();
+                    sink.swapped()?;
                 }
             }
         }

@@ -299,8 +299,12 @@ impl Sink for FeedSink<'_> {
         self.feed.note_marker(number);
     }
 
-    fn swapped(&mut self) {
-        self.feed.note_swap();
+    fn swapped(&mut self) -> Result<()> {
+        if self.feed.note_swap() {
+            return Ok(());
+        }
+        let why = "an earlier run has swapped the tables, and they are swapped back: what came in between is not known";
+        Err(Error::new(ErrorKind::TableChanged, why))
     }
 
     fn committed(&mut self, position: &BinlogPosition) {

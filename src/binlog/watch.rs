@@ -3,6 +3,7 @@
 use super::gtid::GtidSet;
 use super::layout::{TableMap, WatchedTable};
 use super::position::BinlogPosition;
+use crate::error::Result;
 use crate::sql::{Key, TableName};
 
 /// What the stream watches for.
@@ -35,7 +36,8 @@ pub(crate) trait Sink {
     /// A marker was written.
     fn marker(&mut self, number: u64);
     /// The table and its ghost were swapped by a connection of ours.
-    fn swapped(&mut self);
+    /// An error if that cannot be.
+    fn swapped(&mut self) -> Result<()>;
     /// A transaction ended here: the stream may be resumed behind it.
     fn committed(&mut self, position: &BinlogPosition);
     /// Another run may go on from here: all that came before has been reported. Called behind

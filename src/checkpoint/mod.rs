@@ -45,7 +45,8 @@ pub(crate) enum Saved {
     Proven = 6,
 }
 
-/// Rows of connections have these numbers, and theirs.
+/// Rows of connections have their ids as numbers, and above them, from the 33rd bit on, since when they had them, in seconds
+/// since 1970: a server that is started again gives them to others.
 const FIRST_CONNECTION: u64 = 1 << 32;
 
 /// The state table of a run.
@@ -151,21 +152,18 @@ impl StateTable {
     /// Writes down a connection of the run: whoever goes on must see to it that it has ended, and knows its statements
     /// in the binlog for the run's.
     pub(crate) fn register(&self, session: &mut Session) -> Result<()> {
-        let Mark { id, lock, .. } = session.mark().clone();
-        self.put(session, FIRST_CONNECTION + u64::from(id), &lock)?;
+        let Mark { id, lock, since, .. } = session.mark().clone();
+        self.put(session, (since.max(1) << 32) | u64::from(id), &lock)?;
         session.exec("COMMIT").map(drop)
     }
 
     /// The connections that were written down.
     pub(crate) fn registered(session: &mut Session, name: &TableName) -> Result<Vec<Mark>> {
-        // Written down before they have done anything else.
-        let since = "TIMESTAMPDIFF(SECOND, '1970-01-01', written_at)";
-        let sql = format!("SELECT id, body, {since} FROM {name} WHERE id >= {FIRST_CONNECTION}");
+        let sql = format!("SELECT id, body FROM {name} WHERE id >= {FIRST_CONNECTION}");
         let mark = |row: Vec<Option<String>>| {
             let mut row = row.into_iter().flatten();
-            let id = row.next()?.parse::<u64>().ok()?.checked_sub(FIRST_CONNECTION)?;
-            let (lock, since) = (row.next()?, row.next()?.parse().ok()?);
-            Mark::of_other(u32::try_from(id).ok()?, lock, since)
+            let id = row.next()?.parse::<u64>().ok()?;
+            Mark::of_other(u32::try_from(id & 0xffff_ffff).ok()?, row.next()?, id >> 32)
         };
         Ok(session.rows(&sql)?.into_iter().filter_map(mark).collect())
     }
@@ -179,6 +177,12 @@ impl StateTable {
     /// The record of the run that made the state table, if it is one of ours.
     pub(crate) fn read_record(session: &mut Session, name: &TableName) -> Result<Option<String>> {
         session.scalar(&format!("SELECT body FROM {name} WHERE id = {RECORD_ROW}"))
+    }
+
+    /// Numbers go on behind a marker that somebody else has written meanwhile.
+    pub(crate) fn goes_on_behind(&self, marker: Option<u64>) {
+        let next = marker.map_or(0, |marker| marker.saturating_add(1));
+        self.next_marker.fetch_max(next, Ordering::SeqCst);
     }
 
     /// Writes a marker that no stream waits for, and returns its number.

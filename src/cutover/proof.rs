@@ -37,7 +37,14 @@ impl CutOver<'_> {
         if !self.feed.wait_for_swap(PATIENCE, self.cancel)? {
             log::warn!("the swap has not come through the binlog stream yet: waiting for it");
         }
-        if !self.feed.wait_for_swap(patience.saturating_sub(PATIENCE), self.cancel)? {
+        // Behind another run there may be much to read again.
+        let mut before = None;
+        while !self.feed.wait_for_swap(patience, self.cancel)? {
+            let now = Some((self.feed.position(), self.feed.changes()));
+            if now != before {
+                before = now;
+                continue;
+            }
             return Err(unproven(format!(
                 "the swap did not come through the binlog stream within {} s, so it is not proven \
                  that no write was missed",

@@ -47,13 +47,13 @@ const REPLICA_PATIENCE: Duration = Duration::from_secs(2);
 /// The ids of connections, each with the times at which it became ours by the server's clock, in seconds since 1970. A server
 /// that is started again counts from the beginning, so an id may be somebody else's then.
 #[derive(Debug, Default)]
-struct OwnIds(HashMap<u32, Vec<u64>>);
+struct OwnIds(HashMap<u32, Vec<(u64, u64)>>);
 
 impl OwnIds {
     /// Whether the connection was ours at a time, the server having been started at another.
     fn had(&self, id: u32, at: u64, started: u64) -> bool {
         let times = self.0.get(&id).map_or(&[][..], Vec::as_slice);
-        times.iter().any(|time| (started..=at).contains(time))
+        times.iter().any(|(since, until)| (started..=at).contains(since) && at <= *until)
     }
 }
 
@@ -186,7 +186,12 @@ impl Connector {
     /// Remembers that a connection is ours: before it changes anything, or of an earlier run, with which this one goes on. What
     /// the binlog has of it is the run's own.
     pub(crate) fn owns(&self, mark: &Mark) {
-        self.own_ids.lock().0.entry(mark.id).or_default().push(mark.since);
+        self.owned(mark, u64::MAX);
+    }
+
+    /// A connection that was ours for a time, in seconds since 1970 by the server's clock.
+    pub(crate) fn owned(&self, mark: &Mark, until: u64) {
+        self.own_ids.lock().0.entry(mark.id).or_default().push((mark.since, until));
     }
 
     /// A new connection for a binlog stream: it takes events of up to a gibibyte, and gives up
@@ -370,7 +375,9 @@ mod tests {
     #[test]
     fn an_id_is_ours_for_as_long_as_the_server_runs() {
         let mut ids = OwnIds::default();
-        ids.0.entry(7).or_default().extend([100, 300]);
+        ids.0.entry(7).or_default().extend([(100, u64::MAX), (300, u64::MAX)]);
+        ids.0.entry(9).or_default().push((100, 120));
+        assert!(ids.had(9, 120, 0) && !ids.had(9, 121, 0));
         for (at, started, ours) in [
             (99, 0, false),
             (100, 0, true),

@@ -336,7 +336,9 @@ impl Sink for Seen {
 
     fn marker(&mut self, _: u64) {}
 
-    fn swapped(&mut self) {}
+    fn swapped(&mut self) -> crate::error::Result<()> {
+        Ok(())
+    }
 
     fn committed(&mut self, _: &BinlogPosition) {}
 

@@ -47,8 +47,19 @@ pub(super) fn begin(
             // Nobody comes to them any more: this run has the lock.
             let dead = StateTable::registered(definer, state.name())?;
             watch_sessions(connector, guard, &state, definer)?;
-            let mut taking = Taking { migration, made, dead, cancel: &control.cancel };
-            let continued = taking.up(task, definer)?;
+            let mut taking = Taking { migration, made, dead, control };
+            // Or it would seem to be dead itself.
+            let continued = guard.beating(&state, || taking.up(task, definer))?;
+            // The other one may have written some meanwhile.
+            state.goes_on_behind(StateTable::last_marker(definer, state.name())?);
+            if options.on_replica == Some(OnReplica::Migrate) {
+                server.check_applies_rows(
+                    connector,
+                    table,
+                    &task.ghost.table,
+                    &migration.clause,
+                )?;
+            }
             connector.move_rows_in(task.ghost.row_modes.clone());
             (task.ghost.clone(), Some(continued))
         }
@@ -117,6 +128,12 @@ fn prepare(
     let neighbours = (&migration.neighbours, &migration.new_names);
     let source = &table.name;
     let leftovers = ghost::check_leftovers(definer, server, source, options)?;
+    if leftovers.contains(&source.state()) {
+        // What is still under way must not come into a table of the same name.
+        for mark in StateTable::registered(definer, &source.state())? {
+            definer.end(&mark, &control.cancel)?;
+        }
+    }
     ghost::drop_leftovers(definer, &leftovers, &control.cancel)?;
     control.cancel.check()?;
     create_table(definer, &state.create_sql(), &source.state(), made)?;

@@ -16,6 +16,9 @@ use crate::fault::Fault;
 /// With more keys than that outstanding, the place before is kept: what changed since is read again.
 const MOST_KEYS: usize = 20_000;
 
+/// Nor with longer ones. Written in hexadecimal, it is twice as long.
+const MOST_BYTES: usize = 1 << 20;
+
 /// How long the next commit may take to come, which at least the heartbeats make.
 const PATIENCE: Duration = Duration::from_secs(5);
 
@@ -52,7 +55,7 @@ pub(super) fn keep(
 }
 
 fn is_passing(error: &Error) -> bool {
-    error.fault().is_some_and(Fault::is_passing)
+    error.fault().is_some_and(|fault| fault.is_passing() || fault == Fault::TooBig)
 }
 
 /// How far the copy has come.
@@ -77,7 +80,10 @@ fn save(
     save_copied(control, state, session)?;
     let Some(place) = follow.feed.next_place(PATIENCE, &control.cancel)? else { return Ok(false) };
     let Some(keys) = follow.pending.unfinished(MOST_KEYS) else { return Ok(false) };
-    let place = SavedPlace::new(&place, &keys);
-    state.save(session, Saved::Place, &place.text()?)?;
+    let text = SavedPlace::new(&place, &keys).text()?;
+    if text.len() > MOST_BYTES {
+        return Ok(false);
+    }
+    state.save(session, Saved::Place, &text)?;
     Ok(true)
 }

@@ -18,9 +18,10 @@ use crate::error::Result;
 use crate::sql::TableName;
 use crate::steps::Step;
 
+const TRIES: Retries = Retries { attempts: 5, within: Duration::from_secs(10) };
+
 /// Drops a table of the run that has ended well.
 fn drop_for_good(definer: &mut Session, name: &TableName) -> Result<()> {
-    const TRIES: Retries = Retries { attempts: 5, within: Duration::from_secs(10) };
     // The run itself is over, and its threads have been told so. That the table is gone may be this run's doing, whose
     // answer was lost, or that of one before.
     definer.retrying(TRIES, &Cancel::default(), |definer| {
@@ -44,11 +45,17 @@ pub(super) fn finish(
     };
     let Migration { table, options, .. } = migration;
     let mut warnings = control.take_warnings();
+    let mut is_written_down = true;
     if test.is_none() {
         // Without the old table it could not be seen that the tables are swapped.
-        let saved = state.save(&mut definer, Saved::Proven, &proof.conflicting.join("\n"));
+        let conflicting = proof.conflicting.join("\n");
+        let saved = definer.retrying(TRIES, &Cancel::default(), |definer| {
+            state.save(definer, Saved::Proven, &conflicting)
+        });
         if let Err(error) = saved {
-            log::debug!("that the swap is proven is not written down: {}", error.message());
+            is_written_down = false;
+            let why = error.message();
+            warnings.push(format!("it could not be written down that the swap is proven: {why}"));
         }
         options.steps.at(Step::ProofSaved, definer.id());
     }
@@ -61,7 +68,8 @@ pub(super) fn finish(
     };
     let old = table.name.old();
     // Rows that a person has to look at are in the old table.
-    let may_drop = options.old_table == OldTable::Drop && proof.conflicting.is_empty();
+    let may_drop =
+        options.old_table == OldTable::Drop && proof.conflicting.is_empty() && is_written_down;
     let old_is_gone = test.is_some() || may_drop && drop_table(&old);
     if test.is_none() {
         // Last: as long as it is there, another run may end what this one has begun.

@@ -134,6 +134,7 @@ impl Follow {
         self.stream.copy_begins();
         match &continued.stage {
             Stage::Follow { indexes } => {
+                self.refresher.catches_up(true);
                 self.pending.put_back(continued.place.keys()?);
                 if *indexes {
                     self.indexes_are_there(ghost);

@@ -2,6 +2,8 @@
 
 use std::time::{Duration, Instant};
 
+use crossbeam_channel::RecvTimeoutError;
+
 use crate::binlog::Feed;
 use crate::cancel::Cancel;
 use crate::checkpoint::StateTable;
@@ -52,18 +54,18 @@ pub(crate) struct Guard {
 }
 
 impl Guard {
-    /// `resumes`: a run that holds the lock, and has not written a heartbeat for a while, is ended.
+    /// `resumes`: a run that holds the lock, and does not write a heartbeat for so long, is ended.
     pub(crate) fn take(
         connector: &Connector,
         flavor: Flavor,
         table: &TableName,
-        resumes: Option<&Cancel>,
+        resumes: Option<(Duration, &Cancel)>,
     ) -> Result<Self> {
         let mut session = Session::open(connector, flavor, Purpose::Rows)?;
         let lock = lock(table);
         let mut is_taken = session.take_lock(&lock)?;
-        if let (false, Some(cancel)) = (is_taken, resumes) {
-            is_taken = take_from_dead(&mut session, &lock, &table.state(), cancel)?;
+        if let (false, Some(patience)) = (is_taken, resumes) {
+            is_taken = take_from_dead(&mut session, &lock, &table.state(), patience)?;
         }
         if !is_taken {
             return Err(already_running(table));
@@ -74,6 +76,29 @@ impl Guard {
     /// From now on every session of the run that may write makes sure first that this lock is still held.
     pub(super) fn fence(&self, connector: &Connector) {
         connector.guarded_by(&self.lock, self.session.mark());
+    }
+
+    /// Does something that may take long, and writes heartbeats meanwhile, which no stream waits for.
+    pub(super) fn beating<T>(
+        &mut self,
+        state: &StateTable,
+        work: impl FnOnce() -> Result<T>,
+    ) -> Result<T> {
+        const EVERY: Duration = Duration::from_secs(1);
+        let session = &mut self.session;
+        std::thread::scope(|scope| {
+            let (done, is_done) = crossbeam_channel::bounded::<()>(0);
+            scope.spawn(move || {
+                while is_done.recv_timeout(EVERY) == Err(RecvTimeoutError::Timeout) {
+                    if let Err(error) = state.write_canary(session) {
+                        log::debug!("no heartbeat: {}", error.message());
+                    }
+                }
+            });
+            let result = work();
+            drop(done);
+            result
+        })
     }
 
     /// Writes heartbeats, and looks after the lock, until the run is asked to stop. Without the
@@ -147,26 +172,31 @@ fn take_from_dead(
     session: &mut Session,
     lock: &str,
     state: &TableName,
-    cancel: &Cancel,
+    (silence, cancel): (Duration, &Cancel),
 ) -> Result<bool> {
     const LOOK_AGAIN: Duration = Duration::from_millis(100);
-    const SILENCE: Duration = Duration::from_secs(10);
+    const PATIENCE: Duration = Duration::from_secs(10);
+    let is_used = format!("SELECT IS_USED_LOCK({lock})");
     let first = StateTable::last_marker(session, state)?;
-    let began = Instant::now();
-    while began.elapsed() < SILENCE {
+    let (mut began, mut holder) = (Instant::now(), session.scalar(&is_used)?);
+    while began.elapsed() < silence {
         if session.take_lock(lock)? {
             return Ok(true);
         }
         if StateTable::last_marker(session, state)? != first {
             return Ok(false);
         }
+        let now = session.scalar(&is_used)?;
+        if now != holder {
+            (began, holder) = (Instant::now(), now);
+        }
         cancel.sleep(LOOK_AGAIN)?;
     }
-    if let Some(id) = session.scalar(&format!("SELECT IS_USED_LOCK({lock})"))? {
+    if let Some(id) = holder {
         log::warn!("connection {id} of an earlier run has been silent for long, and is ended");
         session.kill(id.parse().map_err(|_| missing("who holds the lock"))?)?;
     }
-    let end = Instant::now() + SILENCE;
+    let end = Instant::now() + PATIENCE;
     while Instant::now() < end {
         if session.take_lock(lock)? {
             return Ok(true);

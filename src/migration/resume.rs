@@ -4,12 +4,14 @@
 //! rows. Then the tables show how far it came: whether they are swapped, whether the ghost has its indexes, whether it
 //! was being dressed for the cut-over.
 
+use std::time::Duration;
+
 use serde::{Deserialize, Serialize};
 
 use super::Migration;
 use super::cleanup::Made;
+use super::control::Control;
 use super::ghost::Ghost;
-use crate::cancel::Cancel;
 use crate::checkpoint::{CopiedSoFar, FORMAT, Saved, SavedPlace, StateTable};
 use crate::cutover::{SENTRY_COMMENT, dressing};
 use crate::db::{Mark, Session, missing};
@@ -29,6 +31,8 @@ pub(crate) struct Task {
     /// The server whose binlog is read.
     pub(crate) stream: String,
     pub(crate) clause: String,
+    /// In milliseconds.
+    pub(crate) heartbeat: u64,
     pub(crate) table: Table,
     pub(crate) neighbours: Neighbours,
     pub(crate) new_names: NewNames,
@@ -39,7 +43,8 @@ pub(crate) struct Task {
 
 impl Task {
     pub(super) fn of(migration: &Migration, ghost: &Ghost, ghost_definition: Definition) -> Self {
-        let Migration { server, stream, table, clause, neighbours, new_names, .. } = migration;
+        let Migration { server, stream, table, clause, neighbours, new_names, options, .. } =
+            migration;
         let stream = stream.as_ref().map_or(server, |replica| &replica.server);
         Task {
             format: FORMAT,
@@ -47,12 +52,18 @@ impl Task {
             server: server.identity.clone(),
             stream: stream.identity.clone(),
             clause: clause.text.clone(),
+            heartbeat: u64::try_from(options.heartbeat.as_millis()).unwrap_or(u64::MAX),
             table: table.clone(),
             neighbours: neighbours.clone(),
             new_names: new_names.clone(),
             ghost: ghost.clone(),
             ghost_definition,
         }
+    }
+
+    /// For how long a run that lives is silent at most.
+    pub(super) fn longest_silence(&self) -> Duration {
+        Duration::from_millis(self.heartbeat).saturating_mul(3).max(Duration::from_secs(10))
     }
 
     pub(super) fn text(&self) -> Result<String> {
@@ -150,7 +161,7 @@ pub(super) struct Taking<'a> {
     pub(super) made: &'a mut Made,
     /// Its connections, as far as they may still be there.
     pub(super) dead: Vec<Mark>,
-    pub(super) cancel: &'a Cancel,
+    pub(super) control: &'a Control,
 }
 
 impl Taking<'_> {
@@ -159,19 +170,28 @@ impl Taking<'_> {
         let source = &task.table.name;
         let state = source.state();
         for mark in &self.dead {
-            session.end(mark, self.cancel)?;
+            session.end(mark, &self.control.cancel)?;
         }
-        self.dead.iter().for_each(|mark| self.migration.connector.owns(mark));
+        // Their ids are others' from now on.
+        let until = session.scalar("SELECT UNIX_TIMESTAMP()")?;
+        let until = until.and_then(|now| now.parse().ok()).unwrap_or(u64::MAX);
+        self.dead.iter().for_each(|mark| self.migration.connector.owned(mark, until));
         let saved = |session: &mut Session, what| StateTable::saved(session, &state, what);
         let place = saved(session, Saved::Place)?;
         let place = SavedPlace::parse(&place.ok_or_else(|| missing("how far the run has come"))?)?;
         let copied = saved(session, Saved::Copied)?;
-        let copied = copied
+        let mut copied = copied
             .map_or_else(|| Ok(CopiedSoFar::through(None, 0)), |text| CopiedSoFar::parse(&text))?;
         let proven = saved(session, Saved::Proven)?;
-        let stage = match (Tables::look(session, task)?, proven) {
+        let tables = Tables::look(session, task)?;
+        if tables != Tables::AsTheyWere {
+            self.control.note_swap();
+        }
+        let stage = match (tables, proven) {
             (Tables::AsTheyWere, _) => {
                 let indexes = take_up_ghost(task, session, &self.migration.server)?;
+                // They are built behind that. What was written down last may have come first.
+                copied.all |= indexes;
                 // What goes wrong from here on may be taken back.
                 self.made.tables = vec![source.ghost(), state];
                 self.made.sentry = Some(source.old());

@@ -2,6 +2,7 @@
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::atomic::Ordering;
+use std::time::Duration;
 
 use super::begin::{Begun, begin, switch_to_row_format};
 use super::cause;
@@ -164,7 +165,7 @@ fn stages(
         switch_to_row_format(connector, server, options)?;
     }
     let resumed = migration.resumed.as_deref();
-    let takes_over = resumed.map(|_| &control.cancel);
+    let takes_over = resumed.map(|task| (task.longest_silence(), &control.cancel));
     let guard = guard.insert(Guard::take(connector, server.flavor, &table.name, takes_over)?);
     guard.fence(connector);
     options.steps.at(Step::LockTaken, guard.session().id());
@@ -185,7 +186,17 @@ fn stages(
     let begun = begin(migration, control, guard, &mut definer, made)?;
     let Begun { state, ghost, continued, start } = begun;
     let is_swapped = continued.as_ref().is_some_and(Continued::is_swapped);
-    let server_id = free_server_id(options.server_id, &mut definer, server, stream.as_ref())?;
+    let mut free_id = || free_server_id(options.server_id, &mut definer, server, stream.as_ref());
+    let mut server_id = free_id();
+    for _ in 0..50 {
+        // The stream of the run that has died may not have ended yet.
+        if server_id.is_ok() || continued.is_none() {
+            break;
+        }
+        control.cancel.sleep(Duration::from_millis(100))?;
+        server_id = free_id();
+    }
+    let server_id = server_id?;
     let source = Source { connector, server, replica: stream.as_ref(), server_id, start };
     let follow = Follow::new(source, table, &ghost, options)?;
     if let Some(continued) = &continued {

@@ -134,7 +134,7 @@ impl Stages<'_> {
         let mut before = None;
         while !self.follow.feed.wait_for_marker(marker, FENCE_PATIENCE, cancel)? {
             // Behind another run there may be much to read again.
-            let now = Some(self.follow.feed.position());
+            let now = Some((self.follow.feed.position(), self.follow.feed.changes()));
             if self.continued.is_some() && now != before {
                 before = now;
                 continue;
@@ -147,6 +147,7 @@ impl Stages<'_> {
             );
             return Err(Error::new(ErrorKind::Binlog, why));
         }
+        self.follow.refresher.catches_up(false);
         self.options.steps.at(Step::FencePassed, session.id());
         Ok(())
     }

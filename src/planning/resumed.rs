@@ -47,7 +47,7 @@ impl Request {
         if self.options.is_test() {
             return Err(cannot("a test on a replica has to be made anew"));
         }
-        if task.table.name != *name || task.clause != self.clause {
+        if !server.same_table(&task.table.name, name) || task.clause != self.clause {
             return Err(cannot(format!("it was to alter {} by: {}", task.table.name, task.clause)));
         }
         if task.server != server.identity {
@@ -57,9 +57,11 @@ impl Request {
             )));
         }
         Tables::look(session, &task)?;
-        if self.stream.is_none() {
-            // What is found out behind this does not start over.
-            check_stream(&task, server)?;
+        if self.stream.is_none() && !is_proven(session, name)? {
+            if task.stream != server.identity {
+                // A stream that was forgotten is no reason to start over.
+                return Ok(Some(Box::new(task)));
+            }
             let place = place(session, name)?;
             check_place(session, server, &place)?;
         }
@@ -73,6 +75,16 @@ impl Request {
         let (by_gtid, named) = (self.options.gtid, self.platform);
         // Behind the swap it is as it is to be, there too, or soon will be.
         let is_swapped = Tables::look(session, &task)? != Tables::AsTheyWere;
+        if is_proven(session, &table.name)? {
+            // Nothing is left to be read.
+            self.stream = None;
+        } else if self.stream.is_none() && task.stream != server.identity {
+            let why =
+                "the run that is gone on with read the binlog of a replica: name it (stream_from)";
+            return Err(Error::new(ErrorKind::Config, why));
+        }
+        // A server that lost its power may have lost the end of its binlog (`sync_binlog`), and nothing else shows it.
+        self.options.verify = true;
         let there = Some(&table).filter(|_| !is_swapped);
         let as_stream =
             |replica| stream_server(replica, &server, (&table.name, there), by_gtid, named);
@@ -123,6 +135,11 @@ fn check_stream(task: &Task, read: &ServerInfo) -> Result<()> {
         "it read the binlog of the server {}, and this one's is {}",
         task.stream, read.identity
     )))
+}
+
+/// Whether the tables are swapped, and that is proven.
+fn is_proven(session: &mut Session, table: &TableName) -> Result<bool> {
+    Ok(StateTable::saved(session, &table.state(), Saved::Proven)?.is_some())
 }
 
 /// How far the run had come, as it wrote it down.

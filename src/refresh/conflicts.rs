@@ -6,6 +6,7 @@
 //! everything that is pending is refreshed in one transaction.
 
 use std::collections::HashMap;
+use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
 
 use parking_lot::Mutex;
@@ -97,7 +98,10 @@ impl Refresher {
     pub(super) fn settle_conflicts(&self, session: &mut Session, cancel: &Cancel) -> Result<()> {
         const MOST: usize = 1000;
         let Some(_settling) = self.conflicts.settling.try_lock() else { return Ok(()) };
-        if self.pending.outstanding() > MOST || !self.conflicts.are_due() {
+        if self.catching_up.load(Ordering::SeqCst)
+            || self.pending.outstanding() > MOST
+            || !self.conflicts.are_due()
+        {
             return Ok(());
         }
         self.pending.pause(cancel)?;

@@ -52,6 +52,8 @@ pub(crate) struct Refresher {
     /// Whether the ghost has unique keys that the table does not have.
     strict: AtomicBool,
     refreshed: AtomicU64,
+    /// Changes of long ago are read again: a row of the ghost may still be older than the one that is refreshed.
+    pub(super) catching_up: AtomicBool,
     pub(super) conflicts: Conflicts,
 }
 
@@ -91,6 +93,7 @@ impl Refresher {
             retries,
             strict: AtomicBool::new(false),
             refreshed: AtomicU64::new(0),
+            catching_up: AtomicBool::new(false),
             conflicts: Conflicts::default(),
         }
     }
@@ -102,6 +105,11 @@ impl Refresher {
     /// Keys refreshed so far.
     pub(crate) fn refreshed(&self) -> u64 {
         self.refreshed.load(Ordering::Relaxed)
+    }
+
+    /// Whether what has changed while nobody followed is being read: until then no conflict is taken for a real one.
+    pub(crate) fn catches_up(&self, begins: bool) {
+        self.catching_up.store(begins, Ordering::SeqCst);
     }
 
     /// From now on the ghost has secondary unique keys, through which a REPLACE can displace a row.

@@ -150,6 +150,11 @@ fn a_rehearsal_is_interrupted() {
                 fs::remove_file(file).unwrap();
             }
             pair.replication("START", "");
+            // Or the next one would find the tables there.
+            while pair.tables_of_replica() != [csm::TABLE] {
+                assert!(began.elapsed() < PATIENCE, "{:?}", pair.tables_of_replica());
+                thread::sleep(Duration::from_millis(20));
+            }
         }
     });
 }

@@ -44,8 +44,9 @@ impl Sink for Seen {
     fn marker(&mut self, number: u64) {
         self.markers.push(number);
     }
-    fn swapped(&mut self) {
+    fn swapped(&mut self) -> Result<()> {
         self.swaps += 1;
+        Ok(())
     }
     fn committed(&mut self, position: &BinlogPosition) {
         self.commits.push(position.clone());
