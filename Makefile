@@ -14,7 +14,7 @@ TARGET ?= alter
 SECONDS ?= 600
 FOUND ?= target/fuzz-parsers/$(TARGET)
 
-.PHONY: help servers demo test soak fuzz fuzz-parsers bench bench-alter
+.PHONY: help servers demo test soak soak-postponed kills fuzz fuzz-parsers bench bench-alter
 
 help:
 	@echo "make servers              unpack private servers under target/servers"
@@ -22,6 +22,8 @@ help:
 	@echo "make demo URL=mysql://... [ARGS=...]                    the same, on a server of yours"
 	@echo "make test [ARGS=...]      all tests, on all three servers"
 	@echo "make soak [SOAK_MINUTES=30] [SOAK_SEED=1]   alters without end while things go wrong, judged by a journal"
+	@echo "make soak-postponed [SOAK_MINUTES=20]   a run that waits for long stays as small as it was"
+	@echo "make kills [KILL_ROUNDS=20] [KILL_RANDOM=300] [KILL_SEED=1]   the program, killed at each point and at random, and resumed"
 	@echo "make fuzz [CASES=n] [SEED=n] [SERVER=mysql|mariadb|mariadb11]   random ALTERs against the server's own"
 	@echo "make fuzz-parsers [TARGET=alter|checkpoint|events|positions|quoting] [SECONDS=n]   any bytes for what reads them (cargo-fuzz)"
 	@echo "make bench                criterion: copying, comparing, finding boundaries, the cut-over, reading events"
@@ -51,7 +53,19 @@ soak: export SOAK_MINUTES ?= 30
 soak: export SOAK_SEED ?= 1
 soak: export MALLOC_ARENA_MAX ?= 2
 soak: servers
-	$(CARGO) test --features http,rustls --test soak -- --ignored --nocapture $(ARGS)
+	$(CARGO) test --features http,rustls --test soak -- --ignored --nocapture --exact soak $(ARGS)
+
+# A run that waits, with fifty times as many heartbeats as usual: does it stay as small as it was?
+soak-postponed: export SOAK_MINUTES ?= 20
+soak-postponed: export MALLOC_ARENA_MAX ?= 2
+soak-postponed: servers
+	$(CARGO) test --features http,rustls --test soak -- --ignored --nocapture postponed $(ARGS)
+
+# The host program, killed at each named point and at random times, and resumed: on two cores about 45 minutes.
+kills: export KILL_ROUNDS ?= 20
+kills: export KILL_RANDOM ?= 300
+kills: servers
+	$(CARGO) test --features http,rustls --test it -- kills::at_ --nocapture $(ARGS)
 
 # As many random cases as wanted; each one is the same at every time, so SEED=n CASES=1 runs one again.
 fuzz: export CASES ?= 5000

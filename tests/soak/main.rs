@@ -16,6 +16,7 @@
 )]
 
 mod fault;
+mod postponed;
 mod proxy;
 #[path = "../differential/rng.rs"]
 #[allow(dead_code, reason = "shared with tests that choose more")]

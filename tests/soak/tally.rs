@@ -65,14 +65,16 @@ impl Tally {
     }
 
     pub(crate) fn note_process(&mut self) {
-        let status = std::fs::read_to_string("/proc/self/status").unwrap_or_default();
-        let value = |name: &str| -> u64 {
-            let line = status.lines().find_map(|line| line.strip_prefix(name));
-            line.and_then(|line| line.split_whitespace().next()?.parse().ok()).unwrap_or(0)
-        };
-        self.rss.push(value("VmRSS:"));
-        self.threads.push(value("Threads:"));
+        self.rss.push(of_process("VmRSS:"));
+        self.threads.push(of_process("Threads:"));
     }
+}
+
+/// What the system says of this process; zero if it does not.
+pub(crate) fn of_process(name: &str) -> u64 {
+    let status = std::fs::read_to_string("/proc/self/status").unwrap_or_default();
+    let line = status.lines().find_map(|line| line.strip_prefix(name));
+    line.and_then(|line| line.split_whitespace().next()?.parse().ok()).unwrap_or(0)
 }
 
 impl fmt::Display for Tally {
