@@ -59,6 +59,7 @@ soak: servers
 soak-postponed: export SOAK_MINUTES ?= 20
 soak-postponed: export MALLOC_ARENA_MAX ?= 2
 soak-postponed: servers
+	$(CARGO) build --features http,rustls --example alter
 	$(CARGO) test --features http,rustls --test soak -- --ignored --nocapture postponed $(ARGS)
 
 # The host program, killed at each named point and at random times, and resumed: on two cores about 45 minutes.

@@ -40,7 +40,7 @@ struct State {
     marker: u64,
     /// Markers that were written and have not come through yet, with the time of writing.
     awaited: VecDeque<(u64, Instant)>,
-    /// The last markers, with the time of writing.
+    /// Some of the last markers, with the time of writing.
     written: VecDeque<(u64, Instant)>,
     /// The marker written under the cut-over's lock, behind which nothing should follow.
     last_call: Option<u64>,
@@ -55,8 +55,9 @@ struct State {
 /// How often a wait looks whether the run was asked to stop. What it waits for wakes it at once.
 const CANCEL_CHECK: Duration = Duration::from_millis(50);
 
-/// For how long markers are remembered.
+/// For how long markers are remembered, and how far apart they are then at least.
 const REMEMBERED: Duration = Duration::from_secs(1800);
+const APART: Duration = Duration::from_millis(100);
 
 impl Feed {
     pub(crate) fn new(start: BinlogPosition) -> Self {
@@ -97,7 +98,10 @@ impl Feed {
         let mut state = self.state.lock();
         let marker = (number, Instant::now());
         state.awaited.push_back(marker);
-        state.written.push_back(marker);
+        // However often heartbeats come, what is remembered of them stays small.
+        if state.written.back().is_none_or(|(_, last)| last.elapsed() >= APART) {
+            state.written.push_back(marker);
+        }
         while state.written.front().is_some_and(|(_, written)| written.elapsed() > REMEMBERED) {
             state.written.pop_front();
         }

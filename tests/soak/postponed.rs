@@ -1,10 +1,11 @@
-//! A run that is postponed for long: `SOAK_MINUTES=20 cargo test --release --features http,rustls --test soak -- --ignored --nocapture postponed`.
-//! Heartbeats come fifty times as often as by default, so that minutes are hours to whatever is kept of them.
+//! A run that is postponed for long, in a program of its own: `make soak-postponed`. Heartbeats come fifty times as often as by
+//! default, so that minutes are hours to whatever is kept of them.
 
+use std::path::Path;
+use std::process::{Command, Stdio};
 use std::thread;
 use std::time::{Duration, Instant};
 
-use online_alter::{OnMismatch, OnlineAlter, Postpone};
 use online_alter_support::{
     Flavor, Server, Table, Workload, Writers, available, check, csm, database,
 };
@@ -12,7 +13,7 @@ use online_alter_support::{
 use crate::{number, tally};
 
 #[test]
-#[ignore = "takes long"]
+#[ignore = "takes long: make soak-postponed"]
 fn postponed() {
     let minutes = number("SOAK_MINUTES", 20);
     thread::scope(|scope| {
@@ -31,30 +32,40 @@ fn stays_flat(flavor: Flavor, minutes: u64) {
     // As many rows go as come.
     (workload.insert_pct, workload.delete_pct, workload.rate) = (20, 19, Some(100.0));
     let writers = Writers::start(db.url(), workload).unwrap();
-    let handle = OnlineAlter::new(db.url(), csm::TABLE)
-        .alter("CHANGE id id BIGINT UNSIGNED NOT NULL AUTO_INCREMENT")
-        .on_mismatch(OnMismatch::Stop)
-        .heartbeat_interval(Duration::from_millis(10))
-        .postpone_cut_over(Postpone::until_released())
-        .start()
+    let program = std::env::current_exe().unwrap();
+    let program = program.parent().and_then(Path::parent).unwrap().join("examples/alter");
+    let flag = server.data_dir().with_extension("postpone");
+    let mut run = Command::new(program)
+        .args(["--url", &format!("mysql://root@127.0.0.1:{}/{}", server.port(), db.name())])
+        .args([
+            "--table",
+            csm::TABLE,
+            "--alter",
+            "CHANGE id id BIGINT UNSIGNED NOT NULL AUTO_INCREMENT",
+        ])
+        .args(["--execute", "--on-mismatch", "stop", "--heartbeat-interval-millis", "10"])
+        .arg("--postpone-cut-over-flag-file")
+        .arg(&flag)
+        .env("MYSQL_PWD", "secret")
+        .stdout(Stdio::null())
+        .spawn()
         .unwrap();
     let began = Instant::now();
     let mut rss = Vec::new();
     while began.elapsed() < Duration::from_secs(60 * minutes) {
         thread::sleep(Duration::from_secs(10));
-        assert!(!handle.is_finished(), "{:?}", handle.join());
-        rss.push(tally::of_process("VmRSS:"));
+        assert_eq!(run.try_wait().unwrap(), None, "it has ended");
+        rss.push(tally::of_process(&run.id().to_string(), "VmRSS:"));
         println!("{flavor}: {} s, RSS {} KiB", began.elapsed().as_secs(), rss.last().unwrap());
     }
     let third = rss.len() / 3;
     let most = |part: &[u64]| part.iter().max().copied().unwrap_or(0);
     let (early, late) = (most(&rss[..third.max(1)]), most(&rss[third * 2..]));
-    println!(
-        "{flavor}: RSS of the whole process at most {early} KiB in the first third, {late} in the last"
-    );
-    handle.cut_over();
-    let report = handle.join().unwrap();
+    println!("{flavor}: RSS at most {early} KiB in the first third, {late} in the last");
+    std::fs::remove_file(&flag).unwrap();
+    assert!(run.wait().unwrap().success());
     let outcome = writers.stop();
-    println!("{flavor}: {report}; {} writes", outcome.acknowledged);
+    println!("{flavor}: {} writes", outcome.acknowledged);
     check(&mut db.conn(), &Table::csm(csm::TABLE), &outcome).unwrap().assert_clean();
+    assert!(late < early + early / 4, "it grows: {rss:?}");
 }

@@ -65,14 +65,14 @@ impl Tally {
     }
 
     pub(crate) fn note_process(&mut self) {
-        self.rss.push(of_process("VmRSS:"));
-        self.threads.push(of_process("Threads:"));
+        self.rss.push(of_process("self", "VmRSS:"));
+        self.threads.push(of_process("self", "Threads:"));
     }
 }
 
-/// What the system says of this process; zero if it does not.
-pub(crate) fn of_process(name: &str) -> u64 {
-    let status = std::fs::read_to_string("/proc/self/status").unwrap_or_default();
+/// What the system says of a process; zero if it does not.
+pub(crate) fn of_process(id: &str, name: &str) -> u64 {
+    let status = std::fs::read_to_string(format!("/proc/{id}/status")).unwrap_or_default();
     let line = status.lines().find_map(|line| line.strip_prefix(name));
     line.and_then(|line| line.split_whitespace().next()?.parse().ok()).unwrap_or(0)
 }

@@ -5,9 +5,10 @@ use std::time::{Duration, Instant};
 
 use crossbeam_channel::bounded;
 use online_alter::throttle::{Signals, ThrottlePolicy, Verdict};
-use online_alter::{ErrorKind, Postpone};
+use online_alter::{ErrorKind, Leftover, Postpone, TableState};
 
 use super::{ADD, each};
+use crate::harness::tables;
 
 /// Longer than the two seconds that such a function is waited for, on a busy machine.
 const SOON: Duration = Duration::from_secs(10);
@@ -62,7 +63,12 @@ fn a_policy_that_asks_and_a_run_that_fails() {
         case.sql(&format!("KILL {guard}"));
         let error = handle.join().unwrap_err();
         assert!(killed.elapsed() < SOON, "{:?}", killed.elapsed());
-        case.assert_failed(&error, ErrorKind::LockLost);
+        // Without the lock, what it has made is kept, and named.
+        assert_eq!(error.kind(), ErrorKind::LockLost, "{error}");
+        assert_eq!(error.table_state(), TableState::Untouched, "{error}");
+        let table = |left: &&Leftover| matches!(left, Leftover::Table(_));
+        let made = tables(&mut case.db.conn()).len() - 1;
+        assert_eq!(error.leftovers().iter().filter(table).count(), made, "{error}");
     });
 }
 
