@@ -165,11 +165,18 @@ fn a_run_of_an_older_version_is_gone_on_with() {
         let mut conn = killed(server, db);
         let now: String =
             conn.query_first("SELECT body FROM _t_ghc WHERE id = 3").unwrap().unwrap();
-        let identity = now.split("\"server\": \"").nth(1).unwrap().split('"').next().unwrap();
+        // What is another one at each time.
+        let value = |name: &str| {
+            let text = now.split(&format!("\"{name}\": \"")).nth(1).unwrap();
+            text.split('"').next().unwrap().to_owned()
+        };
+        let (identity, created) = (value("server"), value("created"));
         if std::env::var_os("WRITE_TASKS").is_some() {
-            std::fs::write(&path, now.replace(identity, "SERVER")).unwrap();
+            let text = now.replace(&identity, "SERVER").replace(&created, "CREATED");
+            std::fs::write(&path, text).unwrap();
         }
-        let older = std::fs::read_to_string(&path).unwrap().replace("SERVER", identity);
+        let older = std::fs::read_to_string(&path).unwrap();
+        let older = older.replace("SERVER", &identity).replace("CREATED", &created);
         conn.exec_drop("UPDATE _t_ghc SET body = ? WHERE id = 3", (older,)).unwrap();
         let report = resume(db).run().unwrap();
         assert!(report.rows_copied >= 1536, "{report:?}");
