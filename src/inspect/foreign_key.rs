@@ -175,12 +175,14 @@ pub(crate) fn read(
     Ok((found, all_seen))
 }
 
-/// The names of all foreign keys in the schema, in lower case: no other may have one of them.
-pub(crate) fn names_in_schema(session: &mut Session, schema: &Ident) -> Result<Vec<String>> {
+/// The names of all foreign keys in the schema, in lower case, but for those of a ghost that an earlier run left: no other
+/// may have one of them.
+pub(crate) fn names_in_schema(session: &mut Session, table: &TableName) -> Result<Vec<String>> {
     let sql = format!(
         "SELECT CONSTRAINT_NAME FROM information_schema.REFERENTIAL_CONSTRAINTS \
-         WHERE CONSTRAINT_SCHEMA = {}",
-        literal::text(schema.as_str())
+         WHERE CONSTRAINT_SCHEMA = {} AND TABLE_NAME <> {}",
+        literal::text(table.schema.as_str()),
+        literal::text(table.ghost().table.as_str())
     );
     let names = session.rows(&sql)?.into_iter().filter_map(|row| row.into_iter().next().flatten());
     Ok(names.map(|name| name.to_lowercase()).collect())

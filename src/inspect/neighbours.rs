@@ -161,7 +161,7 @@ impl Neighbours {
         server: &ServerInfo,
         table: &TableName,
     ) -> Result<Vec<NewKeyName>> {
-        let mut taken = foreign_key::names_in_schema(session, &table.schema)?;
+        let mut taken = foreign_key::names_in_schema(session, table)?;
         let mut names = Vec::new();
         for key in &self.foreign_keys {
             let name = new_key_name(&key.name, table, server.flavor, &taken).ok_or_else(|| {
@@ -214,7 +214,7 @@ impl Neighbours {
             literal::text(table.schema.as_str())
         ))?;
         let collation = collation.unwrap_or_default();
-        let taken = trigger::names_in_schema(session, &table.schema)?;
+        let taken = trigger::names_in_schema(session, table)?;
         let refuse = |trigger: &Trigger, why: &str| {
             let why = format!("trigger {} of {table} cannot go over: {why}", trigger.name);
             Error::new(ErrorKind::Triggers, why)

@@ -75,11 +75,13 @@ pub(crate) fn signature(session: &mut Session, table: &TableName) -> Result<Vec<
     Ok(rows.collect())
 }
 
-/// The names of all triggers in the schema, in lower case: no other may have one of them.
-pub(crate) fn names_in_schema(session: &mut Session, schema: &Ident) -> Result<Vec<String>> {
+/// The names of all triggers in the schema, in lower case, but for those of a ghost that an earlier run left: no other may
+/// have one of them.
+pub(crate) fn names_in_schema(session: &mut Session, table: &TableName) -> Result<Vec<String>> {
     let sql = format!(
-        "SELECT TRIGGER_NAME FROM information_schema.TRIGGERS WHERE TRIGGER_SCHEMA = {}",
-        literal::text(schema.as_str())
+        "SELECT TRIGGER_NAME FROM information_schema.TRIGGERS WHERE TRIGGER_SCHEMA = {} AND EVENT_OBJECT_TABLE <> {}",
+        literal::text(table.schema.as_str()),
+        literal::text(table.ghost().table.as_str())
     );
     let names = session.rows(&sql)?.into_iter().filter_map(|row| row.into_iter().next().flatten());
     Ok(names.map(|name| name.to_lowercase()).collect())

@@ -91,6 +91,26 @@ fn a_table_was_changed_meanwhile() {
     });
 }
 
+/// A run tries foreign keys and triggers on the empty ghost, and takes them off again. It has died in between.
+#[test]
+fn names_on_a_ghost_that_goes_are_free() {
+    on_each("resume_names", |server, db| {
+        set_up(server, db);
+        let mut program = Program::start(db.url(), "GhostMade", false);
+        assert_eq!(program.wait(LONG), Said::At);
+        program.kill();
+        let mut conn = db.conn();
+        for sql in [
+            "CREATE TRIGGER tr_oa AFTER DELETE ON _t_gho FOR EACH ROW INSERT INTO fired VALUES (OLD.v)",
+            "ALTER TABLE _t_gho ADD CONSTRAINT fk_oa FOREIGN KEY (parent) REFERENCES p (id)",
+        ] {
+            conn.query_drop(sql).unwrap();
+        }
+        let report = resume(db).run().unwrap();
+        assert_eq!(report.triggers, [("tr".to_owned(), "tr_oa".to_owned())]);
+    });
+}
+
 /// gh-ost's --resume without --execute drops the ghost.
 #[test]
 fn a_rehearsal_takes_nothing_away() {
