@@ -49,8 +49,9 @@ pub(crate) struct Control {
     copy_began: OnceLock<Instant>,
     copy_took: OnceLock<Duration>,
     pub(crate) rows_copied: AtomicU64,
-    /// How far the copy has come without a gap.
+    /// Held while it is written down how far the copy has come.
     pub(crate) saving: Mutex<()>,
+    /// How far the copy has come without a gap.
     pub(crate) copied: Mutex<CopiedSoFar>,
     /// In the pass that goes on.
     pub(crate) rows_verified: AtomicU64,
