@@ -97,7 +97,6 @@ impl<'s> Bench<'s> {
     }
 
     /// Everything that there is to log goes to stderr.
-    #[cfg(feature = "rustls")]
     pub(crate) fn traced(&self, password: &str, args: &[&str]) -> Run {
         self.logging("trace", password, args)
     }

@@ -50,8 +50,8 @@ mod option_file;
 mod platform;
 mod replicas;
 mod resumed;
-#[cfg(feature = "rustls")]
 mod secrets;
+#[cfg(feature = "rustls")]
 mod secure;
 #[allow(dead_code, reason = "only some of it is tested apart from the program")]
 #[path = "../../examples/alter/server.rs"]
