@@ -79,7 +79,7 @@ impl Search<'_> {
             // Fewer rows than were thought.
             _ if half > 1 => self.narrow(Part { after, through, rows: half }),
             _ => {
-                let name = self.session.scalar(&pair.name_range(after, through))?;
+                let name = self.session.scalar(&pair.name_last(after, through))?;
                 let name = name.unwrap_or_else(|| "a row that is gone".to_owned());
                 self.found.push(format!("{name} ({})", error.message()));
                 Ok(())

@@ -97,7 +97,7 @@ impl CopyWorker<'_> {
                 self.copy_halves((after, through), rows / 2, session)
             }
             Err(error) if error.fault() == Some(Fault::TooBig) => {
-                let name = session.scalar(&self.pair.name_range(after, through))?;
+                let name = session.scalar(&self.pair.name_last(after, through))?;
                 Err(too_big(&name.unwrap_or_default()).with_source(error))
             }
             Err(error) => {

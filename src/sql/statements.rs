@@ -256,21 +256,24 @@ impl TablePair {
         format!("CONCAT_WS(', ', {})", join(columns))
     }
 
-    /// Names the first row of a range:
+    /// Names the last row of a range, which is the one at its end where that was seen; others may
+    /// have come before it:
     ///
     /// ```sql
-    /// SELECT CONCAT_WS(', ', CONCAT('id = ', id)) FROM t FORCE INDEX (PRIMARY) WHERE id > 1 LIMIT 1
+    /// SELECT CONCAT_WS(', ', CONCAT('id = ', id)) FROM t FORCE INDEX (PRIMARY) WHERE id > 1
+    /// ORDER BY id DESC LIMIT 1
     /// ```
-    pub(crate) fn name_range(&self, after: Option<&Bound>, through: Option<&Bound>) -> String {
-        self.name_rows(&predicate::range(&self.key, Side::Source, after, through))
+    pub(crate) fn name_last(&self, after: Option<&Bound>, through: Option<&Bound>) -> String {
+        let range = predicate::range(&self.key, Side::Source, after, through);
+        self.name_row(&format!("{range} ORDER BY {}", self.key_order(true)))
     }
 
     /// Names the row at a key.
     pub(crate) fn name_key(&self, key: &Key) -> Result<String, Malformed> {
-        Ok(self.name_rows(&predicate::keys(&self.key, Side::Source, std::slice::from_ref(key))?))
+        Ok(self.name_row(&predicate::keys(&self.key, Side::Source, std::slice::from_ref(key))?))
     }
 
-    fn name_rows(&self, condition: &str) -> String {
+    fn name_row(&self, condition: &str) -> String {
         let (text, index) = (self.key_text(Side::Source), &self.key.source_index);
         let source = &self.source;
         format!("SELECT {text} FROM {source} FORCE INDEX ({index}) WHERE {condition} LIMIT 1")
@@ -328,6 +331,7 @@ mod tests {
         insta::assert_snapshot!(pair().copy_range(Some(&bound("1")), Some(&bound("9"))), @"INSERT /* online-alter */ INTO `db`.`_t_gho` (`id`, `new`) SELECT `id`, `old` FROM `db`.`t` FORCE INDEX (`PRIMARY`) WHERE `id` > 1 AND `id` <= 9 ON DUPLICATE KEY UPDATE `id` = `db`.`_t_gho`.`id`");
         insta::assert_snapshot!(pair().boundary(Some(&bound("1")), None, 999), @"SELECT `id` FROM `db`.`t` FORCE INDEX (`PRIMARY`) WHERE `id` > 1 ORDER BY `id` LIMIT 999, 1");
         insta::assert_snapshot!(pair().last_key(), @"SELECT `id` FROM `db`.`t` FORCE INDEX (`PRIMARY`) WHERE TRUE ORDER BY `id` DESC LIMIT 0, 1");
+        insta::assert_snapshot!(pair().name_last(Some(&bound("1")), Some(&bound("9"))), @"SELECT CONCAT_WS(', ', CONCAT('id = ', `id`)) FROM `db`.`t` FORCE INDEX (`PRIMARY`) WHERE `id` > 1 AND `id` <= 9 ORDER BY `id` DESC LIMIT 1");
     }
 
     #[test]
