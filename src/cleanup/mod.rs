@@ -1,15 +1,17 @@
 //! What runs that died have left on a server: listing it, and taking it away.
 //!
-//! [`look`] finds it and decides what may go, [`remove`] takes that away.
+//! [`site`] asks the server, [`look`] decides what of it is a run's and may go, [`remove`] takes that away.
 
+mod found;
 mod look;
 mod remnant;
 mod remove;
+mod site;
 
 use std::fmt;
 
-use self::look::Site;
 pub use self::remnant::{Cleaned, Evidence, Remnant, Removal, Role};
+use self::site::Site;
 use crate::endpoint::Endpoint;
 use crate::error::{Error, ErrorKind, Result};
 use crate::sql::Ident;

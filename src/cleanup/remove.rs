@@ -2,8 +2,9 @@
 
 use std::time::{Duration, Instant};
 
-use super::look::{Found, Site, What};
+use super::found::{Found, What};
 use super::remnant::{Cleaned, Removal, Role};
+use super::site::Site;
 use crate::db::{Purpose, Session};
 use crate::error::{Error, ErrorKind, Result};
 use crate::fault::Fault;
@@ -88,13 +89,7 @@ impl Site {
 fn end(session: &mut Session, id: u32) -> Result<()> {
     session.kill(id).map_err(|error| error.context(format_args!("ending connection {id}")))?;
     let end = Instant::now() + PATIENCE;
-    loop {
-        let rows = session.named_rows("SHOW PROCESSLIST")?;
-        let id_of =
-            |row: &Vec<(String, Option<String>)>| row.first().and_then(|(_, id)| id.clone());
-        if !rows.iter().any(|row| id_of(row).is_some_and(|text| text == id.to_string())) {
-            return Ok(());
-        }
+    while session.sees(id)? {
         if Instant::now() > end {
             let why = format!(
                 "connection {id} was ended {} s ago, and still undoes what it has done: try again later",
@@ -104,6 +99,7 @@ fn end(session: &mut Session, id: u32) -> Result<()> {
         }
         std::thread::sleep(LOOK_AGAIN);
     }
+    Ok(())
 }
 
 fn take_away(session: &mut Session, found: &Found) -> Result<()> {

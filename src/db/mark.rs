@@ -78,7 +78,7 @@ impl Session {
     }
 
     /// Whether there is a connection of that id, whoever's.
-    pub(super) fn sees(&mut self, id: u32) -> Result<bool> {
+    pub(crate) fn sees(&mut self, id: u32) -> Result<bool> {
         Ok(self.command_of(id)?.is_some())
     }
 
