@@ -65,6 +65,7 @@ soak-postponed: servers
 # The host program, killed at each named point and at random times, and resumed: on two cores about 45 minutes.
 kills: export KILL_ROUNDS ?= 20
 kills: export KILL_RANDOM ?= 300
+kills: export STUCK_MINUTES ?= 120
 kills: servers
 	$(CARGO) test --features http,rustls --test it -- kills::at_ --nocapture $(ARGS)
 

@@ -10,8 +10,11 @@ use online_alter_support::{
 /// Every flavor that has its own strategy or protocol.
 pub(crate) const FLAVORS: [Flavor; 2] = [Flavor::Mysql, Flavor::MariaDb];
 
-/// No test takes so long.
-const STUCK: std::time::Duration = std::time::Duration::from_secs(600);
+/// No test takes so long, but for those that are asked for more rounds: `STUCK_MINUTES`.
+fn stuck() -> std::time::Duration {
+    let minutes = std::env::var("STUCK_MINUTES").ok().and_then(|minutes| minutes.parse().ok());
+    std::time::Duration::from_secs(60 * minutes.unwrap_or(10))
+}
 
 /// Runs the test on each flavor's shared server, in a database of its own.
 pub(crate) fn on_each(name: &str, test: impl Fn(&Server, &Database)) {
@@ -29,7 +32,7 @@ pub(crate) fn on(flavor: Flavor, name: &str, test: impl Fn(&Server, &Database)) 
     let _ = env_logger::try_init();
     let Some(server) = shared(flavor) else { return };
     eprintln!("{name} on {flavor}");
-    let _watchdog = Watchdog::start(format!("{name} on {flavor}"), STUCK);
+    let _watchdog = Watchdog::start(format!("{name} on {flavor}"), stuck());
     test(server, &database(server, name));
 }
 
