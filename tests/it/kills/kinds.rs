@@ -1,11 +1,12 @@
 //! Other ways to find rows, and other ways to read the binlog.
 
 use mysql::prelude::Queryable;
+use online_alter::{ErrorKind, TableState};
 use online_alter_support::{Database, Flavor, Server, available, database};
 
-use super::program::{Program, Said};
+use super::program::{CLAUSE, Program, Said};
 use super::{LONG, judge, set_up, start_writers};
-use crate::harness::{on_each, wait_until};
+use crate::harness::{alter, on_each, wait_until};
 
 const POINTS: [&str; 6] =
     ["Chunk 3", "CopyDone", "Phase BuildIndexes", "Locked", "Checked", "Renamed"];
@@ -71,6 +72,29 @@ fn by_gtids() {
         let Some(server) = available(builder.start()) else { continue };
         let db = database(&server, "kills_gtid");
         killed_and_gone_on_with(&server, &db, &[], &[("OA_GTID", "1")]);
+
+        // Transactions that it has not read are purged.
+        set_up(&server, &db);
+        let mut program = Program::start_with(db.url(), "Chunk 3", false, &[("OA_GTID", "1")]);
+        assert_eq!(program.wait(LONG), Said::At);
+        program.kill();
+        let mut conn = db.conn();
+        conn.query_drop("UPDATE t SET v = 7 WHERE id = 1").unwrap();
+        conn.query_drop("FLUSH BINARY LOGS").unwrap();
+        let logs: Vec<mysql::Row> = conn.query("SHOW BINARY LOGS").unwrap();
+        let last: String = logs.last().unwrap().get(0).unwrap();
+        wait_until("they are purged", || {
+            conn.query_drop(format!("PURGE BINARY LOGS TO '{last}'")).unwrap();
+            conn.query::<mysql::Row, _>("SHOW BINARY LOGS").unwrap().len() == 1
+        });
+        let run =
+            || alter(&db, "t", CLAUSE).gtid(true).keep_foreign_keys(true).include_triggers(true);
+        let error = run().resume(true).run().unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::CannotResume, "{error}");
+        assert_eq!(error.table_state(), TableState::Untouched, "{error}");
+        assert_eq!(error.leftovers().len(), 2, "{error}");
+        let report = run().replace_ghost_table(true).run().unwrap();
+        assert_eq!(report.rows_copied, 1536);
     }
 }
 

@@ -38,13 +38,17 @@ fn a_late_chunk_brings_nothing_back() {
         });
         second.kill();
         db.conn().query_drop("DELETE FROM t WHERE id = 90").unwrap();
-        let mut third = Program::start(db.url(), "Verified", true);
-        wait_until("it has been ended", || !chunks().iter().any(|id| late.contains(id)));
-        blocker.query_drop("ROLLBACK").unwrap();
+        let mut third = Program::start(db.url(), "FencePassed", true);
         assert_eq!(third.wait(LONG), Said::At);
+        // Before it would have given up by itself.
+        assert!(!chunks().iter().any(|id| late.contains(id)));
+        blocker.query_drop("ROLLBACK").unwrap();
+        third.kill();
+        let mut last = Program::start(db.url(), "Verified", true);
+        assert_eq!(last.wait(LONG), Said::At);
         let ghost: Vec<u32> = conn.query("SELECT id FROM _t_gho WHERE id IN (50, 90)").unwrap();
         assert_eq!(ghost, [50]);
-        third.kill();
+        last.kill();
     });
 }
 
@@ -73,16 +77,20 @@ fn a_late_index_build_is_ended() {
             late != 0
         });
         second.kill();
-        let mut third = Program::start(db.url(), "Verified", true);
-        wait_until("it has been ended", || connection_is_gone(&mut conn, late));
-        reader.query_drop("ROLLBACK").unwrap();
+        let mut third = Program::start(db.url(), "FencePassed", true);
         assert_eq!(third.wait(LONG), Said::At);
+        // Before it would have given up by itself.
+        assert!(connection_is_gone(&mut conn, late));
+        reader.query_drop("ROLLBACK").unwrap();
+        third.kill();
+        let mut last = Program::start(db.url(), "Verified", true);
+        assert_eq!(last.wait(LONG), Said::At);
         let built: Vec<String> = conn
             .query("SELECT DISTINCT INDEX_NAME FROM information_schema.STATISTICS WHERE TABLE_SCHEMA = DATABASE() AND \
                     TABLE_NAME = '_t_gho' ORDER BY BINARY INDEX_NAME")
             .unwrap();
         assert!(["pad", "u"].iter().all(|name| built.contains(&(*name).to_owned())), "{built:?}");
-        third.kill();
+        last.kill();
     });
 }
 
