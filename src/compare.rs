@@ -223,7 +223,8 @@ impl Compare {
                 elapsed: Duration::ZERO,
             },
         };
-        let workers = (0..self.workers).map(|_| open(Purpose::Rows)).collect::<Result<Vec<_>>>()?;
+        let mut workers =
+            (0..self.workers).map(|_| open(Purpose::Rows)).collect::<Result<Vec<_>>>()?;
         let sizer = Sizer::new(ChunkSize::Time(Duration::from_millis(150)), table.row_bytes);
         let compare = |chunk: &Chunk, session: &mut Session| {
             let (after, through) = (chunk.after.as_ref(), chunk.through.as_ref());
@@ -234,7 +235,7 @@ impl Compare {
         };
         let chunker =
             Chunker::everything(Arc::clone(&pair), RETRIES, &mut session, &control.cancel)?;
-        in_chunks(&control, chunker, &sizer, &mut session, workers, compare, |compared| {
+        in_chunks(&control, chunker, &sizer, &mut session, &mut workers, compare, |compared| {
             found.comparison.rows += compared.rows;
             found.look_again(compared.different)
         })

@@ -19,7 +19,7 @@ pub(crate) fn in_chunks<T: Send>(
     mut chunker: Chunker,
     sizer: &Sizer,
     session: &mut Session,
-    workers: Vec<Session>,
+    workers: &mut [Session],
     work: impl Fn(&Chunk, &mut Session) -> Result<(u64, T)> + Sync,
     mut finished: impl FnMut(T) -> Result<()>,
 ) -> Result<()> {
@@ -31,7 +31,7 @@ pub(crate) fn in_chunks<T: Send>(
         // One chunk waits for each worker, so that none waits for its boundary to be found.
         let (todo, todo_of_workers) = crossbeam_channel::bounded(workers.len());
         let (done_of_worker, done) = crossbeam_channel::bounded(workers.len());
-        for (number, mut session) in workers.into_iter().enumerate() {
+        for (number, session) in workers.iter_mut().enumerate() {
             let (todo, done) = (todo_of_workers.clone(), done_of_worker.clone());
             let work = &work;
             crew.spawn("chunk", move || {
@@ -40,7 +40,7 @@ pub(crate) fn in_chunks<T: Send>(
                     let Ok(chunk) = todo.recv() else { return Ok(()) };
                     control.gate.pass(cancel)?;
                     let began = Instant::now();
-                    let (rows, result) = work(&chunk, &mut session)?;
+                    let (rows, result) = work(&chunk, session)?;
                     sizer.learn_of(&chunk, rows, began.elapsed(), !control.others_write());
                     let time = began.elapsed();
                     crowd.finished(rows, control.writers_are_calm(), control.copy_workers());

@@ -176,8 +176,7 @@ impl Stages<'_> {
         let (cancel, retries) = (&control.cancel, options.retries());
         let chunker = Chunker::new(Arc::clone(&follow.pair), retries, session, cancel)?
             .behind(self.continued.and_then(|continued| continued.copied.bound()));
-        let workers = (0..options.copy_workers.max(1)).map(|_| self.open_worker());
-        let workers = workers.collect::<Result<Vec<_>>>()?;
+        let mut workers = self.open_workers()?;
         let worker = CopyWorker {
             pair: Arc::clone(&follow.pair),
             flights: &follow.flights,
@@ -195,7 +194,7 @@ impl Stages<'_> {
             Ok((copied.rows, copied))
         };
         let mut watermark = Watermark::default();
-        in_chunks(control, chunker, &follow.sizer, session, workers, copy, |copied| {
+        in_chunks(control, chunker, &follow.sizer, session, &mut workers, copy, |copied| {
             self.copied(copied, &mut watermark);
             Ok(())
         })
@@ -213,6 +212,11 @@ impl Stages<'_> {
             session.always(in_group(&Ident::new(group)))?;
         }
         Ok(session)
+    }
+
+    /// One for each worker.
+    pub(super) fn open_workers(&self) -> Result<Vec<Session>> {
+        (0..self.options.copy_workers.max(1)).map(|_| self.open_worker()).collect()
     }
 
     fn copied(&self, copied: Copied, watermark: &mut Watermark) {

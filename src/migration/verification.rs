@@ -57,6 +57,8 @@ pub(super) struct Verifier<'a> {
     rows: Session,
     /// Repairs, in transactions.
     locker: Session,
+    /// Compare side by side. They are kept from pass to pass: while a run is postponed there are many.
+    workers: Vec<Session>,
     found: Verification,
     last_end: Instant,
     last_took: Duration,
@@ -75,6 +77,7 @@ impl<'a> Verifier<'a> {
             sizer: sizer(stages),
             rows,
             locker: stages.open(Purpose::Refresh)?,
+            workers: Vec::new(),
             found: Verification::default(),
             last_end: Instant::now(),
             last_took: Duration::ZERO,
@@ -138,7 +141,7 @@ impl<'a> Verifier<'a> {
         repaired: &mut u64,
         enough: &mut dyn FnMut() -> bool,
     ) -> Result<bool> {
-        let Self { comparer, sizer, rows, locker, found, stages, .. } = self;
+        let Self { comparer, sizer, rows, locker, workers, found, stages, .. } = self;
         let control = stages.control;
         let comparer: &Comparer = comparer;
         let mut looked_at =
@@ -155,7 +158,12 @@ impl<'a> Verifier<'a> {
                 let compared = ahead.seen_again(stages, comparer, session)?;
                 look(&compared)
             }
-            None => compare_all(stages, comparer, sizer, session, |compared| look(&compared)),
+            None => {
+                if workers.is_empty() {
+                    *workers = stages.open_workers()?;
+                }
+                compare_all(stages, comparer, sizer, session, workers, |compared| look(&compared))
+            }
         };
         let (compared, different) = (looked_at.compared, looked_at.different);
         match took_place {
@@ -182,12 +190,11 @@ fn compare_all(
     comparer: &Comparer,
     sizer: &Sizer,
     session: &mut Session,
+    workers: &mut [Session],
     finished: impl FnMut(Compared) -> Result<()>,
 ) -> Result<()> {
     let Stages { control, follow, options, .. } = *stages;
     let (retries, cancel) = (options.retries(), &control.cancel);
-    let workers = (0..options.copy_workers.max(1)).map(|_| stages.open_worker());
-    let workers = workers.collect::<Result<Vec<_>>>()?;
     let chunker = Chunker::everything(Arc::clone(&follow.pair), retries, session, cancel)?;
     let compare = |chunk: &Chunk, session: &mut Session| {
         let (after, through) = (chunk.after.as_ref(), chunk.through.as_ref());
@@ -217,13 +224,15 @@ impl Ahead {
         let sizer = sizer(stages);
         let mut all = Compared { rows: 0, different: Vec::new() };
         let mut stopped = false;
-        let looked = compare_all(stages, comparer, &sizer, &mut session, |compared| {
-            all.rows += compared.rows;
-            all.different.extend(compared.different);
-            stages.control.rows_verified.store(all.rows, Ordering::Relaxed);
-            stopped = stop.load(Ordering::SeqCst) || all.different.len() > MOST_AHEAD;
-            if stopped { Err(Error::aborted()) } else { Ok(()) }
-        });
+        let mut workers = stages.open_workers()?;
+        let looked =
+            compare_all(stages, comparer, &sizer, &mut session, &mut workers, |compared| {
+                all.rows += compared.rows;
+                all.different.extend(compared.different);
+                stages.control.rows_verified.store(all.rows, Ordering::Relaxed);
+                stopped = stop.load(Ordering::SeqCst) || all.different.len() > MOST_AHEAD;
+                if stopped { Err(Error::aborted()) } else { Ok(()) }
+            });
         match looked {
             Ok(()) => Ok(Some(Ahead { compared: all, took: began.elapsed() })),
             Err(_) if stopped => Ok(None),

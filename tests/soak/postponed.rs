@@ -6,6 +6,7 @@ use std::process::{Command, Stdio};
 use std::thread;
 use std::time::{Duration, Instant};
 
+use mysql::prelude::Queryable;
 use online_alter_support::{
     Flavor, Server, Table, Workload, Writers, available, check, csm, database,
 };
@@ -62,6 +63,11 @@ fn stays_flat(flavor: Flavor, minutes: u64) {
     let most = |part: &[u64]| part.iter().max().copied().unwrap_or(0);
     let (early, late) = (most(&rss[..third.max(1)]), most(&rss[third * 2..]));
     println!("{flavor}: RSS at most {early} KiB in the first third, {late} in the last");
+    // Connections that it has written down: none is made anew for each comparison of the rows.
+    let state = format!("SELECT COUNT(*) FROM _{}_ghc WHERE id >= 1 << 32", csm::TABLE);
+    let connections: u64 = db.conn().query_first(state).unwrap().unwrap();
+    println!("{flavor}: {connections} connections");
+    assert!(connections < 30, "{connections}");
     std::fs::remove_file(&flag).unwrap();
     assert!(run.wait().unwrap().success());
     let outcome = writers.stop();
