@@ -153,17 +153,14 @@ impl<'a> Verifier<'a> {
             // Any error ends the pass; this one is known.
             if stopped { Err(Error::aborted()) } else { Ok(()) }
         };
-        let took_place = match ahead {
-            Some(ahead) => {
-                let compared = ahead.seen_again(stages, comparer, session)?;
-                look(&compared)
+        let took_place = if let Some(ahead) = ahead {
+            let compared = ahead.seen_again(stages, comparer, session)?;
+            look(&compared)
+        } else {
+            if workers.is_empty() {
+                *workers = stages.open_workers()?;
             }
-            None => {
-                if workers.is_empty() {
-                    *workers = stages.open_workers()?;
-                }
-                compare_all(stages, comparer, sizer, session, workers, |compared| look(&compared))
-            }
+            compare_all(stages, comparer, sizer, session, workers, |compared| look(&compared))
         };
         let (compared, different) = (looked_at.compared, looked_at.different);
         match took_place {
