@@ -26,6 +26,27 @@ pub(super) enum What {
 }
 
 impl Found {
+    /// Of a run on `source`, as its record says.
+    fn new(source: &TableName, role: Role, what: What) -> Self {
+        let leftover = match &what {
+            What::Connection(id) => Leftover::Connection(*id),
+            What::Table(name) => Leftover::Table(name.to_string()),
+            What::ForeignKeys(name) => Leftover::ForeignKeys(name.to_string()),
+            What::Replication(start) => Leftover::StoppedReplication(start.clone()),
+        };
+        let remnant = Remnant {
+            role,
+            leftover,
+            table: source.to_string(),
+            evidence: Evidence::Record,
+            age: None,
+            rows: None,
+            bytes: None,
+            removal: Removal::Allowed,
+        };
+        Found { remnant, source: source.clone(), what }
+    }
+
     pub(super) fn by(mut self, evidence: Evidence) -> Self {
         self.remnant.evidence = evidence;
         self
@@ -40,32 +61,13 @@ pub(super) fn connection(
     removal: Removal,
 ) -> Found {
     let evidence = if role == Role::Run { Evidence::NamedLock } else { Evidence::StatementText };
-    let remnant = Remnant {
-        role,
-        leftover: Leftover::Connection(id),
-        table: source.to_string(),
-        evidence,
-        age,
-        rows: None,
-        bytes: None,
-        removal,
-    };
-    Found { remnant, source: source.clone(), what: What::Connection(id) }
+    let mut found = Found::new(source, role, What::Connection(id)).by(evidence);
+    (found.remnant.age, found.remnant.removal) = (age, removal);
+    found
 }
 
 pub(super) fn replication(source: &TableName, channel: &Channel) -> Found {
-    let start = channel.start_sql();
-    let remnant = Remnant {
-        role: Role::Replication,
-        leftover: Leftover::StoppedReplication(start.clone()),
-        table: source.to_string(),
-        evidence: Evidence::Record,
-        age: None,
-        rows: None,
-        bytes: None,
-        removal: Removal::Allowed,
-    };
-    Found { remnant, source: source.clone(), what: What::Replication(start) }
+    Found::new(source, Role::Replication, What::Replication(channel.start_sql()))
 }
 
 pub(super) fn table(
@@ -76,29 +78,12 @@ pub(super) fn table(
     removal: Removal,
     age: Option<Duration>,
 ) -> Found {
-    let remnant = Remnant {
-        role,
-        leftover: Leftover::Table(facts.name.to_string()),
-        table: source.to_string(),
-        evidence,
-        age,
-        rows: Some(facts.rows),
-        bytes: Some(facts.bytes),
-        removal,
-    };
-    Found { remnant, source: source.clone(), what: What::Table(facts.name.clone()) }
+    let mut found = Found::new(source, role, What::Table(facts.name.clone())).by(evidence);
+    (found.remnant.age, found.remnant.removal) = (age, removal);
+    (found.remnant.rows, found.remnant.bytes) = (Some(facts.rows), Some(facts.bytes));
+    found
 }
 
 pub(super) fn old_keys(source: &TableName, old: &Facts) -> Found {
-    let remnant = Remnant {
-        role: Role::OldForeignKeys,
-        leftover: Leftover::ForeignKeys(old.name.to_string()),
-        table: source.to_string(),
-        evidence: Evidence::Record,
-        age: None,
-        rows: None,
-        bytes: None,
-        removal: Removal::Allowed,
-    };
-    Found { remnant, source: source.clone(), what: What::ForeignKeys(old.name.clone()) }
+    Found::new(source, Role::OldForeignKeys, What::ForeignKeys(old.name.clone()))
 }
