@@ -52,6 +52,11 @@ impl Killer {
         wait_until("the server is killed", || {
             self.done.load(Ordering::SeqCst) || handle.is_finished()
         });
+        // Whoever kills it in a thread of his own may be late.
+        let end = Instant::now() + Duration::from_secs(5);
+        while !self.done.load(Ordering::SeqCst) && Instant::now() < end {
+            std::thread::sleep(Duration::from_millis(1));
+        }
         assert!(self.done.load(Ordering::SeqCst), "{:?}", handle.join());
         self.bring_back();
         let began = Instant::now();
