@@ -1,7 +1,7 @@
 //! Changes that are still to be carried over are no differences; writes past the binlog are.
 
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex};
 
 use mysql::Conn;
 use mysql::prelude::Queryable;
@@ -169,14 +169,17 @@ fn while_postponed_rows_are_compared_again() {
         let mut conn = db.conn();
         conn.query_drop("CREATE TABLE t (id INT NOT NULL PRIMARY KEY, v INT NOT NULL)").unwrap();
         conn.query_drop("INSERT INTO t VALUES (1, 1), (2, 2)").unwrap();
-        let (seen, url) = (Arc::new(AtomicBool::new(false)), db.url().to_owned());
-        let told = Arc::clone(&seen);
+        let (connections, url) = (Arc::new(Mutex::new(Vec::new())), db.url().to_owned());
+        let (count, mut counter) = (Arc::clone(&connections), db.conn());
         let handle = alter(db, "t", "MODIFY v BIGINT NOT NULL")
             .on_mismatch(OnMismatch::Repair)
             .postpone_cut_over(Postpone::until_released())
             .observer(move |event: &online_alter::Event| {
                 if matches!(event, online_alter::Event::Verified { repaired: 1, .. }) {
-                    told.store(true, Ordering::SeqCst);
+                    // Those that the run has written down.
+                    let sql = "SELECT COUNT(*) FROM _t_ghc WHERE id >= 1 << 32";
+                    let made: Option<u64> = counter.query_first(sql).unwrap();
+                    count.lock().unwrap().push(made);
                 }
             })
             .on_step(move |step, _| {
@@ -188,7 +191,12 @@ fn while_postponed_rows_are_compared_again() {
             })
             .start()
             .unwrap();
-        wait_until("the difference is found", || seen.load(Ordering::SeqCst));
+        wait_until("it is found, and all compared again", || {
+            connections.lock().unwrap().len() >= 2
+        });
+        // A pass makes none anew.
+        let connections = connections.lock().unwrap().clone();
+        assert_eq!(connections[0], connections[1]);
         handle.cut_over();
         let report = handle.join().unwrap();
         assert_eq!(verification(&report).0, 1, "{report}");
